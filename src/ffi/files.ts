@@ -1,0 +1,207 @@
+/**
+ * Calls on descriptors of any kind, files and directories: each returns its result when >= 0, else `-errno`.
+ *
+ * @module
+ */
+
+import { check, errno, sys, sysFcntl, sysFcntlPadded, sysLinux } from "./libc.ts";
+import { os, runtime } from "./platform.ts";
+import { allocate, cString, stringAt, stringIn } from "./strings.ts";
+import { get } from "./struct.ts";
+
+const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NONBLOCK } = os.constants;
+
+const fcntlInRegisters = sysFcntl?.fcntl;
+const fcntlOnStack = sysFcntlPadded?.fcntl;
+
+/** `fcntl` with an integer argument. */
+export function fcntl(fd: number, command: number, argument: number): number {
+  if (fcntlInRegisters !== undefined) return check(fcntlInRegisters(fd, command, argument));
+  return check(fcntlOnStack!(fd, command, 0, 0, 0, 0, 0, 0, argument));
+}
+
+/** Makes `fd` non-blocking. */
+export function setNonBlocking(fd: number): number {
+  const flags = fcntl(fd, F_GETFL, 0);
+  if (flags < 0 || (flags & O_NONBLOCK) !== 0) return Math.min(flags, 0);
+  return fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/** Makes `fd` vanish when the process executes another program. */
+export function setCloseOnExec(fd: number): number {
+  return fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/** Closes `fd`. After EINTR the descriptor is gone on every system we support, so that counts as success. */
+export function close(fd: number): number {
+  const result = check(sys.close(fd));
+  return result === -os.errno.EINTR! ? 0 : result;
+}
+
+/** Another descriptor for the same open file, close-on-exec. */
+export function dup(fd: number): number {
+  return fcntl(fd, os.constants.F_DUPFD_CLOEXEC, 0);
+}
+
+/** Reads at most `length` bytes; 0: end of file. */
+export function read(fd: number, bytes: Uint8Array, length: number): number {
+  const result = sys.read(fd, bytes, length);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Writes at most `length` bytes. */
+export function write(fd: number, bytes: Uint8Array, length: number): number {
+  const result = sys.write(fd, bytes, length);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Reads into the first `count` entries of `iov` (struct iovec). */
+export function readv(fd: number, iov: Uint8Array, count: number): number {
+  const result = sys.readv(fd, iov, count);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Writes from the first `count` entries of `iov` (struct iovec). */
+export function writev(fd: number, iov: Uint8Array, count: number): number {
+  const result = sys.writev(fd, iov, count);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Reads at most `length` bytes at `offset` of a file, without moving its position. */
+export function pread(fd: number, bytes: Uint8Array, length: number, offset: number): number {
+  const result = sys.pread(fd, bytes, length, runtime.word(offset));
+  return result < 0 ? -errno[0]! : result;
+}
+
+const offsetBytes = allocate(8);
+const offsetWords = new Uint32Array(offsetBytes.buffer);
+const sendfileLinux = sysLinux?.sendfile;
+const copyBytes = allocate(64 * 1024);
+// What Linux sends at once at most. A larger count would not fit the 32 bits it travels in.
+const SENDFILE_BYTES_MAX = 0x7ffff000;
+
+/**
+ * Sends at most `count` bytes of the file `inFd`, starting at `offset`, to the socket `outFd` without bringing them into
+ * our memory. Where the system's own sendfile has another shape (macOS, FreeBSD) the bytes are copied through memory.
+ *
+ * @returns how many bytes were sent; 0 at the end of the file.
+ */
+export function sendfile(outFd: number, inFd: number, offset: number, count: number): number {
+  if (sendfileLinux !== undefined) {
+    offsetWords[0] = offset >>> 0;
+    offsetWords[1] = (offset / 4294967296) >>> 0;
+    const result = sendfileLinux(outFd, inFd, offsetBytes, Math.min(count, SENDFILE_BYTES_MAX));
+    return result < 0 ? -errno[0]! : result;
+  }
+  const got = pread(inFd, copyBytes, Math.min(count, copyBytes.length), offset);
+  if (got <= 0) return got;
+  const sent = sys.send(outFd, copyBytes, got, os.constants.MSG_NOSIGNAL);
+  return sent < 0 ? -errno[0]! : sent;
+}
+
+const pairBytes = allocate(8);
+const pairCells = new Int32Array(pairBytes.buffer);
+
+/** Creates a non-blocking close-on-exec pipe; on success `pair[0]` reads what is written to `pair[1]`. */
+export function pipe(pair: Int32Array): number {
+  let result = check(sys.pipe(pairBytes));
+  if (result < 0) return result;
+  const [readEnd, writeEnd] = [pairCells[0]!, pairCells[1]!];
+  for (const fd of [readEnd, writeEnd]) {
+    if (result >= 0) result = setNonBlocking(fd);
+    if (result >= 0) result = setCloseOnExec(fd);
+  }
+  if (result < 0) {
+    close(readEnd);
+    close(writeEnd);
+    return result;
+  }
+  pair[0] = readEnd;
+  pair[1] = writeEnd;
+  return 0;
+}
+
+/** Opens an existing file; close-on-exec is added to `flags`. */
+export function open(path: string, flags: number): number {
+  return check(sys.open(cString(path), flags | os.constants.O_CLOEXEC));
+}
+
+/** Removes a name from the file system. */
+export function unlink(path: string): number {
+  return check(sys.unlink(cString(path)));
+}
+
+/** What `fstat` says of a descriptor. */
+export interface FileStatus {
+  /** Type and permission bits (S_IF...). */
+  readonly mode: number;
+  /** Size in bytes. */
+  readonly size: number;
+  /** Time of the last change of content, in milliseconds since 1970. */
+  readonly modifiedMs: number;
+  /** Device number, which with `inode` identifies the file. */
+  readonly device: number;
+  /** Inode number. */
+  readonly inode: number;
+}
+
+const statBytes = allocate(os.structs.stat.size);
+const statView = new DataView(statBytes.buffer);
+
+/** Describes an open file, or returns `-errno`. */
+export function fstat(fd: number): FileStatus | number {
+  const result = check(sys.fstat(fd, statBytes));
+  if (result < 0) return result;
+  const { fields } = os.structs.stat;
+  return {
+    mode: get(statView, fields.mode),
+    size: get(statView, fields.size),
+    modifiedMs: get(statView, fields.mtimeSec) * 1000 + Math.floor(get(statView, fields.mtimeNsec) / 1e6),
+    device: get(statView, fields.dev),
+    inode: get(statView, fields.ino),
+  };
+}
+
+const pathBytes = allocate(4096);
+
+/** `path` with every symbolic link and every `.` and `..` resolved, or `-errno`. */
+export function realpath(path: string): string | number {
+  const resolved = Number(sys.realpath(cString(path), pathBytes));
+  return resolved === 0 ? -errno[0]! : stringIn(pathBytes);
+}
+
+/** One entry of a directory. */
+export interface DirectoryEntry {
+  /** Name without the folder. */
+  readonly name: string;
+  /** Kind as the file system reports it (DT_...; DT_UNKNOWN 0 where it does not). */
+  readonly type: number;
+}
+
+/**
+ * Lists a directory without `.` and `..`, in no particular order, or returns `-errno`.
+ *
+ * @param entriesMax stops after so many entries, so that a huge directory cannot hold the loop for long.
+ */
+export function listDirectory(path: string, entriesMax: number): DirectoryEntry[] | number {
+  const stream = sys.opendir(cString(path));
+  if (Number(stream) === 0) return -errno[0]!;
+  const { dirent } = os.structs;
+  const entries: DirectoryEntry[] = [];
+  while (entries.length < entriesMax) {
+    const address = Number(sys.readdir(stream));
+    if (address === 0) break;
+    const name = stringAt(address + dirent.fields.name.offset);
+    if (name === "." || name === "..") continue;
+    const type = new Uint8Array(runtime.viewAt(address + dirent.fields.type.offset, 1))[0]!;
+    entries.push({ name, type });
+  }
+  sys.closedir(stream);
+  return entries;
+}
+
+/** Makes a descriptor that came from elsewhere ours: non-blocking and close-on-exec. */
+export function prepareDescriptor(fd: number): number {
+  const result = setNonBlocking(fd);
+  return result < 0 ? result : setCloseOnExec(fd);
+}

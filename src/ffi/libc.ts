@@ -1,0 +1,104 @@
+/**
+ * Opens libc and reads errno. The calls themselves stand in `sockets.ts`, `files.ts`, `waiting.ts` and `process.ts`:
+ * each is thin, has one literal call site per symbol (a shared call site costs Deno 60 ns), and returns its result when
+ * >= 0, else `-errno`.
+ *
+ * @module
+ */
+
+import { os, runtime, variadicOnStack } from "./platform.ts";
+import type { Calls, Signatures } from "./runtime.ts";
+import {
+  addressedSignatures,
+  commonSignatures,
+  fcntlPaddedSignature,
+  fcntlSignature,
+  freebsdSignatures,
+  kqueueSignatures,
+  linuxSignatures,
+} from "./signatures.ts";
+
+/** An opened libc: the name it was found under and its functions. */
+interface Libc {
+  readonly path: string;
+  readonly calls: Calls<typeof commonSignatures>;
+}
+
+function openLibc(): Libc {
+  const failures: string[] = [];
+  for (const path of os.libcNames) {
+    try {
+      return { path, calls: runtime.openLibrary(path, commonSignatures) };
+    } catch (cause) {
+      // Without the permission every name fails alike: one clear sentence instead of three unclear ones.
+      if (cause instanceof Error && (cause.name === "NotCapable" || cause.name === "PermissionDenied")) {
+        throw new Error(
+          "Cannot load libc: evbase talks to the kernel through FFI and Deno was started without --allow-ffi; " +
+            "run it as `deno run --allow-ffi ...`",
+          { cause },
+        );
+      }
+      failures.push(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    }
+  }
+  throw new Error(
+    `Cannot load libc on ${os.name} ${runtime.arch}; tried ${failures.join("; ")}. ` +
+      "evbase needs the system's C library (glibc, musl, libSystem or FreeBSD's libc) as a shared library",
+  );
+}
+
+const libc = openLibc();
+
+/** The name under which libc was found. */
+export const libcPath: string = libc.path;
+
+/** Functions that every system has. */
+export const sys: Calls<typeof commonSignatures> = libc.calls;
+
+/** Opens more of libc: functions that only the running system has, or that have another shape elsewhere. */
+export function openFromLibc<const S extends Signatures>(signatures: S): Calls<S> {
+  return runtime.openLibrary(libcPath, signatures);
+}
+
+/** `recv` and `send` that take an address. */
+export const sysAddressed: Calls<typeof addressedSignatures> = openFromLibc(addressedSignatures);
+
+/** Opens functions of one system, or answers undefined on the others. */
+function openOn<const S extends Signatures>(names: readonly string[], signatures: S): Calls<S> | undefined {
+  return names.includes(os.name) ? openFromLibc(signatures) : undefined;
+}
+
+/** Functions of Linux, undefined elsewhere. */
+export const sysLinux: Calls<typeof linuxSignatures> | undefined = openOn(["linux"], linuxSignatures);
+
+/** Functions of FreeBSD, undefined elsewhere. */
+export const sysFreebsd: Calls<typeof freebsdSignatures> | undefined = openOn(["freebsd"], freebsdSignatures);
+
+/** `kqueue` and `kevent` of the BSDs, undefined elsewhere. */
+export const sysKqueue: Calls<typeof kqueueSignatures> | undefined = openOn(["darwin", "freebsd"], kqueueSignatures);
+
+/** `fcntl` where variadic arguments travel in registers, undefined elsewhere. */
+export const sysFcntl: Calls<{ fcntl: typeof fcntlSignature }> | undefined = variadicOnStack
+  ? undefined
+  : openFromLibc({ fcntl: fcntlSignature });
+
+/** `fcntl` where they travel on the stack, undefined elsewhere. */
+export const sysFcntlPadded: Calls<{ fcntl: typeof fcntlPaddedSignature }> | undefined = variadicOnStack
+  ? openFromLibc({ fcntl: fcntlPaddedSignature })
+  : undefined;
+
+function mapErrno(): Int32Array {
+  const located = openFromLibc({ [os.errnoSymbol]: { args: [], result: "address" } } as const);
+  return new Int32Array(runtime.viewAt(Number(located[os.errnoSymbol]!()), 4));
+}
+
+/**
+ * This thread's errno word, mapped. Reading it in the expression right after a call costs 1 ns, calling
+ * `__errno_location` each time 20 to 70 ns. It is per thread, and so is this module: every Worker maps its own.
+ */
+export const errno: Int32Array = mapErrno();
+
+/** `result` when the call succeeded, else `-errno`. The call must be the argument itself, so that nothing runs between. */
+export function check(result: number): number {
+  return result < 0 ? -errno[0]! : result;
+}

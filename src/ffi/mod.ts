@@ -1,0 +1,37 @@
+/**
+ * How evbase reaches C. This is the only folder that knows which runtime and which operating system are running: it asks
+ * once ({@linkcode os}, {@linkcode runtime}) and hands out thin calls that return their result when >= 0, else `-errno`.
+ * Constants, errno numbers and struct layouts of Linux, macOS and FreeBSD are plain data beside it.
+ *
+ * @module
+ */
+
+export type {
+  Address,
+  ArgumentOf,
+  ArgumentsOf,
+  Calls,
+  NativeType,
+  ResultOf,
+  Runtime,
+  Signature,
+  Signatures,
+  Waiter,
+  Word,
+} from "./runtime.ts";
+export type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
+export type { OsSocketConstants } from "./os_socket_constants.ts";
+export type { BytesField, Field, FieldBase, NumberField, NumberKind, PointerField, Struct } from "./struct.ts";
+export { os, runtime } from "./platform.ts";
+export { errno, libcPath } from "./libc.ts";
+export { addressOf, allocate, cString, putAddress, stringAt, stringIn } from "./strings.ts";
+export * from "./errors.ts";
+export * from "./files.ts";
+export * from "./kqueue.ts";
+export * from "./process.ts";
+export * from "./sockaddr.ts";
+export * from "./sockets.ts";
+export * from "./waiting.ts";
+export * from "./wake_channel.ts";
+export * from "./ip_text.ts";
+export * from "./signal_channel.ts";

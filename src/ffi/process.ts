@@ -1,0 +1,106 @@
+/**
+ * Calls about the process: environment, clock, limits, memory maps, signals.
+ *
+ * @module
+ */
+
+import { check, errno, sys, sysLinux } from "./libc.ts";
+import { os, runtime } from "./platform.ts";
+import type { Address } from "./runtime.ts";
+import { allocate, cString, stringAt } from "./strings.ts";
+
+/**
+ * Reads an environment variable from libc, which asks nobody for permission. It is the environment the process was
+ * started with: what a program later assigns to `process.env` may not be visible here.
+ */
+export function getenv(name: string): string | undefined {
+  const address = Number(sys.getenv(cString(name)));
+  return address === 0 ? undefined : stringAt(address);
+}
+
+/** Whether the process runs with more rights than its caller, who then must not steer it through the environment. */
+export function isSetuid(): boolean {
+  return sys.getuid() !== sys.geteuid() || sys.getgid() !== sys.getegid();
+}
+
+/** The process id. */
+export function getpid(): number {
+  return sys.getpid();
+}
+
+/** Sends signal `signo` to process `pid`. */
+export function kill(pid: number, signo: number): number {
+  return check(sys.kill(pid, signo));
+}
+
+/** Sends signal `signo` with an integer value to process `pid`; Linux only, `-ENOSYS` elsewhere. */
+export function sigqueue(pid: number, signo: number, value: number): number {
+  if (sysLinux === undefined) return -os.errno.ENOSYS!;
+  return check(sysLinux.sigqueue(pid, signo, runtime.word(value)));
+}
+
+const timeBytes = allocate(16);
+const timeWords = new Uint32Array(timeBytes.buffer);
+
+/**
+ * Milliseconds on `clock` (CLOCK_MONOTONIC, CLOCK_REALTIME, ...), with nanosecond fractions. Costs one vDSO call; the
+ * high halves are read too, so that it stays right after 2106.
+ */
+export function clockMs(clock: number): number {
+  sys.clock_gettime(clock, timeBytes);
+  return (timeWords[1]! * 4294967296 + timeWords[0]!) * 1000 + timeWords[2]! / 1e6;
+}
+
+const limitBytes = allocate(16);
+const limitWords = new Uint32Array(limitBytes.buffer);
+
+/** The soft limit on open descriptors, `Infinity` when there is none. */
+export function descriptorLimit(): number {
+  if (sys.getrlimit(os.constants.RLIMIT_NOFILE, limitBytes) < 0) return Infinity;
+  return limitWords[1]! === 0 ? limitWords[0]! : Infinity;
+}
+
+// The high half of RLIM_INFINITY: all ones on Linux, the largest signed number elsewhere.
+const unlimitedHigh = os.name === "linux" ? 0xffffffff : 0x7fffffff;
+
+/** Sets the soft limit on open descriptors; `Infinity` asks for none. The kernel refuses more than the hard limit. */
+export function setDescriptorLimit(limit: number): number {
+  const result = check(sys.getrlimit(os.constants.RLIMIT_NOFILE, limitBytes));
+  if (result < 0) return result;
+  // Both halves: a limit of 2^32 must not become its low half, 0.
+  limitWords[0] = limit === Infinity ? 0xffffffff : limit;
+  limitWords[1] = limit === Infinity ? unlimitedHigh : limit / 4294967296;
+  return check(sys.setrlimit(os.constants.RLIMIT_NOFILE, limitBytes));
+}
+
+/** Maps `length` bytes of fresh private memory, readable and writable, or returns `-errno`. */
+export function mapMemory(length: number): Address | number {
+  const { PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS } = os.constants;
+  const address = Number(
+    sys.mmap(
+      runtime.word(0),
+      length,
+      PROT_READ | PROT_WRITE,
+      MAP_PRIVATE | MAP_ANONYMOUS,
+      -1,
+      runtime.word(0),
+    ),
+  );
+  // MAP_FAILED is all ones, which arrives as 2^64 - 1 or as -1.
+  return address <= 0 || address >= 2 ** 63 ? -errno[0]! : address;
+}
+
+/** Changes the protection of mapped memory. */
+export function protectMemory(address: Address, length: number, protection: number): number {
+  return check(sys.mprotect(runtime.word(address), length, protection));
+}
+
+/** Gives mapped memory back. */
+export function unmapMemory(address: Address, length: number): number {
+  return check(sys.munmap(runtime.word(address), length));
+}
+
+/** Installs `action` for `signo` and stores the previous one in `previous` (both struct sigaction). */
+export function sigaction(signo: number, action: Uint8Array, previous: Uint8Array): number {
+  return check(sys.sigaction(signo, action, previous));
+}

@@ -1,0 +1,156 @@
+/**
+ * Socket calls: each returns its result when >= 0, else `-errno`.
+ *
+ * @module
+ */
+
+import { fcntl } from "./files.ts";
+import { check, errno, sys, sysAddressed, sysFreebsd, sysLinux } from "./libc.ts";
+import { os, runtime } from "./platform.ts";
+import type { Address } from "./runtime.ts";
+import { allocate } from "./strings.ts";
+
+const { SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_NOSIGPIPE, SO_ERROR } = os.constants;
+const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NONBLOCK } = os.constants;
+
+// One cell each for int options, their lengths and descriptor pairs; no call of ours is re-entered.
+const cellBytes = allocate(8);
+const cell = new Int32Array(cellBytes.buffer);
+const lengthBytes = allocate(4);
+const lengthCell = new Int32Array(lengthBytes.buffer);
+
+/** Makes `fd` non-blocking and close-on-exec by `fcntl`, for systems without the SOCK_ flags. Returns `fd` or `-errno`, closing `fd` then. */
+function prepare(fd: number): number {
+  const flags = fcntl(fd, F_GETFL, 0);
+  let result = flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  if (result >= 0) result = fcntl(fd, F_SETFD, FD_CLOEXEC);
+  if (result >= 0 && SO_NOSIGPIPE !== 0) result = setSocketOption(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
+  if (result >= 0) return fd;
+  sys.close(fd);
+  return result;
+}
+
+/** Creates a non-blocking close-on-exec socket. */
+export function socket(family: number, type: number, protocol: number): number {
+  const fd = sys.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  if (fd < 0) return -errno[0]!;
+  return SOCK_NONBLOCK === 0 ? prepare(fd) : fd;
+}
+
+/** Creates two connected non-blocking close-on-exec sockets; on success `pair[0]` and `pair[1]` hold them. */
+export function socketpair(family: number, type: number, protocol: number, pair: Int32Array): number {
+  const result = sys.socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol, cellBytes);
+  if (result < 0) return -errno[0]!;
+  const [first, second] = [cell[0]!, cell[1]!];
+  if (SOCK_NONBLOCK === 0) {
+    const prepared = prepare(first);
+    if (prepared < 0) {
+      sys.close(second);
+      return prepared;
+    }
+    const other = prepare(second);
+    if (other < 0) {
+      sys.close(first);
+      return other;
+    }
+  }
+  pair[0] = first;
+  pair[1] = second;
+  return 0;
+}
+
+/** Binds `fd` to the first `length` bytes of `address` (a sockaddr). */
+export function bind(fd: number, address: Uint8Array, length: number): number {
+  return check(sys.bind(fd, address, length));
+}
+
+/** Starts listening with room for `backlog` waiting connections. */
+export function listen(fd: number, backlog: number): number {
+  return check(sys.listen(fd, backlog));
+}
+
+/** Connects `fd`; non-blocking sockets usually answer `-EINPROGRESS`. */
+export function connect(fd: number, address: Uint8Array, length: number): number {
+  return check(sys.connect(fd, address, length));
+}
+
+const acceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+const accept4Linux = sysLinux?.accept4;
+const accept4Freebsd = sysFreebsd?.accept4;
+
+/**
+ * Accepts one connection as a non-blocking close-on-exec socket. `length` (one 32-bit cell over `lengthStorage`) holds
+ * the room in `address` before and the sockaddr's length after.
+ */
+export function accept(fd: number, address: Uint8Array, lengthStorage: Uint8Array): number {
+  if (accept4Linux !== undefined) return check(accept4Linux(fd, address, lengthStorage, acceptFlags));
+  if (accept4Freebsd !== undefined) return check(accept4Freebsd(fd, address, lengthStorage, acceptFlags));
+  const accepted = sys.accept(fd, address, lengthStorage);
+  return accepted < 0 ? -errno[0]! : prepare(accepted);
+}
+
+/** Receives at most `length` bytes. 0: the peer has finished sending. */
+export function recv(fd: number, bytes: Uint8Array, length: number, flags: number): number {
+  const result = sys.recv(fd, bytes, length, flags);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Sends at most `length` bytes. */
+export function send(fd: number, bytes: Uint8Array, length: number, flags: number): number {
+  const result = sys.send(fd, bytes, length, flags);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** {@linkcode recv} into memory at `address`: 100 ns cheaper than `readv` and free of a view per call. */
+export function recvAt(fd: number, address: Address, length: number, flags: number): number {
+  const result = sysAddressed.recv(fd, runtime.word(address), length, flags);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** {@linkcode send} from memory at `address`. */
+export function sendAt(fd: number, address: Address, length: number, flags: number): number {
+  const result = sysAddressed.send(fd, runtime.word(address), length, flags);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Ends one or both directions. */
+export function shutdown(fd: number, how: number): number {
+  return check(sys.shutdown(fd, how));
+}
+
+/** Writes the local sockaddr into `address` and returns its length. */
+export function getsockname(fd: number, address: Uint8Array): number {
+  lengthCell[0] = address.length;
+  const result = sys.getsockname(fd, address, lengthBytes);
+  return result < 0 ? -errno[0]! : Math.min(lengthCell[0]!, address.length);
+}
+
+/** Writes the peer's sockaddr into `address` and returns its length. */
+export function getpeername(fd: number, address: Uint8Array): number {
+  lengthCell[0] = address.length;
+  const result = sys.getpeername(fd, address, lengthBytes);
+  return result < 0 ? -errno[0]! : Math.min(lengthCell[0]!, address.length);
+}
+
+/** Sets an integer option. */
+export function setSocketOption(fd: number, level: number, option: number, value: number): number {
+  cell[0] = value;
+  return check(sys.setsockopt(fd, level, option, cellBytes, 4));
+}
+
+/** Sets an option whose value is a struct. */
+export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): number {
+  return check(sys.setsockopt(fd, level, option, value, value.length));
+}
+
+/** Reads an integer option; the value may itself be negative only where the option's may. */
+export function getSocketOption(fd: number, level: number, option: number): number {
+  lengthCell[0] = 4;
+  const result = sys.getsockopt(fd, level, option, cellBytes, lengthBytes);
+  return result < 0 ? -errno[0]! : cell[0]!;
+}
+
+/** Takes the socket's pending error (SO_ERROR): a positive errno, 0 when there is none, or `-errno` when the call failed. */
+export function takeSocketError(fd: number): number {
+  return getSocketOption(fd, SOL_SOCKET, SO_ERROR);
+}
