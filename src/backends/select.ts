@@ -1,0 +1,129 @@
+import { allocate, os, select } from "../ffi/mod.ts";
+import { type Backend, FEATURE_ANY_DESCRIPTOR, INTEREST_READ, INTEREST_WRITE, TIMEOUT_MS_MAX } from "./backend.ts";
+
+/** macOS's plain `select` stops at FD_SETSIZE; elsewhere the kernel reads as many bits as it is told to. */
+const DESCRIPTOR_LIMIT = os.name === "darwin" ? 1024 : Infinity;
+const BITS_FIRST = 1024;
+
+/** One growable fd_set: descriptor n is bit `n & 7` of byte `n >> 3`, on every system we support. */
+class DescriptorSet {
+  /** What is watched. */
+  wanted: Uint8Array = allocate(BITS_FIRST / 8);
+  /** What the kernel overwrites. */
+  ready: Uint8Array = allocate(BITS_FIRST / 8);
+
+  grow(bytes: number): void {
+    const larger = allocate(bytes);
+    larger.set(this.wanted);
+    this.wanted = larger;
+    this.ready = allocate(bytes);
+  }
+
+  assign(fd: number, on: boolean): void {
+    const mask = 1 << (fd & 7);
+    if (on) this.wanted[fd >> 3]! |= mask;
+    else this.wanted[fd >> 3]! &= ~mask;
+  }
+}
+
+/**
+ * `select(2)`, the oldest interface. Its sets grow past the traditional 1,024 descriptors where the system allows that;
+ * where it does not (macOS), watching a larger one is refused.
+ */
+export class SelectBackend implements Backend {
+  readonly name = "select";
+  readonly features: number = FEATURE_ANY_DESCRIPTOR;
+  readonly waitFd = -1;
+
+  readonly #reads = new DescriptorSet();
+  readonly #writes = new DescriptorSet();
+  readonly #timeout: Uint8Array = allocate(os.structs.timeval.size);
+  readonly #timeoutWords: Int32Array = new Int32Array(this.#timeout.buffer as ArrayBuffer);
+  // Above the largest descriptor watched, by a byte's bits at most; never shrinks below what is still watched.
+  #limit = 0;
+  #fds: Int32Array = new Int32Array(64);
+  #masks: Uint8Array = new Uint8Array(64);
+
+  watch(fd: number, before: number, after: number): number {
+    if (before === after) return 0;
+    if (fd >= DESCRIPTOR_LIMIT) {
+      throw new RangeError(
+        `Cannot watch descriptor ${fd} with select: it reaches ${
+          DESCRIPTOR_LIMIT - 1
+        } on this system; use kqueue or poll`,
+      );
+    }
+    const bytes = this.#reads.wanted.length;
+    if (fd >= bytes * 8) {
+      const needed = Math.max(bytes * 2, ((fd >> 6) + 1) * 8);
+      this.#reads.grow(needed);
+      this.#writes.grow(needed);
+    }
+    this.#reads.assign(fd, (after & INTEREST_READ) !== 0);
+    this.#writes.assign(fd, (after & INTEREST_WRITE) !== 0);
+    if ((after & (INTEREST_READ | INTEREST_WRITE)) !== 0) this.#limit = Math.max(this.#limit, fd + 1);
+    else if (fd >> 3 === (this.#limit - 1) >> 3) this.#lowerLimit();
+    return 0;
+  }
+
+  wait(timeoutMs: number): number {
+    const used = (this.#limit + 63) >> 6 << 3;
+    copyBytes(this.#reads, used);
+    copyBytes(this.#writes, used);
+    let timeout: Uint8Array | null = null;
+    if (timeoutMs >= 0) {
+      const microseconds = Math.ceil(Math.min(timeoutMs, TIMEOUT_MS_MAX) * 1000);
+      this.#timeoutWords[0] = Math.floor(microseconds / 1e6);
+      this.#timeoutWords[2] = microseconds % 1e6;
+      timeout = this.#timeout;
+    }
+    const result = select(this.#limit, this.#reads.ready, this.#writes.ready, null, timeout);
+    return result <= 0 ? result : this.#collect(result, used);
+  }
+
+  /** Lists what is ready from a random start, so that one busy descriptor is not always served before the others. */
+  #collect(bits: number, used: number): number {
+    if (bits > this.#fds.length) {
+      this.#fds = new Int32Array(bits * 2);
+      this.#masks = new Uint8Array(bits * 2);
+    }
+    const reads = this.#reads.ready, writes = this.#writes.ready;
+    let filled = 0;
+    let at = Math.floor(Math.random() * used);
+    for (let seen = 0; seen < used && bits > 0; seen++) {
+      const readable = reads[at]!, writable = writes[at]!;
+      for (let either = readable | writable, bit = 0; either !== 0; either >>= 1, bit++) {
+        if ((either & 1) === 0) continue;
+        const canRead = (readable >> bit) & 1, canWrite = (writable >> bit) & 1;
+        this.#fds[filled] = at * 8 + bit;
+        this.#masks[filled++] = canRead * INTEREST_READ | canWrite * INTEREST_WRITE;
+        bits -= canRead + canWrite;
+      }
+      if (++at === used) at = 0;
+    }
+    return filled;
+  }
+
+  fdAt(index: number): number {
+    return this.#fds[index]!;
+  }
+
+  eventsAt(index: number): number {
+    return this.#masks[index]!;
+  }
+
+  close(): void {
+    this.#limit = 0;
+  }
+
+  #lowerLimit(): void {
+    let byte = (this.#limit - 1) >> 3;
+    while (byte >= 0 && (this.#reads.wanted[byte]! | this.#writes.wanted[byte]!) === 0) byte--;
+    this.#limit = (byte + 1) * 8;
+  }
+}
+
+function copyBytes(set: DescriptorSet, length: number): void {
+  const { wanted, ready } = set;
+  for (let i = 0; i < length; i++) ready[i] = wanted[i]!;
+}
