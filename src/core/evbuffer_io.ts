@@ -1,0 +1,126 @@
+/**
+ * Chains to and from descriptors, one system call at a time.
+ *
+ * The memory of a chain is never moved or freed while the chain lives, so the addresses given to `readv` and `writev` are
+ * taken once per chunk. A lone extent at the start of its chunk goes through plain `read` or `write`, which needs no address.
+ *
+ * Plain `write` and `writev` serve sockets too, although they know no MSG_NOSIGNAL: both runtimes ignore SIGPIPE, so a peer
+ * that is gone shows as EPIPE.
+ *
+ * @module
+ */
+
+import { addressOf, allocate, os, pread, putAddress, read, readv, sendfile, write, writev } from "../ffi/mod.ts";
+import { type Chain, CHAIN_FILE } from "./chain.ts";
+import type { ChainQueue } from "./chain_queue.ts";
+import { CHUNK_SIZE_MAX } from "./chunk_pool.ts";
+
+/** The most extents one `writev` is given; libevent's NUM_WRITE_IOVEC. */
+export const WRITE_EXTENTS_MAX = 128;
+
+/** The most bytes one call is asked to move, so that every count fits the 32-bit result of the FFI call. */
+const callBytesMax = 2 ** 30;
+
+const iovBytes: Uint8Array<ArrayBuffer> = allocate(WRITE_EXTENTS_MAX * 16);
+const iovWords = new Uint32Array(iovBytes.buffer);
+const { EINVAL, ENOSYS, EIO } = os.errno as { EINVAL: number; ENOSYS: number; EIO: number };
+
+/**
+ * Writes from the front of a list, at most `max` bytes and at most one system call's worth; removes nothing.
+ *
+ * @returns how many bytes the descriptor took, or `-errno`.
+ */
+export function writeChains(fd: number, first: Chain, max: number): number {
+  const wanted = Math.min(max, callBytesMax);
+  if (first.kind === CHAIN_FILE) return sendChain(fd, first, Math.min(wanted, first.end - first.start));
+  const size = first.end - first.start;
+  const next = first.next;
+  if (first.start === 0 && (size >= wanted || next === null || next.kind === CHAIN_FILE)) {
+    return write(fd, attached(first), size < wanted ? size : wanted);
+  }
+  let count = 0;
+  let rest = wanted;
+  for (let chain: Chain | null = first; chain !== null; chain = chain.next) {
+    if (rest === 0 || count === WRITE_EXTENTS_MAX || chain.kind === CHAIN_FILE) break;
+    const length = Math.min(rest, chain.end - chain.start);
+    putExtent(count++, chain, chain.start, length);
+    rest -= length;
+  }
+  return writev(fd, iovBytes, count);
+}
+
+/**
+ * Reads at most `max` bytes into the room behind the last byte and, where that is too little, into one more chunk, with one
+ * system call. A single call brings at most that room and 64 KiB.
+ *
+ * @returns how many bytes came, 0 at the end of the stream, or `-errno`.
+ */
+export function readIntoQueue(queue: ChainQueue, fd: number, max: number): number {
+  const last = queue.last;
+  const room = last === null ? 0 : Math.min(last.limit - last.end, max);
+  if (last === null || room <= 0) {
+    const chunk = queue.pool.take(Math.min(max, CHUNK_SIZE_MAX));
+    const result = read(fd, chunk.bytes, Math.min(max, chunk.limit));
+    return keep(queue, chunk, result, result);
+  }
+  putExtent(0, last, last.end, room);
+  if (room === max) {
+    const result = readv(fd, iovBytes, 1);
+    if (result > 0) {
+      last.end += result;
+      queue.length += result;
+    }
+    return result;
+  }
+  const chunk = queue.pool.take(Math.min(max - room, CHUNK_SIZE_MAX));
+  putExtent(1, chunk, 0, Math.min(max - room, chunk.limit));
+  const result = readv(fd, iovBytes, 2);
+  const inRoom = Math.max(0, Math.min(result, room));
+  last.end += inRoom;
+  queue.length += inRoom;
+  return keep(queue, chunk, result - inRoom, result);
+}
+
+/** Appends the chunk when it received something, and gives it back otherwise. */
+function keep(queue: ChainQueue, chunk: Chain, received: number, result: number): number {
+  if (received > 0) {
+    chunk.end = received;
+    queue.append(chunk);
+  } else {
+    queue.pool.release(chunk);
+  }
+  return result;
+}
+
+function putExtent(index: number, chain: Chain, from: number, length: number): void {
+  const bytes = attached(chain);
+  if (chain.address === 0) chain.address = addressOf(bytes);
+  const word = index * 4;
+  putAddress(iovWords, word, chain.address, from);
+  iovWords[word + 2] = length;
+  iovWords[word + 3] = 0;
+}
+
+/** The chain's memory, after making sure that it is still there: an address into a transferred buffer must never reach C. */
+function attached(chain: Chain): Uint8Array {
+  if (chain.bytes.length < chain.end) {
+    throw new TypeError("Cannot use the memory of a buffer: it was detached, probably by a transfer to another thread");
+  }
+  return chain.bytes;
+}
+
+let copyBytes: Uint8Array | null = null;
+
+function sendChain(fd: number, chain: Chain, count: number): number {
+  const inFd = chain.source!.fd;
+  const offset = chain.base + chain.start;
+  let result = sendfile(fd, inFd, offset, count);
+  if (result === -EINVAL || result === -ENOSYS) {
+    // Some files, such as those of /proc, cannot be spliced; their bytes are copied instead.
+    copyBytes ??= allocate(CHUNK_SIZE_MAX);
+    result = pread(inFd, copyBytes, Math.min(count, copyBytes.length), offset);
+    if (result > 0) result = write(fd, copyBytes, result);
+  }
+  // The file is shorter than promised. Zero would look like "try again", for ever.
+  return result === 0 ? -EIO : result;
+}

@@ -1,0 +1,355 @@
+import { systemError } from "../ffi/mod.ts";
+import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE } from "./constants.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
+import { ACTIVE, IDLE, LoopCallback } from "./loop_callback.ts";
+import type { Reactor } from "./reactor.ts";
+import type { SignalDetails } from "./signal_details.ts";
+import type { CommonTimeout } from "./timer_queue.ts";
+
+const IO = EV_READ | EV_WRITE | EV_CLOSED;
+const KNOWN = EV_TIMEOUT | IO | EV_SIGNAL | EV_PERSIST | EV_ET;
+
+/** Called with what happened (`EV_READ`, `EV_TIMEOUT`, ... ORed together) and the event itself. */
+export type EventCallback = (what: number, event: LoopEvent) => void;
+
+/**
+ * Something to wait for: readiness of a descriptor, a signal, a time, or a call of {@linkcode LoopEvent.activate}
+ * (libevent's `struct event`; the name `Event` is taken by the web).
+ *
+ * It waits from {@linkcode LoopEvent.add} until its callback is about to run, or with `EV_PERSIST` until
+ * {@linkcode LoopEvent.delete}.
+ *
+ * @example Three ticks, a tenth of a second apart
+ * ```ts
+ * import { EV_PERSIST, EventBase, LoopEvent } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * let ticks = 0;
+ * const tick = new LoopEvent(base, -1, EV_PERSIST, () => {
+ *   console.log("tick");
+ *   if (++ticks === 3) tick.delete();
+ * });
+ * tick.add(100);
+ * base.dispatch();
+ * ```
+ */
+export class LoopEvent extends LoopCallback implements Disposable {
+  /** The descriptor or signal number; -1 for timers and user events. */
+  readonly fd: number;
+  /** The flags given at creation. */
+  readonly events: number;
+  /** What is called. */
+  readonly callback: EventCallback;
+
+  /** @internal Neighbours in the list of the descriptor or signal. */
+  fdNext: LoopEvent | null = null;
+  /** @internal */
+  fdPrevious: LoopEvent | null = null;
+  /** @internal Slot in the timer heap (0 in a common list), -1 while no timeout is set. */
+  timerSlot = -1;
+  /** @internal */
+  deadlineMs = 0;
+  /** @internal The common list of the timeout that is set, or null. */
+  common: CommonTimeout | null = null;
+  /** @internal */
+  commonNext: LoopEvent | null = null;
+  /** @internal */
+  commonPrevious: LoopEvent | null = null;
+
+  readonly #reactor: Reactor;
+  #inserted = false;
+  #closed = false;
+  // What the callback will be told, and for signals how often it is still to be called.
+  #result = 0;
+  #callsQueued = 0;
+  // How often the running signal callback is still to be called; apart from the former, since it may activate itself.
+  #callsLeft = 0;
+  // Repeats with EV_PERSIST; -1: no timeout.
+  #interval: number | CommonTimeout = -1;
+  #details: SignalDetails | null = null;
+  #queuedDetails: SignalDetails[] | null = null;
+
+  /**
+   * Makes an event that waits for nothing yet.
+   *
+   * @param fd descriptor, or signal number with `EV_SIGNAL`, or -1. Descriptors must be non-blocking and stay open while
+   * the event waits.
+   * @param events `EV_READ`, `EV_WRITE`, `EV_CLOSED`, `EV_SIGNAL`, `EV_PERSIST`, `EV_ET`; `EV_TIMEOUT` has no effect here.
+   * @param callback called from the loop.
+   * @throws {TypeError} for flags that exclude each other, and unknown ones.
+   */
+  constructor(base: EventBase, fd: number, events: number, callback: EventCallback);
+  /** @internal Makes one of the loop's own events, which do not keep it alive. */
+  constructor(base: EventBase, fd: number, events: number, callback: EventCallback, isInternal: boolean);
+  constructor(base: EventBase, fd: number, events: number, callback: EventCallback, isInternal: boolean = false) {
+    const reactor = reactorOf(base);
+    super(isInternal ? 0 : reactor.queues.length >> 1, isInternal);
+    if (!Number.isInteger(fd)) throw new TypeError(`Cannot create an event: the descriptor ${fd} is not an integer`);
+    if ((events & ~KNOWN) !== 0) {
+      throw new TypeError(`Cannot create an event: unknown flags 0x${(events & ~KNOWN).toString(16)}`);
+    }
+    if ((events & EV_SIGNAL) !== 0 && (events & IO) !== 0) {
+      throw new TypeError("Cannot create an event: EV_SIGNAL excludes EV_READ, EV_WRITE and EV_CLOSED");
+    }
+    reactor.assertOpen("create an event");
+    this.#reactor = reactor;
+    this.fd = fd;
+    this.events = events;
+    this.callback = callback;
+  }
+
+  /** The base it belongs to. */
+  get base(): EventBase {
+    return this.#reactor.base;
+  }
+
+  /** Index of the queue it runs in: 0 is served first. New events start in the middle queue. */
+  get priority(): number {
+    return this.level;
+  }
+
+  /**
+   * @throws {RangeError} when the base has no such queue.
+   * @throws {Error} while the event is active.
+   */
+  set priority(priority: number) {
+    if (!Number.isInteger(priority) || priority < 0 || priority >= this.#reactor.queues.length) {
+      throw new RangeError(`Cannot set priority ${priority}: the base has ${this.#reactor.queues.length} queues`);
+    }
+    if (this.queueState !== IDLE) throw new Error("Cannot set the priority of an event that is active");
+    this.level = priority;
+  }
+
+  /**
+   * Starts waiting. Without `timeout` an earlier timeout stays as it is; with one, it counts from now (from the start of
+   * the turn while callbacks run) and replaces an earlier one. A timeout on a persistent event repeats, and restarts
+   * whenever the event fires for another reason.
+   *
+   * An event that was activated by hand and has not run yet is not registered with the backend (as in libevent).
+   *
+   * @param timeout milliseconds (fractions allowed), or a {@linkcode CommonTimeout} of the same base.
+   * @throws {SystemError} when the descriptor cannot be watched, for instance a regular file with epoll (EPERM).
+   * @throws {RangeError} for a timeout that is negative or NaN.
+   */
+  add(timeout?: number | CommonTimeout): this {
+    if (this.#closed) throw new Error("Cannot add an event that was closed");
+    this.#reactor.assertOpen("add an event");
+    this.#checkTimeout(timeout);
+    this.#insert();
+    if (timeout === undefined) return this;
+    if ((this.events & EV_PERSIST) !== 0) this.#interval = timeout;
+    if (this.queueState !== IDLE && (this.#result & EV_TIMEOUT) !== 0) {
+      // Its old timeout has fired and waits to be served: the new one takes its place, and what else has happened stays.
+      this.#result &= ~EV_TIMEOUT;
+      if (this.#result === 0) {
+        this.#callsQueued = 0;
+        this.#reactor.deactivate(this);
+        this.#insert();
+      }
+    }
+    this.#schedule(timeout, this.#reactor.clock.now());
+    return this;
+  }
+
+  #checkTimeout(timeout: number | CommonTimeout | undefined): void {
+    if (typeof timeout === "number") {
+      if (!(timeout >= 0)) throw new RangeError(`Cannot add an event: a timeout of ${timeout} ms is not a time`);
+    } else if (timeout !== undefined && !this.#reactor.timers.owns(timeout)) {
+      throw new TypeError("Cannot add an event: the common timeout belongs to another base");
+    }
+  }
+
+  /** Registers descriptor or signal, unless that is done or the event is queued to run. */
+  #insert(): void {
+    if (this.#inserted || this.queueState !== IDLE || (this.events & (IO | EV_SIGNAL)) === 0) return;
+    if ((this.events & EV_SIGNAL) !== 0) {
+      this.#reactor.signals.add(this);
+    } else {
+      const result = this.#reactor.fds.add(this);
+      if (result < 0) throw systemError(result, this.#reactor.backend.name, `watch descriptor ${this.fd}`);
+    }
+    this.#inserted = true;
+    this.#reactor.countPending(this, 1);
+  }
+
+  /** Sets the deadline to `fromMs` plus `timeout`, replacing the one that is set. */
+  #schedule(timeout: number | CommonTimeout, fromMs: number): void {
+    const { timers } = this.#reactor;
+    const common = typeof timeout === "number" ? null : timeout;
+    const deadlineMs = fromMs + (typeof timeout === "number" ? timeout : timeout.durationMs);
+    if (this.timerSlot >= 0 && common === null && this.common === null) {
+      this.deadlineMs = deadlineMs;
+      timers.move(this);
+      this.#reactor.wakeSleeper?.();
+      return;
+    }
+    this.#unschedule();
+    this.deadlineMs = deadlineMs;
+    this.common = common;
+    timers.insert(this);
+    this.#reactor.countPending(this, 1);
+  }
+
+  /** Forgets the timeout and goes on waiting for the rest (event_remove_timer). */
+  removeTimer(): void {
+    this.#interval = -1;
+    this.#unschedule();
+  }
+
+  #unschedule(): void {
+    if (this.timerSlot < 0) return;
+    this.#reactor.timers.remove(this);
+    this.common = null;
+    this.#reactor.countPending(this, -1);
+  }
+
+  /** Stops waiting. If it is queued to run, it will not; a signal event's remaining repeated calls are dropped too. */
+  delete(): void {
+    this.#interval = -1;
+    this.#callsLeft = 0;
+    this.#withdraw();
+  }
+
+  /** Leaves every list, but remembers the interval at which it repeats. */
+  #withdraw(): void {
+    this.#callsQueued = 0;
+    this.#queuedDetails = null;
+    this.#unschedule();
+    this.#reactor.deactivate(this);
+    if (!this.#inserted) return;
+    this.#inserted = false;
+    if ((this.events & EV_SIGNAL) !== 0) this.#reactor.signals.remove(this);
+    // A failure means that the descriptor is gone already, which is what was asked for.
+    else this.#reactor.fds.remove(this);
+    this.#reactor.countPending(this, -1);
+  }
+
+  /**
+   * Queues the callback as if `what` had happened, whether or not the event is pending (event_active). Several calls
+   * before it runs are one run with all their bits.
+   *
+   * @param calls how often a signal event's callback is to be called.
+   */
+  activate(what: number, calls: number = 1): void {
+    if (this.#closed) throw new Error("Cannot activate an event that was closed");
+    this.#reactor.assertOpen("activate an event");
+    this.markActive(what, calls);
+  }
+
+  /**
+   * Which of `what` it waits for or is queued with (event_pending).
+   *
+   * @param what the bits of interest; all by default.
+   */
+  pending(what: number = IO | EV_SIGNAL | EV_TIMEOUT): number {
+    let bits = 0;
+    if (this.#inserted) bits |= this.events & (IO | EV_SIGNAL);
+    if (this.queueState !== IDLE) bits |= this.#result;
+    if (this.timerSlot >= 0) bits |= EV_TIMEOUT;
+    return bits & what;
+  }
+
+  /** Milliseconds until the timeout, never negative; undefined when none is set. */
+  get remainingMs(): number | undefined {
+    return this.timerSlot < 0 ? undefined : Math.max(0, this.deadlineMs - this.#reactor.clock.now());
+  }
+
+  /**
+   * Who sent the signal, and with what, while a signal's callback runs; null when the kernel's record of it was lost
+   * because very many came at once, or where the system does not tell.
+   */
+  get signalDetails(): SignalDetails | null {
+    return this.#details;
+  }
+
+  /** Deletes it for good. Closing twice is harmless. */
+  close(): void {
+    this.delete();
+    this.#closed = true;
+  }
+
+  /** Same as {@linkcode LoopEvent.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal Queues it with `what`; several before it runs add up. */
+  markActive(what: number, calls: number): void {
+    if (this.queueState === ACTIVE) {
+      this.#result |= what;
+      // More of the same signal before the callback ran: each is still a call.
+      if ((this.events & what & EV_SIGNAL) !== 0) this.#callsQueued += calls;
+      return;
+    }
+    this.#result = this.queueState === IDLE ? what : this.#result | what;
+    const reactor = this.#reactor;
+    // A better queue than the running one has work: leave the running one as soon as its callback is done.
+    if (this.level < reactor.runningLevel) reactor.continueAsked = true;
+    this.#callsQueued = calls;
+    reactor.activate(this);
+  }
+
+  /** @internal The timeout has passed. What else has happened to it in this turn is not forgotten over that. */
+  expire(): void {
+    // A persistent event goes on waiting: taking it out and back in would cost two system calls, arm its edge anew, and
+    // leave its signal for a moment to the old handler.
+    if (this.queueState === IDLE && (this.events & EV_PERSIST) === 0) this.#withdraw();
+    else this.#unschedule();
+    this.markActive(EV_TIMEOUT, 1);
+  }
+
+  /** @internal */
+  override takeTurn(): void {
+    const result = this.#result;
+    const calls = this.#callsQueued;
+    const details = this.#queuedDetails;
+    this.#queuedDetails = null;
+    if ((this.events & EV_PERSIST) !== 0) this.#reactor.deactivate(this);
+    else this.delete();
+    if (this.#interval !== -1 && (this.events & EV_PERSIST) !== 0) this.#rearm(result);
+    if ((this.events & EV_SIGNAL) !== 0) this.#runSignal(result, calls, details);
+    else this.callback(result, this);
+  }
+
+  /** Sets a persistent event's next deadline before its callback runs: in step with the last one, but never in the past. */
+  #rearm(result: number): void {
+    const now = this.#reactor.clock.now();
+    const interval = this.#interval;
+    const durationMs = typeof interval === "number" ? interval : interval.durationMs;
+    let from = (result & EV_TIMEOUT) !== 0 ? this.deadlineMs : now;
+    if (from + durationMs < now) from = now;
+    this.#insert();
+    this.#schedule(interval, from);
+  }
+
+  /** @internal Signal `fd` was raised `calls` times; `details` describes the last of them where the kernel told. */
+  markSignal(calls: number, details: SignalDetails | null): void {
+    this.markActive(EV_SIGNAL, calls);
+    if (details !== null) (this.#queuedDetails ??= []).push(details);
+  }
+
+  #runSignal(result: number, calls: number, details: SignalDetails[] | null): void {
+    const reactor = this.#reactor;
+    this.#callsLeft = calls;
+    for (let call = 0; this.#callsLeft > 0; call++) {
+      this.#callsLeft--;
+      this.#details = details?.[call] ?? null;
+      let done = false;
+      try {
+        this.callback(result, this);
+        done = true;
+      } finally {
+        this.#details = null;
+        // What the callback threw ends this pass: the calls that are left wait for the next one.
+        if (!done && this.#callsLeft > 0) this.#requeue(result, details?.slice(call + 1));
+      }
+      if (reactor.breakAsked) return;
+    }
+  }
+
+  #requeue(result: number, details: SignalDetails[] | undefined): void {
+    this.markActive(result, this.#callsLeft);
+    if (details !== undefined) this.#queuedDetails = [...details, ...this.#queuedDetails ?? []];
+    this.#callsLeft = 0;
+  }
+}

@@ -1,0 +1,119 @@
+import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
+import { allocate, libcPath, os, runtime, systemError, type Waiter, WakeChannel } from "../ffi/mod.ts";
+import { EV_CLOSED, EV_READ, EV_WRITE } from "./constants.ts";
+import type { Reactor } from "./reactor.ts";
+import { EMPTY, RAN, SLEPT, STOPPED, type TurnOutcome } from "./turn_outcome.ts";
+
+/** Options of {@linkcode EventBase.run}. */
+export interface RunOptions {
+  /** Ends the loop when aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Turns run back to back while there is work; then the host's loop gets its turn. */
+const TURNS_PER_TASK = 8;
+const { POLLIN, POLLOUT, POLLRDHUP } = os.constants;
+
+/**
+ * Runs a base beside the host's loop. While there is work it runs some turns per host task; when there is none, another
+ * thread sleeps in `poll(2)` on the base's behalf and this one goes back to the host.
+ *
+ * @internal
+ */
+export class HostLoop {
+  readonly #reactor: Reactor;
+  #waiter: Waiter | undefined;
+  #wake: WakeChannel | undefined;
+  // struct pollfd: descriptor in 32 bits, `events` and `revents` in 16 bits each.
+  #pollfds: Uint8Array = allocate(8 * 8);
+
+  constructor(reactor: Reactor) {
+    this.#reactor = reactor;
+  }
+
+  /** Runs `turn` until it says STOPPED or EMPTY; the result is true for STOPPED. */
+  async run(turn: () => TurnOutcome, signal: AbortSignal | undefined): Promise<boolean> {
+    if (signal?.aborted === true) return true;
+    const stop = (): void => this.#reactor.base.loopBreak();
+    signal?.addEventListener("abort", stop);
+    try {
+      for (;;) {
+        let outcome: TurnOutcome = RAN;
+        for (let count = 0; count < TURNS_PER_TASK && outcome === RAN; count++) outcome = turn();
+        if (outcome === STOPPED || outcome === EMPTY) return outcome === STOPPED;
+        if (outcome === SLEPT) await this.#sleep();
+        else await new Promise<void>((resolve) => runtime.setImmediate(resolve));
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Gives the sleeping thread and its descriptors back. */
+  close(): void {
+    this.#waiter?.close();
+    this.#wake?.close();
+    this.#waiter = this.#wake = undefined;
+  }
+
+  /** Sleeps until a descriptor is ready, a timer is due, or something was changed meanwhile. */
+  async #sleep(): Promise<void> {
+    const reactor = this.#reactor;
+    this.#waiter ??= runtime.createWaiter(libcPath);
+    const wake = this.#wake ??= openWake();
+    const timeoutMs = reactor.timeToNextMs();
+    // Time runs on while the host has the thread.
+    reactor.clock.forget();
+    const count = this.#fillPollfds(wake.readFd);
+    let woken = false;
+    reactor.wakeSleeper = () => {
+      if (!woken) wake.signal();
+      woken = true;
+    };
+    try {
+      await this.#waiter.wait(this.#pollfds, count, Math.ceil(Math.min(timeoutMs, 2 ** 31 - 1)));
+    } finally {
+      reactor.wakeSleeper = null;
+      if (woken) wake.drain();
+    }
+  }
+
+  /** Lists what the other thread has to watch: the backend's own descriptor, or every descriptor where it has none. */
+  #fillPollfds(wakeFd: number): number {
+    const { backend, fds } = this.#reactor;
+    this.#put(0, wakeFd, POLLIN);
+    if (backend.waitFd >= 0) {
+      this.#put(1, backend.waitFd, POLLIN);
+      return 2;
+    }
+    // Waking for what the backend cannot report would mean waking for it again and again.
+    const reported = EV_READ | EV_WRITE | ((backend.features & FEATURE_EARLY_CLOSE) !== 0 ? EV_CLOSED : 0);
+    let count = 1;
+    for (let fd = 0; fd < fds.limit; fd++) {
+      const interest = fds.interestIn(fd) & reported;
+      if (interest === 0) continue;
+      const events = ((interest & EV_READ) !== 0 ? POLLIN : 0) | ((interest & EV_WRITE) !== 0 ? POLLOUT : 0) |
+        ((interest & EV_CLOSED) !== 0 ? POLLRDHUP : 0);
+      this.#put(count++, fd, events);
+    }
+    return count;
+  }
+
+  #put(index: number, fd: number, events: number): void {
+    if ((index + 1) * 8 > this.#pollfds.length) {
+      const larger = allocate(this.#pollfds.length * 2);
+      larger.set(this.#pollfds);
+      this.#pollfds = larger;
+    }
+    const view = new DataView(this.#pollfds.buffer, index * 8, 8);
+    view.setInt32(0, fd, true);
+    view.setInt16(4, events, true);
+    view.setInt16(6, 0, true);
+  }
+}
+
+function openWake(): WakeChannel {
+  const wake = WakeChannel.open();
+  if (typeof wake === "number") throw systemError(wake, "eventfd", "open a wake-up channel");
+  return wake;
+}

@@ -1,0 +1,44 @@
+import { type EventBase, reactorOf } from "./event_base.ts";
+import { LoopEvent } from "./event.ts";
+import type { Reactor } from "./reactor.ts";
+
+/**
+ * A timeout that is postponed far more often than it fires, as that of a busy connection is. Postponing stores a number;
+ * the timer heap is touched only when the old time has come or a nearer one is asked for.
+ */
+export class LazyTimer {
+  readonly #reactor: Reactor;
+  readonly #event: LoopEvent;
+  #deadlineMs = Infinity;
+
+  /** @param callback called once after each time that was set and reached. */
+  constructor(base: EventBase, callback: () => void) {
+    this.#reactor = reactorOf(base);
+    this.#event = new LoopEvent(base, -1, 0, () => {
+      const restMs = this.#deadlineMs - this.#reactor.clock.now();
+      if (restMs > 0) {
+        if (restMs !== Infinity) this.#event.add(restMs);
+        return;
+      }
+      this.#deadlineMs = Infinity;
+      callback();
+    });
+  }
+
+  /** Fires `delayMs` milliseconds from now, whatever was set before. */
+  set(delayMs: number): void {
+    const deadlineMs = this.#reactor.clock.now() + delayMs;
+    this.#deadlineMs = deadlineMs;
+    if (this.#event.timerSlot < 0 || deadlineMs < this.#event.deadlineMs) this.#event.add(delayMs);
+  }
+
+  /** Fires no more. The heap entry stays for the next {@linkcode LazyTimer.set}, so this costs nothing. */
+  clear(): void {
+    this.#deadlineMs = Infinity;
+  }
+
+  /** Gives the heap entry back. */
+  close(): void {
+    this.#event.close();
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What happens when something is ready: the event loop ({@linkcode EventBase}) with its events, timers and signals; byte
+ * buffers ({@linkcode EvBuffer}); and on both of them listeners and buffered connections ({@linkcode Listener},
+ * {@linkcode SocketBufferEvent}).
+ *
+ * @module
+ */
+
+export * from "./constants.ts";
+export type { Backend, BackendChoice, BackendName } from "../backends/mod.ts";
+export {
+  backendNames,
+  FEATURE_ANY_DESCRIPTOR,
+  FEATURE_CONSTANT_TIME,
+  FEATURE_EARLY_CLOSE,
+  FEATURE_EDGE,
+} from "../backends/mod.ts";
+export {
+  formatSocketAddress,
+  ipSocketAddress,
+  type Ipv4SocketAddress,
+  type Ipv6SocketAddress,
+  parseSocketAddress,
+  type SignalRecord,
+  type SocketAddress,
+  SystemError,
+  type SystemErrorFacts,
+  type UnixSocketAddress,
+} from "../ffi/mod.ts";
+export { BufferEvent, type BufferEventCallbacks, type ByteSink, type Watermark } from "./bufferevent.ts";
+export { SocketBufferEvent, type SocketBufferEventOptions } from "./bufferevent_socket.ts";
+export * from "./evbuffer.ts";
+export { type EventCallback, LoopEvent } from "./event.ts";
+export { EventBase, type EventConfig } from "./event_base.ts";
+export {
+  type FolderEntry,
+  type FolderEntryKind,
+  listFolder,
+  OpenFile,
+  type OpenFileOptions,
+  realPath,
+} from "./file.ts";
+export type { RunOptions } from "./host_loop.ts";
+export { type AcceptCallback, Listener, type ListenerOptions } from "./listener.ts";
+export { LoopCallback } from "./loop_callback.ts";
+export type { DispatchLimits } from "./reactor.ts";
+export type { SignalDetails } from "./signal_details.ts";
+export * from "./socket_options.ts";
+export { CommonTimeout } from "./timer_queue.ts";
+export { ring, Wakeup } from "./wakeup.ts";

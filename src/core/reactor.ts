@@ -1,0 +1,234 @@
+import { type Backend, INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { EventBase } from "./event_base.ts";
+import type { LoopEvent } from "./event.ts";
+import { FdMap } from "./fd_map.ts";
+import { ACTIVE, CallbackQueue, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
+import { ReadSlab } from "./read_slab.ts";
+import { SignalMap } from "./signal_map.ts";
+import { TimerQueue } from "./timer_queue.ts";
+
+/** Deferred callbacks beyond so many already queued wait for the next turn, so that they cannot starve the descriptors. */
+const DEFERRED_PER_TURN = 32;
+
+/** Limits on how long one turn runs callbacks before it looks at the descriptors again (row B6). */
+export interface DispatchLimits {
+  /** Callbacks per queue and turn. */
+  readonly callbacksMax: number;
+  /** Milliseconds per queue and turn. */
+  readonly intervalMs: number;
+  /** Queues with an index below this are never limited. */
+  readonly fromPriority: number;
+}
+
+/**
+ * What an event base and its events share: who is pending, who is active, and the flags that steer the loop. The rules
+ * of one turn stand in `event_base.ts`.
+ *
+ * @internal
+ */
+export class Reactor {
+  readonly base: EventBase;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly fds: FdMap;
+  readonly timers: TimerQueue = new TimerQueue();
+  readonly signals: SignalMap;
+  /** Where all connections receive. */
+  readonly readSlab: ReadSlab = new ReadSlab();
+
+  /** Active queues, best first. */
+  queues: CallbackQueue[] = [new CallbackQueue()];
+  readonly later: CallbackQueue = new CallbackQueue();
+
+  /** Memberships that keep the loop alive: each event counts once per list it is in (inserted, timeout, active). */
+  pendingCount = 0;
+  /** Pending things that are no events, such as a connect in a resolver (virtual events). */
+  virtualCount = 0;
+  /** Callbacks in active and later queues, internal ones included. */
+  activeCount = 0;
+
+  /** Leave the loop at the top of the next turn (event_base_loopexit). */
+  exitAsked = false;
+  /** Leave the loop after the running callback (event_base_loopbreak). */
+  breakAsked = false;
+  /** Leave the running queue and look at the descriptors again (event_base_loopcontinue). */
+  continueAsked = false;
+  /** Index of the queue that is running, -1 outside. */
+  runningLevel = -1;
+  /** The callback that is running, null outside. */
+  running: LoopCallback | null = null;
+  /** Called when something changes while `run()` sleeps beside the host's loop; null while nobody sleeps. */
+  wakeSleeper: (() => void) | null = null;
+  closed = false;
+
+  #deferredQueued = 0;
+
+  constructor(base: EventBase, backend: Backend, clock: Clock) {
+    this.base = base;
+    this.backend = backend;
+    this.clock = clock;
+    this.fds = new FdMap(backend);
+    this.signals = new SignalMap(this);
+  }
+
+  /** Throws unless the base is open; `doing` completes "Cannot ...". */
+  assertOpen(doing: string): void {
+    if (this.closed) throw new Error(`Cannot ${doing}: its event base is closed`);
+  }
+
+  /** A membership of `callback` began (+1) or ended (-1). */
+  countPending(callback: LoopCallback, by: number): void {
+    if (!callback.isInternal) this.pendingCount += by;
+    // Whoever sleeps has counted on what was pending then.
+    this.wakeSleeper?.();
+  }
+
+  /** Whether anything is left to wait for. */
+  get hasEvents(): boolean {
+    return this.pendingCount > 0 || this.virtualCount > 0;
+  }
+
+  /** Puts `callback` into its active queue. Returns false when it was there, or was only brought forward. */
+  activate(callback: LoopCallback): boolean {
+    if (callback.queueState === ACTIVE) return false;
+    const wasLater = callback.queueState === LATER;
+    if (wasLater) this.deactivate(callback);
+    // There may be fewer queues than when it got its level.
+    if (callback.level >= this.queues.length) callback.level = this.queues.length - 1;
+    callback.queueState = ACTIVE;
+    this.queues[callback.level]!.push(callback);
+    this.activeCount++;
+    this.countPending(callback, 1);
+    return !wasLater;
+  }
+
+  /** Puts `callback` where the next turn will find it. */
+  activateLater(callback: LoopCallback): void {
+    if (callback.queueState !== IDLE) return;
+    if (callback.level >= this.queues.length) callback.level = this.queues.length - 1;
+    callback.queueState = LATER;
+    this.later.push(callback);
+    this.activeCount++;
+    this.countPending(callback, 1);
+  }
+
+  /** {@linkcode Reactor.activate} within the quota of deferred callbacks, beyond it {@linkcode Reactor.activateLater}. */
+  activateDeferred(callback: LoopCallback): void {
+    if (callback.queueState !== IDLE) return;
+    if (this.#deferredQueued > DEFERRED_PER_TURN) {
+      this.activateLater(callback);
+    } else if (this.activate(callback)) {
+      this.#deferredQueued++;
+    }
+  }
+
+  /** Takes `callback` out of whichever queue it is in. */
+  deactivate(callback: LoopCallback): void {
+    if (callback.queueState === IDLE) return;
+    (callback.queueState === ACTIVE ? this.queues[callback.level]! : this.later).remove(callback);
+    callback.queueState = IDLE;
+    this.activeCount--;
+    this.countPending(callback, -1);
+  }
+
+  /** A turn begins: what was put off becomes active, and counts against this turn's quota. */
+  promoteLater(): void {
+    this.#deferredQueued = 0;
+    for (let callback = this.later.head; callback !== null; callback = this.later.head) {
+      this.later.remove(callback);
+      callback.queueState = ACTIVE;
+      this.queues[callback.level]!.push(callback);
+      this.#deferredQueued++;
+    }
+  }
+
+  /** Activates the events behind the backend's `count` reports, newest event of a descriptor first. */
+  collectReady(count: number): void {
+    const { backend, fds } = this;
+    for (let index = 0; index < count; index++) {
+      const ready = backend.eventsAt(index);
+      if ((ready & READY_SIGNAL) !== 0) {
+        this.signals.raised(backend.fdAt(index), 1, null);
+        continue;
+      }
+      let event = fds.headOf(backend.fdAt(index));
+      while (event !== null) {
+        const next = event.fdNext;
+        const matched = event.events & ready;
+        if ((matched & ~INTEREST_EDGE) !== 0) event.markActive(matched, 1);
+        event = next;
+      }
+    }
+  }
+
+  /** Activates every event whose time has come. */
+  collectDue(nowMs: number): void {
+    for (let event = this.timers.firstDue(nowMs); event !== null; event = this.timers.firstDue(nowMs)) event.expire();
+  }
+
+  /**
+   * Runs the best queue that holds something, and with it any queue of which only internal callbacks ran.
+   *
+   * @returns how many callbacks ran, internal ones not counted.
+   */
+  runActive(limits: DispatchLimits): number {
+    const queues = this.queues;
+    for (let level = 0; level < queues.length; level++) {
+      if (queues[level]!.head === null) continue;
+      this.runningLevel = level;
+      const count = this.#runQueue(queues[level]!, level < limits.fromPriority ? null : limits);
+      if (count > 0 || this.breakAsked) return count;
+    }
+    return 0;
+  }
+
+  #runQueue(queue: CallbackQueue, limits: DispatchLimits | null): number {
+    const stopAtMs = limits === null || limits.intervalMs === Infinity
+      ? Infinity
+      : this.clock.now() + limits.intervalMs;
+    const countMax = limits === null ? Infinity : limits.callbacksMax;
+    let count = 0;
+    for (let callback = queue.head; callback !== null; callback = queue.head) {
+      if (!callback.isInternal) count++;
+      this.running = callback;
+      callback.takeTurn();
+      this.running = null;
+      if (this.breakAsked || count >= countMax) break;
+      if (stopAtMs !== Infinity && count > 0) {
+        this.clock.refresh();
+        if (this.clock.now() >= stopAtMs) break;
+      }
+      if (this.continueAsked) break;
+    }
+    return count;
+  }
+
+  /** Milliseconds until the first timer is due, 0 if it is, -1 without timers. Reads the clock afresh. */
+  timeToNextMs(): number {
+    const deadline = this.timers.nextDeadlineMs;
+    if (deadline === Infinity) return -1;
+    this.clock.forget();
+    return Math.max(0, deadline - this.clock.now());
+  }
+
+  /** Deletes every event, in whatever list it is. */
+  deleteAll(): void {
+    const found = new Set<LoopEvent>();
+    for (let fd = 0; fd < this.fds.limit; fd++) {
+      for (let event = this.fds.headOf(fd); event !== null; event = event.fdNext) found.add(event);
+    }
+    this.signals.forEach((event) => found.add(event));
+    this.timers.forEach((event) => found.add(event));
+    for (const event of found) event.delete();
+    for (const queue of [this.later, ...this.queues]) {
+      while (queue.head !== null) this.deactivate(queue.head);
+    }
+  }
+
+  /** Puts the loop's own bookkeeping back after a pass, however it ended. */
+  endPass(): void {
+    this.running = null;
+    this.runningLevel = -1;
+  }
+}

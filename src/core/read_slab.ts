@@ -1,0 +1,36 @@
+import { type Address, addressOf, allocate, recv, recvAt } from "../ffi/mod.ts";
+
+/** Small reads fill the first half before a new slab is taken; a large one always finds the other half free. */
+const SLAB_BYTES = 128 * 1024;
+const ROOM_MIN = 64 * 1024;
+
+/**
+ * Where all connections of a base receive. One `recv` goes into the free end of a slab, and bytes once received are never
+ * overwritten: when the slab is full a new one is taken, and the old one lives for as long as somebody refers to it. So
+ * protocol code may keep offsets into what it was given without copying, and an idle connection holds no buffer at all.
+ *
+ * @internal
+ */
+export class ReadSlab {
+  /** The memory that the last read went to. */
+  bytes: Uint8Array = allocate(0);
+  /** Where the last read begins in {@linkcode ReadSlab.bytes}. */
+  start = 0;
+  /** Where it ends. */
+  end = 0;
+  #address: Address = 0;
+
+  /** Receives at most `max` bytes. Returns how many came, 0 at the end of the stream, or `-errno`. */
+  receive(fd: number, max: number): number {
+    if (this.bytes.length - this.end < ROOM_MIN) {
+      this.bytes = allocate(SLAB_BYTES);
+      this.#address = addressOf(this.bytes);
+      this.end = 0;
+    }
+    this.start = this.end;
+    const room = Math.min(max, this.bytes.length - this.end);
+    const received = this.end === 0 ? recv(fd, this.bytes, room, 0) : recvAt(fd, this.#address + this.end, room, 0);
+    if (received > 0) this.end += received;
+    return received;
+  }
+}

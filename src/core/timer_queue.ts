@@ -1,0 +1,143 @@
+import type { LoopEvent } from "./event.ts";
+import { TimerHeap } from "./timer_heap.ts";
+
+/**
+ * One duration shared by many events, as a connection timeout is: they wait in a list, oldest first, with one entry in
+ * the heap for all of them, and fire in the order in which they were added (event_base_init_common_timeout). Adding and
+ * removing cost the same however many wait.
+ *
+ * Made by {@linkcode EventBase.commonTimeout} and given to {@linkcode LoopEvent.add} in place of a number.
+ */
+export class CommonTimeout {
+  /** The duration in milliseconds. */
+  readonly durationMs: number;
+  /** @internal The list, linked through the events. */
+  head: LoopEvent | null = null;
+  /** @internal */
+  tail: LoopEvent | null = null;
+  /** @internal Slot of the one heap entry, -1 while the list is empty. */
+  slot = -1;
+
+  /** @internal */
+  constructor(durationMs: number) {
+    this.durationMs = durationMs;
+  }
+}
+
+/** How many different common timeouts a base can have, as in libevent. */
+const COMMON_TIMEOUTS_MAX = 256;
+
+/** All timeouts of one base: a heap of slots, and what each slot stands for. */
+export class TimerQueue {
+  readonly #heap = new TimerHeap();
+  readonly #owners: (LoopEvent | CommonTimeout | undefined)[] = [];
+  readonly #commons = new Map<number, CommonTimeout>();
+
+  /** When the first timeout is due, `Infinity` without one. */
+  get nextDeadlineMs(): number {
+    return this.#heap.peekDeadline();
+  }
+
+  /** The shared list for `durationMs`; the same one for the same duration. */
+  common(durationMs: number): CommonTimeout {
+    let common = this.#commons.get(durationMs);
+    if (common === undefined) {
+      if (this.#commons.size === COMMON_TIMEOUTS_MAX) {
+        throw new RangeError(
+          `Cannot create a common timeout of ${durationMs} ms: the base has ${COMMON_TIMEOUTS_MAX} already`,
+        );
+      }
+      common = new CommonTimeout(durationMs);
+      this.#commons.set(durationMs, common);
+    }
+    return common;
+  }
+
+  /** Whether `common` belongs to this base. */
+  owns(common: CommonTimeout): boolean {
+    return this.#commons.get(common.durationMs) === common;
+  }
+
+  /** Schedules `event` for `event.deadlineMs`, in its common list if it has one. */
+  insert(event: LoopEvent): void {
+    if (event.common === null) {
+      event.timerSlot = this.#heap.add(event.deadlineMs);
+      this.#owners[event.timerSlot] = event;
+    } else {
+      this.#insertCommon(event, event.common);
+    }
+  }
+
+  /** Moves the deadline of an event that is scheduled on its own. */
+  move(event: LoopEvent): void {
+    this.#heap.update(event.timerSlot, event.deadlineMs);
+  }
+
+  /** Forgets `event`'s deadline. */
+  remove(event: LoopEvent): void {
+    if (event.common === null) {
+      this.#heap.remove(event.timerSlot);
+      this.#owners[event.timerSlot] = undefined;
+      event.timerSlot = -1;
+    } else {
+      this.#removeCommon(event, event.common);
+    }
+  }
+
+  /** The event that is due first, if its deadline is not after `nowMs`, else null. It stays until it is removed. */
+  firstDue(nowMs: number): LoopEvent | null {
+    if (this.#heap.peekDeadline() > nowMs) return null;
+    const owner = this.#owners[this.#heap.peekSlot()]!;
+    return owner instanceof CommonTimeout ? owner.head! : owner;
+  }
+
+  /** Calls `visit` with every scheduled event: first those on their own, then the common lists. */
+  forEach(visit: (event: LoopEvent) => void): void {
+    for (const owner of [...this.#owners]) {
+      if (owner !== undefined && !(owner instanceof CommonTimeout)) visit(owner);
+    }
+    for (const common of this.#commons.values()) {
+      for (let event = common.head; event !== null; event = event.commonNext) visit(event);
+    }
+  }
+
+  /** Searches from the tail, where the place is found at once unless the clock was cached differently meanwhile. */
+  #insertCommon(event: LoopEvent, common: CommonTimeout): void {
+    let before = common.tail;
+    while (before !== null && before.deadlineMs > event.deadlineMs) before = before.commonPrevious;
+    const after = before === null ? common.head : before.commonNext;
+    event.commonPrevious = before;
+    event.commonNext = after;
+    if (before === null) common.head = event;
+    else before.commonNext = event;
+    if (after === null) common.tail = event;
+    else after.commonPrevious = event;
+    event.timerSlot = 0;
+    if (common.head === event) this.#rescheduleCommon(common);
+  }
+
+  #removeCommon(event: LoopEvent, common: CommonTimeout): void {
+    const { commonPrevious: before, commonNext: after } = event;
+    if (before === null) common.head = after;
+    else before.commonNext = after;
+    if (after === null) common.tail = before;
+    else after.commonPrevious = before;
+    event.commonPrevious = null;
+    event.commonNext = null;
+    event.timerSlot = -1;
+    if (before === null) this.#rescheduleCommon(common);
+  }
+
+  #rescheduleCommon(common: CommonTimeout): void {
+    if (common.head === null) {
+      this.#heap.remove(common.slot);
+      this.#owners[common.slot] = undefined;
+      common.slot = -1;
+    } else if (common.slot < 0) {
+      common.slot = this.#heap.add(common.head.deadlineMs);
+      this.#owners[common.slot] = common;
+    } else {
+      this.#heap.update(common.slot, common.head.deadlineMs);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { assertEquals, assertNotStrictEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { CHAIN_MEMORY, referenceChain } from "../../src/core/chain.ts";
+import { CHUNK_SIZE_MAX, CHUNK_SIZES, ChunkPool } from "../../src/core/chunk_pool.ts";
+
+describe("ChunkPool", () => {
+  it("hands out the smallest size that holds what was asked for", () => {
+    const pool = new ChunkPool();
+    for (const [wanted, size] of [[0, 1024], [1024, 1024], [1025, 4096], [4097, 16_384], [16_385, 65_536]]) {
+      assertEquals(pool.take(wanted!).bytes.length, size);
+    }
+  });
+
+  it("rounds what is larger than its largest size up to whole pages", () => {
+    const chain = new ChunkPool().take(CHUNK_SIZE_MAX + 1);
+    assertEquals(chain.bytes.length, CHUNK_SIZE_MAX + 4096);
+    assertEquals(chain.limit, chain.bytes.length);
+  });
+
+  it("hands out a released chunk again, empty and with its address", () => {
+    const pool = new ChunkPool();
+    const chain = pool.take(100);
+    chain.start = 3;
+    chain.end = 9;
+    chain.address = 4096;
+    pool.release(chain);
+    const again = pool.take(100);
+    assertStrictEquals(again, chain);
+    assertEquals([again.kind, again.start, again.end, again.limit], [CHAIN_MEMORY, 0, 0, 1024]);
+    assertEquals(again.next, null);
+    assertEquals(again.address, 4096);
+  });
+
+  it("never hands out memory again that a user has seen", () => {
+    const pool = new ChunkPool();
+    const chain = pool.take(100);
+    chain.exposed = true;
+    pool.release(chain);
+    assertEquals(pool.bytesFree, 0);
+    assertNotStrictEquals(pool.take(100).bytes, chain.bytes);
+  });
+
+  it("leaves memory beyond its largest size to the garbage collector", () => {
+    const pool = new ChunkPool();
+    pool.release(pool.take(CHUNK_SIZE_MAX + 1));
+    assertEquals(pool.bytesFree, 0);
+    assertEquals(pool.bytesLent, 0);
+  });
+
+  it("keeps each size within its share of the bound", () => {
+    const pool = new ChunkPool({ bytesMax: 4 * 8192 });
+    const chains = Array.from({ length: 20 }, () => pool.take(1024));
+    for (const chain of chains) pool.release(chain);
+    assertEquals(pool.bytesFree, 8192);
+    const [a, b, c] = [pool.take(4096), pool.take(4096), pool.take(4096)];
+    for (const chain of [a, b, c]) pool.release(chain);
+    assertEquals(pool.bytesFree, 16_384);
+  });
+
+  it("counts what is lent and what is free", () => {
+    const pool = new ChunkPool();
+    const chains = CHUNK_SIZES.map((size) => pool.take(size));
+    const sum = CHUNK_SIZES.reduce((a, b) => a + b, 0);
+    assertEquals([pool.bytesLent, pool.bytesFree], [sum, 0]);
+    for (const chain of chains) pool.release(chain);
+    assertEquals([pool.bytesLent, pool.bytesFree], [0, sum]);
+    pool.clear();
+    assertEquals([pool.bytesLent, pool.bytesFree], [0, 0]);
+  });
+
+  it("refuses to take the same chunk back twice", () => {
+    const pool = new ChunkPool();
+    const chain = pool.take(100);
+    pool.release(chain);
+    assertThrows(() => pool.release(chain), TypeError, "released before");
+  });
+
+  it("tells the owner of borrowed memory once, however often the chain is released", () => {
+    const pool = new ChunkPool();
+    const bytes = Uint8Array.of(1, 2, 3);
+    const released: Uint8Array[] = [];
+    const chain = referenceChain(bytes, (memory) => released.push(memory));
+    pool.release(chain);
+    pool.release(chain);
+    assertEquals(released.length, 1);
+    assertStrictEquals(released[0], bytes);
+    assertEquals(pool.bytesFree, 0);
+  });
+
+  it("refuses a bound that is not a whole number of bytes", () => {
+    for (const bytesMax of [-1, 1.5, NaN]) {
+      assertThrows(() => new ChunkPool({ bytesMax }), RangeError, "bytesMax");
+    }
+  });
+});

@@ -1,0 +1,209 @@
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { EV_CLOSED, EV_PERSIST, EV_READ, EV_TIMEOUT } from "../../src/core/constants.ts";
+import { EventBase } from "../../src/core/event_base.ts";
+import { os, shutdown } from "../../src/ffi/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors, readText, writeText } from "../support/descriptors.ts";
+import { runScript } from "../support/run_script.ts";
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+forEachBackend(({ newBase, open, name }) => {
+  it("run ends with false when nothing is pending", async () => {
+    using base = newBase();
+    assertFalse(await base.run());
+  });
+
+  it("run serves descriptors and timers while host timers, promises and files go on", async () => {
+    using base = newBase();
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
+    const log: string[] = [];
+    const reader = base.event(near, EV_READ | EV_PERSIST, () => log.push(`read ${readText(near)}`)).add();
+    let ticks = 0;
+    const ticker = base.timer(() => ticks++, { repeat: true }).add(1);
+    const running = base.run();
+    const host = async (): Promise<void> => {
+      for (let round = 0; round < 5; round++) {
+        await sleep(2);
+        writeText(far, `${round}`);
+      }
+      assert((await readFile(fileURLToPath(import.meta.url), "utf8")).length > 100);
+      await sleep(20);
+      reader.delete();
+      ticker.delete();
+    };
+    await host();
+    assertFalse(await running);
+    assertEquals(log.join(" ").replaceAll("read ", "").replaceAll(" ", ""), "01234");
+    assertGreater(ticks, 0);
+  });
+
+  it("run is woken from its sleep by an event that the host adds", async () => {
+    using base = newBase();
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
+    const [idle] = fds.socketpair();
+    const log: string[] = [];
+    const keeper = base.event(idle, EV_READ, () => log.push("never")).add();
+    writeText(far, "x");
+    setTimeout(() => base.event(near, EV_READ, () => log.push(`read ${readText(near)}`)).add(), 10);
+    setTimeout(() => keeper.delete(), 40);
+    assertFalse(await base.run());
+    assertEquals(log, ["read x"]);
+  });
+
+  it("run is woken from its sleep by a timeout that the host adds or moves forward, and by an activation", async () => {
+    using base = newBase();
+    const log: string[] = [];
+    const late = base.timer(() => log.push("moved")).add(60_000);
+    setTimeout(() => base.timer(() => log.push("added")).add(1), 5);
+    setTimeout(() => base.event(-1, 0, () => log.push("activated")).activate(EV_TIMEOUT), 15);
+    setTimeout(() => late.add(1), 25);
+    assertFalse(await base.run());
+    assertEquals(log.sort(), ["activated", "added", "moved"]);
+  });
+
+  it("run is woken from its sleep by the host's loopBreak, loopExit and abort", async () => {
+    using base = newBase();
+    const timer = base.timer(() => {}).add(60_000);
+    setTimeout(() => base.loopBreak(), 5);
+    assert(await base.run());
+    assert(base.gotBreak);
+    setTimeout(() => base.loopExit(), 5);
+    assert(await base.run());
+    assert(base.gotExit);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 5);
+    assert(await base.run({ signal: controller.signal }));
+    assertEquals(timer.pending(), EV_TIMEOUT);
+  });
+
+  it("run sleeps although a closed peer is waited for that the backend cannot report", async () => {
+    let waits = 0;
+    const backend = open();
+    const wait = backend.wait.bind(backend);
+    backend.wait = (timeoutMs) => {
+      waits++;
+      return wait(timeoutMs);
+    };
+    using base = new EventBase({ openBackend: () => backend });
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
+    const event = base.event(near, EV_CLOSED, () => {}).add();
+    shutdown(far, os.constants.SHUT_WR);
+    base.timer(() => event.delete()).add(50);
+    assertFalse(await base.run());
+    assert(waits < 20, `${waits} turns in 50 ms with ${name}`);
+  });
+});
+
+describe("EventBase.run", () => {
+  it("refuses a second loop on the same base while it runs, and closing it", async () => {
+    using base = new EventBase();
+    base.timer(() => {}).add(5);
+    const running = base.run();
+    assertThrows(() => base.dispatch(), Error, "running already");
+    await assertRejects(() => base.run(), Error, "running already");
+    assertThrows(() => base.close(), Error, "while its loop is running");
+    assertFalse(await running);
+  });
+
+  it("returns true at once for a signal that is aborted already, without running anything", async () => {
+    using base = new EventBase();
+    let called = false;
+    base.event(-1, 0, () => called = true).activate(EV_TIMEOUT);
+    assert(await base.run({ signal: AbortSignal.abort() }));
+    assertFalse(called);
+    assertFalse(await base.run());
+    assert(called);
+  });
+
+  it("lets several bases run at once, also one inside a callback of the other", async () => {
+    using first = new EventBase();
+    using second = new EventBase();
+    const log: string[] = [];
+    first.timer(() => log.push("first")).add(5);
+    second.timer(() => log.push("second")).add(10);
+    const inner: Promise<boolean>[] = [];
+    first.timer(() => inner.push(second.run())).add(1);
+    assertFalse(await first.run());
+    assertFalse(await inner[0]!);
+    assertEquals(log.sort(), ["first", "second"]);
+    first.timer(() => log.push("first")).add(5);
+    second.timer(() => log.push("second")).add(5);
+    assertEquals(await Promise.all([first.run(), second.run()]), [false, false]);
+    assertEquals(log.length, 4);
+  });
+
+  it("lets a callback await, and go on in the same loop", async () => {
+    using base = new EventBase();
+    const log: string[] = [];
+    const timer = base.timer(async () => {
+      log.push("before");
+      await sleep(2);
+      log.push("after");
+      timer.delete();
+    }, { repeat: true }).add(50);
+    assertFalse(await base.run());
+    assertEquals(log, ["before", "after"]);
+  });
+
+  it("shares the thread with the host while it is busy", async () => {
+    using base = new EventBase();
+    let turns = 0, hostTurns = 0;
+    const busy = base.event(-1, 0, () => {
+      turns++;
+      if (hostTurns < 20) busy.activate(EV_TIMEOUT);
+    });
+    busy.activate(EV_TIMEOUT);
+    const host = async (): Promise<void> => {
+      for (; hostTurns < 20; hostTurns++) await sleep(0);
+    };
+    await Promise.all([base.run(), host()]);
+    assertGreater(turns, 20);
+  });
+
+  it("waits no shorter than its timers ask for", async () => {
+    using base = new EventBase();
+    const startedMs = base.now();
+    base.timer(() => {}).add(20);
+    await base.run();
+    assertGreaterOrEqual(base.now() - startedMs, 20);
+  });
+
+  it("does not keep the process alive once it has ended, whether the base is closed or not", () => {
+    for (const ending of ["base.close();", ""]) {
+      const { code, stdout, stderr } = runScript(`
+        import { EventBase } from "src:core/event_base.ts";
+        addEventListener("unhandledrejection", () => console.log("unhandled"));
+        const base = new EventBase();
+        base.timer(() => console.log("tick")).add(20);
+        console.log(await base.run());
+        ${ending}
+      `);
+      assertEquals({ code, stdout }, { code: 0, stdout: "tick\nfalse" }, stderr);
+    }
+  });
+
+  it("keeps the process alive while something is pending", () => {
+    const { code, stdout, stderr } = runScript(`
+      import { EventBase } from "src:core/event_base.ts";
+      const base = new EventBase();
+      base.timer(() => console.log("tick")).add(100);
+      base.run().then(() => console.log("done"));
+    `);
+    assertEquals({ code, stdout }, { code: 0, stdout: "tick\ndone" }, stderr);
+  });
+});
