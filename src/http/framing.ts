@@ -1,0 +1,208 @@
+/**
+ * What the values of the deciding fields mean, read from bytes: Content-Length, Transfer-Encoding, Connection, Expect
+ * and Host. What was learned is collected as a sum of `FACT_*` bits, so that a parser clears everything it knows with
+ * one store.
+ */
+import { BYTE_CLASS, equalsIgnoringCase, HEX_DIGIT, HOST_BYTE, HT, NOT_HEX, SP, TOKEN_BYTE } from "./parse_tables.ts";
+
+/** A Host field was there. */
+export const FACT_HOST = 1;
+/** A Content-Length field was there. */
+export const FACT_LENGTH = 2;
+/** A Transfer-Encoding field was there. */
+export const FACT_CODED = 4;
+/** The coding "chunked" was among the transfer codings. */
+export const FACT_CHUNKED = 8;
+/** A transfer coding other than "chunked" was there. */
+export const FACT_OTHER_CODING = 16;
+/** The transfer codings were malformed, or "chunked" was not the last of them, or was there twice. */
+export const FACT_BAD_CODING = 32;
+/** A Connection field was there. */
+export const FACT_CONNECTION = 64;
+/** Connection held the option "close". */
+export const FACT_CLOSE = 128;
+/** Connection held the option "keep-alive". */
+export const FACT_KEEP_ALIVE = 256;
+/** Connection held the option "upgrade". */
+export const FACT_UPGRADE_OPTION = 512;
+/** An Upgrade field was there. */
+export const FACT_UPGRADE = 1024;
+/** An Expect field asked for "100-continue". */
+export const FACT_EXPECT_CONTINUE = 2048;
+/** An Expect field asked for something else. */
+export const FACT_EXPECT_OTHER = 4096;
+
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const SEMICOLON = 0x3b;
+const MAX_PORT = 65535;
+
+/**
+ * The value of a Content-Length field (RFC 9110 section 8.6): digits only, at most 2^53 - 1. Returns -1 for anything
+ * else.
+ */
+export function parseContentLength(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  if (start === end) return -1;
+  let length = 0;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+    if (length > Number.MAX_SAFE_INTEGER) return -1;
+  }
+  return length;
+}
+
+/**
+ * Adds the transfer codings of one Transfer-Encoding line (RFC 9112 section 6.1) to `facts` and returns the sum.
+ * Several lines make one list, so `facts` has to be what the lines before it left. Empty elements are refused, although
+ * RFC 9110 section 5.6.1 tolerates them, since recipients are known to disagree about them here.
+ */
+export function addTransferCodings(
+  facts: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let result = facts | FACT_CODED;
+  let p = start;
+  for (;;) {
+    let elementEnd = p;
+    while (elementEnd < end && bytes[elementEnd] !== COMMA) elementEnd++;
+    const from = skipBlanks(bytes, p, elementEnd);
+    const to = dropBlanks(bytes, from, elementEnd);
+    let tokenEnd = from;
+    while (
+      tokenEnd < to && (BYTE_CLASS[bytes[tokenEnd]!]! & TOKEN_BYTE) !== 0
+    ) tokenEnd++;
+    const chunked = equalsIgnoringCase(bytes, from, tokenEnd, "chunked");
+    // Parameters are allowed behind a coding's name, but chunked has none.
+    const wellFormed = tokenEnd > from &&
+      (tokenEnd === to || (bytes[tokenEnd] === SEMICOLON && !chunked));
+    if (!wellFormed || (result & FACT_CHUNKED) !== 0) result |= FACT_BAD_CODING;
+    result |= chunked ? FACT_CHUNKED : FACT_OTHER_CODING;
+    if (elementEnd === end) return result;
+    p = elementEnd + 1;
+  }
+}
+
+/**
+ * Adds the options of one Connection line (RFC 9110 section 7.6.1) to `facts` and returns the sum. Unknown options are
+ * skipped.
+ */
+export function addConnectionOptions(
+  facts: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let result = facts | FACT_CONNECTION;
+  let p = start;
+  while (p < end) {
+    let elementEnd = p;
+    while (elementEnd < end && bytes[elementEnd] !== COMMA) elementEnd++;
+    const from = skipBlanks(bytes, p, elementEnd);
+    const to = dropBlanks(bytes, from, elementEnd);
+    if (equalsIgnoringCase(bytes, from, to, "keep-alive")) {
+      result |= FACT_KEEP_ALIVE;
+    } else if (equalsIgnoringCase(bytes, from, to, "close")) {
+      result |= FACT_CLOSE;
+    } else if (equalsIgnoringCase(bytes, from, to, "upgrade")) {
+      result |= FACT_UPGRADE_OPTION;
+    }
+    p = elementEnd + 1;
+  }
+  return result;
+}
+
+/** Adds what one Expect line asks for (RFC 9110 section 10.1.1) to `facts` and returns the sum. */
+export function addExpectation(
+  facts: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  return facts |
+    (equalsIgnoringCase(bytes, start, end, "100-continue") ? FACT_EXPECT_CONTINUE : FACT_EXPECT_OTHER);
+}
+
+/**
+ * Says whether `bytes[start..end)` is `uri-host [ ":" port ]` (RFC 9110 section 7.2): a registered name or IPv4
+ * address, which may be empty, or an IPv6 address in brackets, and a port of digits, which may be empty, up to 65535.
+ * An address inside brackets is checked for its alphabet only.
+ */
+export function isHostAndPort(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  const portColon = hostEnd(bytes, start, end);
+  if (portColon === end) return true;
+  if (portColon < 0 || bytes[portColon] !== COLON) return false;
+  let port = 0;
+  for (let i = portColon + 1; i < end; i++) {
+    const digit = bytes[i]! - 0x30;
+    if (digit < 0 || digit > 9) return false;
+    port = port * 10 + digit;
+    if (port > MAX_PORT) return false;
+  }
+  return true;
+}
+
+/**
+ * Where the host that starts at `start` ends: at a byte that cannot belong to it, or at `end`. Returns -1 if it is
+ * malformed.
+ */
+export function hostEnd(bytes: Uint8Array, start: number, end: number): number {
+  let p = start;
+  if (p < end && bytes[p] === 0x5b) {
+    p++;
+    let colons = 0;
+    while (p < end && isAddressByte(bytes[p]!)) {
+      if (bytes[p] === COLON) colons++;
+      p++;
+    }
+    return p < end && bytes[p] === 0x5d && colons >= 2 ? p + 1 : -1;
+  }
+  for (; p < end; p++) {
+    const byte = bytes[p]!;
+    if ((BYTE_CLASS[byte]! & HOST_BYTE) !== 0) continue;
+    if (byte !== 0x25) return p;
+    if (
+      end - p < 3 || HEX_DIGIT[bytes[p + 1]!] === NOT_HEX ||
+      HEX_DIGIT[bytes[p + 2]!] === NOT_HEX
+    ) return -1;
+    p += 2;
+  }
+  return p;
+}
+
+function isAddressByte(byte: number): boolean {
+  return HEX_DIGIT[byte] !== NOT_HEX || byte === COLON || byte === 0x2e;
+}
+
+/** The first position in `[start..end)` that holds no blank, or `end`. */
+export function skipBlanks(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let p = start;
+  while (p < end && (bytes[p] === SP || bytes[p] === HT)) p++;
+  return p;
+}
+
+/** `end` moved back over the blanks before it, not further than `start`. */
+export function dropBlanks(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let p = end;
+  while (p > start && (bytes[p - 1] === SP || bytes[p - 1] === HT)) p--;
+  return p;
+}

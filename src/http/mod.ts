@@ -1,0 +1,19 @@
+/**
+ * HTTP/1.1: a strict parser that eats bytes ({@linkcode RequestParser}), header maps, and a server on an event base
+ * ({@linkcode HttpServer}).
+ *
+ * @module
+ */
+
+export { contentType } from "./content_types.ts";
+export { httpDate, parseHttpDate } from "./date.ts";
+export { RequestHead } from "./head.ts";
+export { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
+export { DEFAULT_HTTP_LIMITS, type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
+export * from "./methods.ts";
+export { HttpParseError, type HttpParseErrorCode, type HttpParseStatus } from "./parse_error.ts";
+export { BODY, type BodyFraming, END, ERROR, HEAD, NEED_MORE, type ParserEvent, RequestParser } from "./parser.ts";
+export { escapeHtml, type FileBody, HttpRequest, type ReplyBody } from "./request.ts";
+export { type HttpHandler, HttpServer, type HttpServerOptions, type HttpTimeouts } from "./server.ts";
+export { StaticFiles, type StaticFilesOptions } from "./static_files.ts";
+export { isBodyless, reasonPhrase } from "./status.ts";

@@ -1,0 +1,294 @@
+import { type EventBase, Listener, type ListenerOptions, SocketBufferEvent, SystemError } from "../core/mod.ts";
+import type { RequestHead } from "./head.ts";
+import { type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
+import {
+  EVHTTP_REQ_DELETE,
+  EVHTTP_REQ_GET,
+  EVHTTP_REQ_HEAD,
+  EVHTTP_REQ_POST,
+  EVHTTP_REQ_PUT,
+  METHOD_NAMES,
+} from "./methods.ts";
+import { ReplyHead } from "./reply_head.ts";
+import type { HttpRequest } from "./request.ts";
+import { ServerConnection } from "./server_connection.ts";
+
+/** Answers a request, at once or later. What it throws, or rejects with, becomes a 500 if no reply has begun. */
+export type HttpHandler = (request: HttpRequest) => void | Promise<void>;
+
+/** How long a server waits, in milliseconds; Infinity: for ever. */
+export interface HttpTimeouts {
+  /** For the next request on an idle connection, which is closed then; 75 s by default. */
+  readonly keepAliveTimeoutMs: number;
+  /** For a whole head, from its first byte; 408 then. 20 s by default. */
+  readonly headerTimeoutMs: number;
+  /** For the next piece of a body; 408 then. 30 s by default. */
+  readonly bodyTimeoutMs: number;
+  /** For a client to take any of its reply; the connection is cut then. 30 s by default. */
+  readonly writeTimeoutMs: number;
+}
+
+/** How an {@linkcode HttpServer} behaves. */
+export interface HttpServerOptions extends Partial<HttpTimeouts> {
+  /** Limits of the parser; see {@linkcode HttpLimits} for the defaults. */
+  readonly limits?: Partial<HttpLimits> | undefined;
+  /** Deviations from the RFC to accept; none by default. */
+  readonly leniency?: HttpLeniency | undefined;
+  /** Methods that reach handlers, as `EVHTTP_REQ_` bits; GET, POST, HEAD, PUT and DELETE by default. Others get 405, unknown ones 501. */
+  readonly allowedMethods?: number | undefined;
+  /** Connections served at once; further ones get 503, or nothing when very many come. 10,000 by default. */
+  readonly maxConnections?: number | undefined;
+  /** Bytes of replies that may wait for a slow client before its next request is taken up; 1 MiB by default. */
+  readonly maxOutputBytes?: number | undefined;
+  /** Content-Type of bodies whose reply names none; null: say nothing. `text/plain;charset=utf-8` by default. */
+  readonly defaultContentType?: string | null | undefined;
+  /** Value of the Server field; none by default. */
+  readonly serverName?: string | undefined;
+  /** Told what handlers throw; `console.error` by default. */
+  readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
+}
+
+const TIMEOUTS: HttpTimeouts = {
+  keepAliveTimeoutMs: 75_000,
+  headerTimeoutMs: 20_000,
+  bodyTimeoutMs: 30_000,
+  writeTimeoutMs: 30_000,
+};
+const ALLOWED_METHODS = EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE;
+const CONNECTIONS_MAX = 10_000;
+const OUTPUT_BYTES_MAX = 1024 * 1024;
+/** Connections over the limit that are told so at once; each takes a descriptor for up to some seconds. */
+const REFUSALS_MAX = 128;
+
+/** What a server's connections share. @internal */
+export interface ServerCore {
+  readonly heads: ReplyHead;
+  readonly limits: HttpLimits;
+  readonly leniency: HttpLeniency;
+  readonly timeouts: HttpTimeouts;
+  readonly maxOutputBytes: number;
+  readonly closing: boolean;
+  readonly allowField: string;
+  isAllowed(head: RequestHead): boolean;
+  handle(request: HttpRequest): void;
+  /** What a handler's callback threw: the reply cannot be completed. */
+  failed(error: unknown, request: HttpRequest): void;
+  /** What a handler's callback threw when there was nothing left to fail. */
+  report(error: unknown, request: HttpRequest): void;
+  connectionClosed(connection: ServerConnection): void;
+}
+
+/**
+ * An HTTP/1.1 server (libevent's evhttp) on an event base: strict parsing, keep-alive, pipelined requests answered in
+ * order with one system call per batch, limits and timeouts on everything a client controls.
+ *
+ * A request goes to the handler of its exact path, if {@linkcode HttpServer.route} gave it one, else to the general one,
+ * else it gets 404.
+ */
+export class HttpServer implements Disposable {
+  /** The base it lives on. */
+  readonly base: EventBase;
+  readonly #core: ServerCore;
+  readonly #listeners: Listener[] = [];
+  readonly #connections = new Set<ServerConnection>();
+  // Those over the limit, which are only told so.
+  readonly #refused = new Set<ServerConnection>();
+  readonly #routes = new Map<string, HttpHandler>();
+  readonly #maxConnections: number;
+  readonly #onError: (error: unknown, request: HttpRequest) => void;
+  #handler: HttpHandler | undefined;
+  #closing = false;
+
+  /**
+   * Makes a server that listens nowhere yet.
+   *
+   * @param handler answers what no route does (evhttp_set_gencb).
+   * @throws {RangeError} for limits and times that are no numbers above zero.
+   * @throws {TypeError} for a server name or content type that no header field can have.
+   */
+  constructor(base: EventBase, options: HttpServerOptions = {}, handler?: HttpHandler) {
+    this.base = base;
+    this.#handler = handler;
+    this.#maxConnections = positive("maxConnections", options.maxConnections ?? CONNECTIONS_MAX);
+    this.#onError = options.onError ?? reportError;
+    this.#core = this.#makeCore(options);
+  }
+
+  #makeCore(options: HttpServerOptions): ServerCore {
+    const isClosing = (): boolean => this.#closing;
+    const allowed = options.allowedMethods ?? ALLOWED_METHODS;
+    const type = options.defaultContentType;
+    return {
+      heads: new ReplyHead(this.base, type === undefined ? "text/plain;charset=utf-8" : type, options.serverName ?? ""),
+      limits: httpLimits(options.limits),
+      leniency: options.leniency ?? {},
+      timeouts: {
+        keepAliveTimeoutMs: timeout("keepAliveTimeoutMs", options),
+        headerTimeoutMs: timeout("headerTimeoutMs", options),
+        bodyTimeoutMs: timeout("bodyTimeoutMs", options),
+        writeTimeoutMs: timeout("writeTimeoutMs", options),
+      },
+      maxOutputBytes: positive("maxOutputBytes", options.maxOutputBytes ?? OUTPUT_BYTES_MAX),
+      get closing() {
+        return isClosing();
+      },
+      allowField: METHOD_NAMES.filter((_name, index) => (allowed & 1 << index) !== 0).join(", "),
+      isAllowed: (head) => (head.methodId & allowed) !== 0,
+      handle: (request) => this.#handle(request),
+      failed: (error, request) => this.#handlerFailed(error, request),
+      report: (error, request) => this.#onError(error, request),
+      connectionClosed: (connection) => this.#connections.delete(connection) || this.#refused.delete(connection),
+    };
+  }
+
+  /** How many connections are served (evhttp_get_connection_count); those that were refused do not count. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Sets the handler for what no route answers; undefined: 404 (evhttp_set_gencb). */
+  setHandler(handler: HttpHandler | undefined): void {
+    this.#handler = handler;
+  }
+
+  /**
+   * Sets the handler for one path, compared with the percent-decoded path of the request, without its query (evhttp_set_cb).
+   *
+   * @throws {Error} when the path has one already.
+   */
+  route(path: string, handler: HttpHandler): void {
+    if (this.#routes.has(path)) throw new Error(`Cannot route ${path}: it has a handler already`);
+    this.#routes.set(path, handler);
+  }
+
+  /** Takes a path's handler away; returns whether it had one (evhttp_del_cb). */
+  unroute(path: string): boolean {
+    return this.#routes.delete(path);
+  }
+
+  /**
+   * Listens on an address or Unix path, or adopts a listening descriptor; may be called several times
+   * (evhttp_bind_socket, evhttp_accept_socket).
+   *
+   * @throws {SystemError} when the address cannot be had.
+   * @throws {Error} when the server was closed.
+   */
+  listen(options: ListenerOptions): Listener {
+    if (this.#closing) throw new Error("Cannot listen: the server is closed");
+    const listener = new Listener(this.base, options, (fd, listener) => {
+      try {
+        this.accept(fd);
+      } catch (error) {
+        // One connection that cannot be watched (select is full, say) is no reason to stop serving the others.
+        if (!(error instanceof SystemError)) throw error;
+        options.onError?.(error, listener);
+      }
+    });
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  /**
+   * Serves a connected socket, which becomes the server's to close, also when this throws.
+   *
+   * @throws {SystemError} when the socket cannot be watched.
+   * @throws {Error} when the server was closed.
+   */
+  accept(fd: number): void {
+    const stream = new SocketBufferEvent(this.base, fd);
+    try {
+      if (this.#closing) throw new Error("Cannot accept a connection: the server is closed");
+      this.#adopt(stream);
+    } catch (error) {
+      stream.close();
+      throw error;
+    }
+  }
+
+  #adopt(stream: SocketBufferEvent): void {
+    if (this.#connections.size < this.#maxConnections) {
+      this.#connections.add(new ServerConnection(this.#core, stream));
+    } else if (this.#refused.size < REFUSALS_MAX) {
+      const connection = new ServerConnection(this.#core, stream);
+      this.#refused.add(connection);
+      connection.refuse();
+    } else {
+      stream.close();
+    }
+  }
+
+  /** Stops listening and closes every connection at once (evhttp_free). Closing twice is harmless. */
+  close(): void {
+    this.#closing = true;
+    for (const listener of this.#listeners.splice(0)) listener.close();
+    for (const connection of [...this.#connections, ...this.#refused]) connection.close();
+  }
+
+  /** Same as {@linkcode HttpServer.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #handle(request: HttpRequest): void {
+    const handler = this.#find(request);
+    if (handler === undefined) {
+      request.replyError(404, `There is nothing at ${request.target}`);
+      return;
+    }
+    try {
+      const pending: unknown = handler(request);
+      // A handler may return anything where nothing is asked for, such as the result of its last call.
+      if (!isThenable(pending)) return;
+      pending.then(undefined, (error: unknown) => this.#handlerFailed(error, request));
+    } catch (error) {
+      this.#handlerFailed(error, request);
+    }
+  }
+
+  #find(request: HttpRequest): HttpHandler | undefined {
+    if (this.#routes.size === 0) return this.#handler;
+    return this.#routes.get(decodedPath(request.path)) ?? this.#handler;
+  }
+
+  #handlerFailed(error: unknown, request: HttpRequest): void {
+    try {
+      if (request.finished) return;
+      if (request.replyStarted) {
+        request.abort();
+        return;
+      }
+      // Fields of the reply that was meant, such as Content-Encoding, would be wrong for this one.
+      request.replyHeaders.clear();
+      request.replyError(500);
+    } finally {
+      this.#onError(error, request);
+    }
+  }
+}
+
+/** A malformed escape stays as it is, so that it matches no route but does no harm either. */
+function decodedPath(path: string): string {
+  if (!path.includes("%")) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value !== null && typeof value === "object" && typeof (value as { then?: unknown }).then === "function";
+}
+
+function positive(name: string, value: number): number {
+  if (!(value > 0)) throw new RangeError(`Cannot set ${name} to ${value}: expected a number above zero`);
+  return value;
+}
+
+function timeout(name: keyof HttpTimeouts, options: Partial<HttpTimeouts>): number {
+  return positive(name, options[name] ?? TIMEOUTS[name]);
+}
+
+function reportError(error: unknown, request: HttpRequest): void {
+  console.error(`Error while serving ${request.method} ${request.target}:`, error);
+}
