@@ -6,7 +6,7 @@
  */
 
 /** Names of the backends, as libevent spells them. */
-export type BackendName = "epoll" | "kqueue" | "poll" | "select";
+export type BackendName = "epoll" | "epoll (with changelist)" | "kqueue" | "poll" | "select";
 
 // Interest and readiness share libevent's public event bits, so that nothing is translated on the way up.
 
@@ -41,15 +41,18 @@ export interface Backend {
    * -1 where there is none (poll, select).
    */
   readonly waitFd: number;
-  /** Moves `fd` from interest set `before` to `after`; 0 means none. Returns 0 or `-errno`. */
+  /**
+   * Moves `fd` from interest set `before` to `after`; 0 means none. Returns 0 or `-errno`. The backend with a changelist tells the
+   * kernel no sooner than with the next wait, and reports a descriptor that was refused as ready.
+   */
   watch(fd: number, before: number, after: number): number;
   /**
    * Starts or stops reporting signal `signo` as {@linkcode READY_SIGNAL}; only kqueue can. Returns 0 or `-errno`.
    */
   watchSignal?(signo: number, on: boolean): number;
   /**
-   * Sleeps until something is ready or `timeoutMs` has passed (-1: no limit; fractions are rounded up, so that a timer is
-   * never woken for too early). Returns how many are ready, or `-errno`.
+   * Sleeps until something is ready or `timeoutMs` has passed (-1: no limit). Fractions count as far as the kernel's call takes
+   * them and are rounded up beyond, so that a timer is never woken for too early. Returns how many are ready, or `-errno`.
    */
   wait(timeoutMs: number): number;
   /** The descriptor (or signal) of ready entry `index`, valid until the next wait or watch. */
@@ -67,4 +70,18 @@ export const TIMEOUT_MS_MAX: number = 35 * 60 * 1000;
 export function wholeMilliseconds(timeoutMs: number): number {
   if (timeoutMs < 0) return -1;
   return timeoutMs > TIMEOUT_MS_MAX ? TIMEOUT_MS_MAX : Math.ceil(timeoutMs);
+}
+
+/**
+ * Writes a timeout that is not negative as a struct timespec: rounded up to whole nanoseconds and bounded.
+ *
+ * @param words memory of zeros, or of an earlier timespec, as 32-bit words.
+ * @param at index of its first word.
+ */
+export function putTimespec(words: Int32Array, timeoutMs: number, at: number = 0): void {
+  const nanoseconds = Math.ceil(Math.min(timeoutMs, TIMEOUT_MS_MAX) * 1e6);
+  const seconds = Math.floor(nanoseconds / 1e9);
+  // Both numbers have 64 bits and fit into their low halves.
+  words[at] = seconds;
+  words[at + 2] = nanoseconds - seconds * 1e9;
 }

@@ -7,8 +7,8 @@ import {
   INTEREST_EDGE,
   INTEREST_READ,
   INTEREST_WRITE,
+  putTimespec,
   READY_SIGNAL,
-  wholeMilliseconds,
 } from "./backend.ts";
 
 const EVENTS_FIRST = 64, EVENTS_MAX = 4096;
@@ -125,9 +125,7 @@ export class KqueueBackend implements Backend {
     if (this.#full) this.#grow();
     let timeout: Uint8Array | null = null;
     if (timeoutMs >= 0) {
-      const whole = wholeMilliseconds(timeoutMs);
-      this.#timeoutWords[0] = Math.floor(whole / 1000);
-      this.#timeoutWords[2] = (whole % 1000) * 1e6;
+      putTimespec(this.#timeoutWords, timeoutMs);
       timeout = this.#timeout;
     }
     const count = this.#provider.kevent(this.waitFd, null, 0, this.#events, this.#capacity, timeout);

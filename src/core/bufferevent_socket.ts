@@ -16,6 +16,7 @@ import {
   takeSocketError,
 } from "../ffi/mod.ts";
 import { BufferEvent } from "./bufferevent.ts";
+import { readMaximum, type SocketBufferEventOptions, writeMaximum } from "./bufferevent_options.ts";
 import {
   BEV_EVENT_CONNECTED,
   BEV_EVENT_EOF,
@@ -33,19 +34,7 @@ import { LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import type { Reactor } from "./reactor.ts";
 
-/** How a {@linkcode SocketBufferEvent} treats its descriptor. */
-export interface SocketBufferEventOptions {
-  /** Leave the descriptor open when the connection is closed; false by default (BEV_OPT_CLOSE_ON_FREE is ours). */
-  readonly keepOpen?: boolean | undefined;
-  /** Most bytes taken by one read; 64 KiB by default and for 0 (bufferevent_set_max_single_read). */
-  readonly maxSingleRead?: number | undefined;
-  /** Most bytes sent before others get their turn; 256 KiB by default and for 0 (bufferevent_set_max_single_write). */
-  readonly maxSingleWrite?: number | undefined;
-}
-
-const READ_MAX = 64 * 1024;
-const WRITE_MAX = 256 * 1024;
-const INT_MAX = 2 ** 31 - 1;
+export type { SocketBufferEventOptions } from "./bufferevent_options.ts";
 
 const { EAGAIN, EINTR, EINPROGRESS, ECONNREFUSED } = os.errno as Record<string, number>;
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;
@@ -90,8 +79,8 @@ export class SocketBufferEvent extends BufferEvent {
     super(base);
     this.#reactor = reactorOf(base);
     this.#keepOpen = options.keepOpen === true;
-    this.#readMax = maximum("read", options.maxSingleRead, READ_MAX);
-    this.#writeMax = maximum("write", options.maxSingleWrite, WRITE_MAX);
+    this.#readMax = readMaximum(options);
+    this.#writeMax = writeMaximum(options);
     this.#fd = fd;
     this.#flush = new Deferred(base, base.priorities >> 1, () => this.#endCallback());
     this.output.addCallback((_buffer, { added }) => {
@@ -406,11 +395,4 @@ export class SocketBufferEvent extends BufferEvent {
       if (this.#closing && this.#sendingFailed) this.close();
     }
   }
-}
-
-/** The option where it says something, in bytes; 0, and more than a C int holds, stand for the default as in libevent. */
-function maximum(action: string, bytes: number | undefined, fallback: number): number {
-  if (bytes === undefined || bytes === 0 || bytes > INT_MAX) return fallback;
-  if (!Number.isInteger(bytes) || bytes < 0) throw new RangeError(`Cannot ${action} ${bytes} bytes at a time`);
-  return bytes;
 }

@@ -38,3 +38,10 @@ export const BEV_EVENT_ERROR = 0x20;
 export const BEV_EVENT_TIMEOUT = 0x40;
 /** A connect has succeeded. */
 export const BEV_EVENT_CONNECTED = 0x80;
+
+/** Count what is active. */
+export const EVENT_BASE_COUNT_ACTIVE = 1;
+/** Count pending things that are no events. */
+export const EVENT_BASE_COUNT_VIRTUAL = 2;
+/** Count memberships of events in lists. */
+export const EVENT_BASE_COUNT_ADDED = 4;

@@ -1,13 +1,17 @@
 import { systemError } from "../ffi/mod.ts";
 import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE } from "./constants.ts";
+import { checkAdd, describe, noteCreation } from "./debug_mode.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import { ACTIVE, IDLE, LoopCallback } from "./loop_callback.ts";
 import type { Reactor } from "./reactor.ts";
+import { SignalCalls } from "./signal_calls.ts";
 import type { SignalDetails } from "./signal_details.ts";
 import type { CommonTimeout } from "./timer_queue.ts";
 
 const IO = EV_READ | EV_WRITE | EV_CLOSED;
 const KNOWN = EV_TIMEOUT | IO | EV_SIGNAL | EV_PERSIST | EV_ET;
+
+let lastSerial = 0;
 
 /** Called with what happened (`EV_READ`, `EV_TIMEOUT`, ... ORed together) and the event itself. */
 export type EventCallback = (what: number, event: LoopEvent) => void;
@@ -56,18 +60,19 @@ export class LoopEvent extends LoopCallback implements Disposable {
   /** @internal */
   commonPrevious: LoopEvent | null = null;
 
+  /** @internal A number of its own, which stands for C's address in dumps. */
+  readonly serial: number;
+
   readonly #reactor: Reactor;
   #inserted = false;
   #closed = false;
-  // What the callback will be told, and for signals how often it is still to be called.
+  #finalizer: (() => void) | null = null;
+  // What the callback will be told.
   #result = 0;
-  #callsQueued = 0;
-  // How often the running signal callback is still to be called; apart from the former, since it may activate itself.
-  #callsLeft = 0;
+  // Only signal events have one.
+  readonly #calls: SignalCalls | null;
   // Repeats with EV_PERSIST; -1: no timeout.
   #interval: number | CommonTimeout = -1;
-  #details: SignalDetails | null = null;
-  #queuedDetails: SignalDetails[] | null = null;
 
   /**
    * Makes an event that waits for nothing yet.
@@ -96,6 +101,9 @@ export class LoopEvent extends LoopCallback implements Disposable {
     this.fd = fd;
     this.events = events;
     this.callback = callback;
+    this.#calls = (events & EV_SIGNAL) !== 0 ? new SignalCalls() : null;
+    this.serial = ++lastSerial;
+    noteCreation(this);
   }
 
   /** The base it belongs to. */
@@ -132,7 +140,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * @throws {RangeError} for a timeout that is negative or NaN.
    */
   add(timeout?: number | CommonTimeout): this {
-    if (this.#closed) throw new Error("Cannot add an event that was closed");
+    if (this.#closed) throw new Error(`Cannot add ${describe(this)}: it was closed`);
     this.#reactor.assertOpen("add an event");
     this.#checkTimeout(timeout);
     this.#insert();
@@ -142,7 +150,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
       // Its old timeout has fired and waits to be served: the new one takes its place, and what else has happened stays.
       this.#result &= ~EV_TIMEOUT;
       if (this.#result === 0) {
-        this.#callsQueued = 0;
+        this.#calls?.dropQueued();
         this.#reactor.deactivate(this);
         this.#insert();
       }
@@ -165,6 +173,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
     if ((this.events & EV_SIGNAL) !== 0) {
       this.#reactor.signals.add(this);
     } else {
+      checkAdd(this, this.#reactor.fds.headOf(this.fd));
       const result = this.#reactor.fds.add(this);
       if (result < 0) throw systemError(result, this.#reactor.backend.name, `watch descriptor ${this.fd}`);
     }
@@ -205,15 +214,16 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** Stops waiting. If it is queued to run, it will not; a signal event's remaining repeated calls are dropped too. */
   delete(): void {
+    // What finalize() has queued still has to run.
+    if (this.#finalizer !== null) return;
     this.#interval = -1;
-    this.#callsLeft = 0;
+    this.#calls?.drop();
     this.#withdraw();
   }
 
   /** Leaves every list, but remembers the interval at which it repeats. */
   #withdraw(): void {
-    this.#callsQueued = 0;
-    this.#queuedDetails = null;
+    this.#calls?.dropQueued();
     this.#unschedule();
     this.#reactor.deactivate(this);
     if (!this.#inserted) return;
@@ -231,7 +241,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * @param calls how often a signal event's callback is to be called.
    */
   activate(what: number, calls: number = 1): void {
-    if (this.#closed) throw new Error("Cannot activate an event that was closed");
+    if (this.#closed) throw new Error(`Cannot activate ${describe(this)}: it was closed`);
     this.#reactor.assertOpen("activate an event");
     this.markActive(what, calls);
   }
@@ -259,7 +269,36 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * because very many came at once, or where the system does not tell.
    */
   get signalDetails(): SignalDetails | null {
-    return this.#details;
+    return this.#calls?.current ?? null;
+  }
+
+  /** @internal What it is queued with. */
+  get pendingResult(): number {
+    return this.#result;
+  }
+
+  /**
+   * Closes it, and calls `finalizer` from the loop as soon as its callback is certain never to run again (event_finalize):
+   * the place to release what the callback uses. It waits in the event's own priority queue, keeps the loop alive until
+   * then, and also runs when the base is closed.
+   *
+   * @throws {Error} when it was closed before.
+   */
+  finalize(finalizer: () => void): void {
+    if (this.#closed) throw new Error(`Cannot finalize ${describe(this)}: it was closed`);
+    this.#reactor.assertOpen("finalize an event");
+    this.close();
+    this.#finalizer = finalizer;
+    this.#reactor.activate(this);
+  }
+
+  /** @internal Runs a finalizer that is still waiting, because the loop will not. */
+  finalizeNow(): void {
+    const finalizer = this.#finalizer;
+    if (finalizer === null) return;
+    this.#finalizer = null;
+    this.#reactor.deactivate(this);
+    finalizer();
   }
 
   /** Deletes it for good. Closing twice is harmless. */
@@ -278,14 +317,14 @@ export class LoopEvent extends LoopCallback implements Disposable {
     if (this.queueState === ACTIVE) {
       this.#result |= what;
       // More of the same signal before the callback ran: each is still a call.
-      if ((this.events & what & EV_SIGNAL) !== 0) this.#callsQueued += calls;
+      if ((what & EV_SIGNAL) !== 0) this.#calls?.add(calls);
       return;
     }
     this.#result = this.queueState === IDLE ? what : this.#result | what;
     const reactor = this.#reactor;
     // A better queue than the running one has work: leave the running one as soon as its callback is done.
     if (this.level < reactor.runningLevel) reactor.continueAsked = true;
-    this.#callsQueued = calls;
+    this.#calls?.start(calls);
     reactor.activate(this);
   }
 
@@ -300,15 +339,27 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** @internal */
   override takeTurn(): void {
+    if (this.#finalizer !== null) {
+      this.finalizeNow();
+      return;
+    }
     const result = this.#result;
-    const calls = this.#callsQueued;
-    const details = this.#queuedDetails;
-    this.#queuedDetails = null;
+    const calls = this.#calls;
+    const run = calls?.take();
     if ((this.events & EV_PERSIST) !== 0) this.#reactor.deactivate(this);
     else this.delete();
     if (this.#interval !== -1 && (this.events & EV_PERSIST) !== 0) this.#rearm(result);
-    if ((this.events & EV_SIGNAL) !== 0) this.#runSignal(result, calls, details);
-    else this.callback(result, this);
+    if (calls === null || run === undefined) {
+      this.callback(result, this);
+      return;
+    }
+    const reactor = this.#reactor;
+    calls.run(
+      run,
+      () => this.callback(result, this),
+      () => !reactor.breakAsked,
+      (left) => this.markActive(result, left),
+    );
   }
 
   /** Sets a persistent event's next deadline before its callback runs: in step with the last one, but never in the past. */
@@ -322,34 +373,9 @@ export class LoopEvent extends LoopCallback implements Disposable {
     this.#schedule(interval, from);
   }
 
-  /** @internal Signal `fd` was raised `calls` times; `details` describes the last of them where the kernel told. */
+  /** @internal Signal `fd` was raised `calls` times; `details` describes it where the kernel told. */
   markSignal(calls: number, details: SignalDetails | null): void {
     this.markActive(EV_SIGNAL, calls);
-    if (details !== null) (this.#queuedDetails ??= []).push(details);
-  }
-
-  #runSignal(result: number, calls: number, details: SignalDetails[] | null): void {
-    const reactor = this.#reactor;
-    this.#callsLeft = calls;
-    for (let call = 0; this.#callsLeft > 0; call++) {
-      this.#callsLeft--;
-      this.#details = details?.[call] ?? null;
-      let done = false;
-      try {
-        this.callback(result, this);
-        done = true;
-      } finally {
-        this.#details = null;
-        // What the callback threw ends this pass: the calls that are left wait for the next one.
-        if (!done && this.#callsLeft > 0) this.#requeue(result, details?.slice(call + 1));
-      }
-      if (reactor.breakAsked) return;
-    }
-  }
-
-  #requeue(result: number, details: SignalDetails[] | undefined): void {
-    this.markActive(result, this.#callsLeft);
-    if (details !== undefined) this.#queuedDetails = [...details, ...this.#queuedDetails ?? []];
-    this.#callsLeft = 0;
+    if (details !== null) this.#calls?.describe(details);
   }
 }

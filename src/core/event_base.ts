@@ -1,26 +1,5 @@
-/**
- * One turn of the loop:
- *
- * ```text
- *  stop if exit or break was asked
- *    |
- *  timeout = 0 if anything is active, else time to the first timer, else none
- *    |            (nothing pending, nothing active: the loop ends "empty")
- *  "later" callbacks become active
- *    |
- *  forget cached time -> backend.wait -> cache time
- *    |
- *  events of ready descriptors become active, newest first
- *  due timers become active, earliest first
- *    |
- *  run the best non-empty priority queue (limits may cut it short) -> again
- * ```
- *
- * @module
- */
-
 import { type Backend, type BackendChoice, type BackendName, chooseBackend } from "../backends/mod.ts";
-import { os, runtime, signalNumber, systemError } from "../ffi/mod.ts";
+import { signalNumber } from "../ffi/mod.ts";
 import { Clock } from "./clock.ts";
 import {
   EV_CLOSED,
@@ -29,7 +8,6 @@ import {
   EV_SIGNAL,
   EV_TIMEOUT,
   EV_WRITE,
-  EVLOOP_NO_EXIT_ON_EMPTY,
   EVLOOP_NONBLOCK,
   EVLOOP_ONCE,
 } from "./constants.ts";
@@ -38,7 +16,7 @@ import { HostLoop, type RunOptions } from "./host_loop.ts";
 import { CallbackQueue } from "./loop_callback.ts";
 import { type DispatchLimits, Reactor } from "./reactor.ts";
 import type { CommonTimeout } from "./timer_queue.ts";
-import { EMPTY, RAN, SLEPT, STOPPED, type TurnOutcome } from "./turn_outcome.ts";
+import { EMPTY, RAN, SLEPT, STOPPED, Turn } from "./turn.ts";
 
 /** How to set up an {@linkcode EventBase} (libevent's event_config). */
 export interface EventConfig extends BackendChoice {
@@ -63,7 +41,6 @@ export interface EventConfig extends BackendChoice {
 }
 
 const PRIORITIES_MAX = 255;
-const { EINTR } = os.errno as Record<"EINTR", number>;
 
 /** @internal Gives the rest of this folder access to a base's inner state. */
 export let reactorOf: (base: EventBase) => Reactor;
@@ -91,16 +68,11 @@ export let reactorOf: (base: EventBase) => Reactor;
  */
 export class EventBase implements Disposable {
   readonly #reactor: Reactor;
-  readonly #limits: DispatchLimits;
-  readonly #spinMs: number;
+  readonly #turn: Turn;
   readonly #host: HostLoop;
   #looping = false;
-  #ranCount = 0;
   #gotExit = false;
   #gotBreak = false;
-
-  /** Receives what callbacks throw; see {@linkcode EventConfig.onError}. */
-  onError: ((error: unknown) => void) | undefined;
 
   static {
     reactorOf = (base) => base.#reactor;
@@ -118,15 +90,24 @@ export class EventBase implements Disposable {
     checkPriorities(priorities);
     const backend = config.openBackend?.() ?? chooseBackend(config);
     this.#reactor = new Reactor(this, backend, new Clock(config.noCacheTime !== true));
-    this.#limits = {
+    const limits: DispatchLimits = {
       callbacksMax: dispatchLimits.callbacksMax ?? Infinity,
       intervalMs: dispatchLimits.intervalMs ?? Infinity,
       fromPriority: Math.max(0, dispatchLimits.fromPriority ?? 1),
     };
-    this.#spinMs = spinUs / 1000;
+    this.#turn = new Turn(this.#reactor, limits, spinUs / 1000);
+    this.#turn.onError = config.onError;
     this.#host = new HostLoop(this.#reactor);
-    this.onError = config.onError;
     this.initPriorities(priorities);
+  }
+
+  /** Receives what callbacks throw; see {@linkcode EventConfig.onError}. */
+  get onError(): ((error: unknown) => void) | undefined {
+    return this.#turn.onError;
+  }
+
+  set onError(handler: ((error: unknown) => void) | undefined) {
+    this.#turn.onError = handler;
   }
 
   /** Name of the backend in use (event_base_get_method). */
@@ -245,7 +226,7 @@ export class EventBase implements Disposable {
     this.#enter();
     try {
       for (;;) {
-        switch (this.#turn(flags)) {
+        switch (this.#turn.take(flags)) {
           case STOPPED:
             return 0;
           case EMPTY:
@@ -254,7 +235,7 @@ export class EventBase implements Disposable {
             if ((flags & EVLOOP_NONBLOCK) !== 0) return 0;
             break;
           case RAN:
-            if ((flags & EVLOOP_ONCE) !== 0 && this.#ranCount > 0 && this.#reactor.activeCount === 0) return 0;
+            if ((flags & EVLOOP_ONCE) !== 0 && this.#turn.ranCount > 0 && this.#reactor.activeCount === 0) return 0;
         }
       }
     } finally {
@@ -273,7 +254,7 @@ export class EventBase implements Disposable {
   async run(options: RunOptions = {}): Promise<boolean> {
     this.#enter();
     try {
-      return await this.#host.run(() => this.#turn(EVLOOP_NONBLOCK), options.signal);
+      return await this.#host.run(() => this.#turn.take(EVLOOP_NONBLOCK), options.signal);
     } finally {
       this.#leave();
     }
@@ -348,48 +329,6 @@ export class EventBase implements Disposable {
   #leave(): void {
     this.#looping = false;
     this.#reactor.clock.forget();
-  }
-
-  #turn(flags: number): TurnOutcome {
-    const reactor = this.#reactor;
-    reactor.continueAsked = false;
-    if (reactor.exitAsked || reactor.breakAsked) return STOPPED;
-    if (reactor.activeCount === 0 && !reactor.hasEvents && (flags & EVLOOP_NO_EXIT_ON_EMPTY) === 0) return EMPTY;
-    const mayWait = reactor.activeCount === 0 && (flags & EVLOOP_NONBLOCK) === 0;
-    reactor.promoteLater();
-    reactor.clock.forget();
-    const ready = this.#wait(mayWait ? reactor.timeToNextMs() : 0);
-    if (ready > 0) reactor.collectReady(ready);
-    else if (ready < 0 && ready !== -EINTR) throw systemError(ready, reactor.backend.name, "wait for events");
-    reactor.collectDue(reactor.clock.remember());
-    if (reactor.activeCount === 0) return SLEPT;
-    try {
-      this.#ranCount = reactor.runActive(this.#limits);
-    } catch (error) {
-      // A callback's error goes to `onError`. The backend's never do: its next wait would fail the same way, for ever.
-      if (this.onError === undefined) throw error;
-      this.#ranCount = 1;
-      this.onError(error);
-    } finally {
-      reactor.endPass();
-    }
-    runtime.drainMicrotasks?.();
-    return RAN;
-  }
-
-  /** Waits in the backend, first without sleeping where a spin was asked for. */
-  #wait(timeoutMs: number): number {
-    const { backend, clock } = this.#reactor;
-    if (this.#spinMs > 0 && timeoutMs !== 0) {
-      const started = clock.now();
-      const spinMs = timeoutMs < 0 ? this.#spinMs : Math.min(this.#spinMs, timeoutMs);
-      do {
-        const ready = backend.wait(0);
-        if (ready !== 0) return ready;
-      } while (clock.now() - started < spinMs);
-      if (timeoutMs > 0) timeoutMs = Math.max(0, timeoutMs - (clock.now() - started));
-    }
-    return backend.wait(timeoutMs);
   }
 }
 

@@ -25,7 +25,7 @@ export interface OpenFileOptions {
  * ```ts
  * import { EvBuffer, OpenFile } from "@evbase/evbase";
  *
- * using file = OpenFile.open("/etc/hostname");
+ * using file = OpenFile.open("/etc/hosts");
  * const buffer = new EvBuffer();
  * if (file.isFile) buffer.addFile(file.detach(), 0, file.size, { closeOnFree: true });
  * console.log(`${buffer.length} bytes to send`);

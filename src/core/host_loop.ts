@@ -2,7 +2,7 @@ import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import { allocate, libcPath, os, runtime, systemError, type Waiter, WakeChannel } from "../ffi/mod.ts";
 import { EV_CLOSED, EV_READ, EV_WRITE } from "./constants.ts";
 import type { Reactor } from "./reactor.ts";
-import { EMPTY, RAN, SLEPT, STOPPED, type TurnOutcome } from "./turn_outcome.ts";
+import { EMPTY, RAN, SLEPT, STOPPED, type TurnOutcome } from "./turn.ts";
 
 /** Options of {@linkcode EventBase.run}. */
 export interface RunOptions {

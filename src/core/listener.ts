@@ -8,6 +8,7 @@ import {
   getsockname,
   ipSocketAddress,
   listen,
+  lstat,
   os,
   prepareDescriptor,
   socket,
@@ -37,7 +38,7 @@ export interface ListenerOptions {
   readonly host?: string | undefined;
   /** Path of a Unix socket to create; a leading NUL makes it abstract (Linux). */
   readonly path?: string | undefined;
-  /** Remove a file that stands at `path` first. */
+  /** Remove a socket that stands at `path` first, left behind by a process that crashed. Anything else stays: EADDRINUSE. */
   readonly unlinkFirst?: boolean | undefined;
   /** An existing socket to adopt (socket activation). It is made non-blocking; it must be bound, and listen unless `backlog` is given. */
   readonly fd?: number | undefined;
@@ -260,7 +261,7 @@ function openListening(options: ListenerOptions): number {
   // Encoded first, since that throws for what is no address.
   const address = allocate(SOCKET_ADDRESS_BYTES_MAX);
   const length = encodeSocketAddress(target, address);
-  if (target.family === "unix" && options.unlinkFirst === true && isFile(target.path)) unlink(target.path);
+  if (target.family === "unix" && options.unlinkFirst === true && isFile(target.path)) removeSocket(target.path);
   const fd = socket(family, SOCK_STREAM, 0);
   if (fd < 0) throw systemError(fd, "socket", "open a socket for", facts);
   let syscall = "setsockopt";
@@ -290,6 +291,13 @@ function configureTcp(fd: number, isIpv6: boolean, options: ListenerOptions): nu
   if (result >= 0 && options.reusePort === true) result = setReusePort(fd);
   if (result >= 0 && isIpv6) result = setIpv6Only(fd, options.dualStack !== true);
   return result >= 0 ? configureAccepted(fd, options) : result;
+}
+
+/** Removes a socket's file; a mistyped path must not cost somebody a file of another kind. */
+function removeSocket(path: string): void {
+  const { S_IFMT, S_IFSOCK } = os.constants;
+  const status = lstat(path);
+  if (typeof status !== "number" && (status.mode & S_IFMT) === S_IFSOCK) unlink(path);
 }
 
 /** Options set here are inherited by every accepted connection, which so costs no call of its own. */

@@ -43,8 +43,11 @@ export {
 export type { RunOptions } from "./host_loop.ts";
 export { type AcceptCallback, Listener, type ListenerOptions } from "./listener.ts";
 export { LoopCallback } from "./loop_callback.ts";
+export { disableDebugMode, enableDebugMode } from "./debug_mode.ts";
+export { activateByFd, activateBySignal, countEvents, dumpEvents, forEachEvent, maxEvents } from "./introspection.ts";
 export type { DispatchLimits } from "./reactor.ts";
 export type { SignalDetails } from "./signal_details.ts";
 export * from "./socket_options.ts";
 export { CommonTimeout } from "./timer_queue.ts";
 export { ring, Wakeup } from "./wakeup.ts";
+export { CheckWatcher, PrepareWatcher } from "./watcher.ts";

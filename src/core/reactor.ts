@@ -1,12 +1,14 @@
 import { type Backend, INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
 import type { Clock } from "./clock.ts";
+import { EVENT_BASE_COUNT_ACTIVE, EVENT_BASE_COUNT_ADDED, EVENT_BASE_COUNT_VIRTUAL } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
-import type { LoopEvent } from "./event.ts";
+import { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
 import { ACTIVE, CallbackQueue, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
 import { ReadSlab } from "./read_slab.ts";
 import { SignalMap } from "./signal_map.ts";
 import { TimerQueue } from "./timer_queue.ts";
+import { type CheckWatcher, type PrepareWatcher, WatcherList } from "./watcher.ts";
 
 /** Deferred callbacks beyond so many already queued wait for the next turn, so that they cannot starve the descriptors. */
 const DEFERRED_PER_TURN = 32;
@@ -62,7 +64,16 @@ export class Reactor {
   wakeSleeper: (() => void) | null = null;
   closed = false;
 
+  /** Called before and after waiting. */
+  readonly prepareWatchers: WatcherList<PrepareWatcher> = new WatcherList();
+  readonly checkWatchers: WatcherList<CheckWatcher> = new WatcherList();
+  /** While prepare watchers run: how long the turn may wait, -1 without limit. */
+  nextWaitMs = 0;
+
   #deferredQueued = 0;
+  #pendingMax = 0;
+  #virtualMax = 0;
+  #activeMax = 0;
 
   constructor(base: EventBase, backend: Backend, clock: Clock) {
     this.base = base;
@@ -79,9 +90,38 @@ export class Reactor {
 
   /** A membership of `callback` began (+1) or ended (-1). */
   countPending(callback: LoopCallback, by: number): void {
-    if (!callback.isInternal) this.pendingCount += by;
+    if (!callback.isInternal) {
+      this.pendingCount += by;
+      if (this.pendingCount > this.#pendingMax) this.#pendingMax = this.pendingCount;
+    }
+    if (this.activeCount > this.#activeMax) this.#activeMax = this.activeCount;
     // Whoever sleeps has counted on what was pending then.
     this.wakeSleeper?.();
+  }
+
+  /** Something that is no event, but keeps the loop alive, began (+1) or ended (-1). */
+  countVirtual(by: number): void {
+    this.virtualCount += by;
+    if (this.virtualCount > this.#virtualMax) this.#virtualMax = this.virtualCount;
+    this.wakeSleeper?.();
+  }
+
+  /** The highest counts so far of the given EVENT_BASE_COUNT_ kinds, added up; `clear` starts them anew. */
+  takeHighWater(kinds: number, clear: boolean): number {
+    let sum = 0;
+    if ((kinds & EVENT_BASE_COUNT_ACTIVE) !== 0) {
+      sum += this.#activeMax;
+      if (clear) this.#activeMax = 0;
+    }
+    if ((kinds & EVENT_BASE_COUNT_VIRTUAL) !== 0) {
+      sum += this.#virtualMax;
+      if (clear) this.#virtualMax = 0;
+    }
+    if ((kinds & EVENT_BASE_COUNT_ADDED) !== 0) {
+      sum += this.#pendingMax;
+      if (clear) this.#pendingMax = 0;
+    }
+    return sum;
   }
 
   /** Whether anything is left to wait for. */
@@ -222,8 +262,16 @@ export class Reactor {
     this.timers.forEach((event) => found.add(event));
     for (const event of found) event.delete();
     for (const queue of [this.later, ...this.queues]) {
-      while (queue.head !== null) this.deactivate(queue.head);
+      while (queue.head !== null) this.#dismiss(queue.head);
     }
+    this.prepareWatchers.clear();
+    this.checkWatchers.clear();
+  }
+
+  /** Takes a queued callback out; what it was to finalize is finalized now, since there will be no loop to do it. */
+  #dismiss(callback: LoopCallback): void {
+    if (callback instanceof LoopEvent) callback.finalizeNow();
+    this.deactivate(callback);
   }
 
   /** Puts the loop's own bookkeeping back after a pass, however it ended. */

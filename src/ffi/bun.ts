@@ -14,10 +14,6 @@ interface BunFfi {
   toArrayBuffer(address: number, offset: number, length: number): ArrayBuffer;
 }
 
-// Dynamic, so that other runtimes can read this file without resolving a `bun:` specifier.
-const ffi = await import("bun:ffi") as unknown as BunFfi;
-const jsc = await import("bun:jsc") as unknown as { drainMicrotasks?: () => void };
-
 const nativeTypes: Readonly<Record<NativeType, string>> = {
   i32: "i32",
   u32: "u32",
@@ -27,34 +23,47 @@ const nativeTypes: Readonly<Record<NativeType, string>> = {
   void: "void",
 };
 
-function openLibrary<const S extends Signatures>(path: string, signatures: S): Calls<S> {
-  const symbols: Record<string, { args: string[]; returns: string }> = {};
-  for (const [name, { args, result }] of Object.entries(signatures)) {
-    symbols[name] = { args: args.map((type) => nativeTypes[type]), returns: nativeTypes[result] };
-  }
-  return ffi.dlopen(path, symbols).symbols as Calls<S>;
+/** What Bun's globals hold of use here. */
+interface BunGlobals {
+  process: { platform: string; arch: string };
+  setImmediate(callback: () => void): void;
 }
 
-function addressOf(bytes: Uint8Array): Address {
-  // `ptr` refuses an empty array; nothing is ever read or written through the address of nothing.
-  return bytes.length === 0 ? 0 : ffi.ptr(bytes);
-}
-
-const process = (globalThis as unknown as { process: { platform: string; arch: string } }).process;
 const archNames: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
 /** Bun, as evbase sees it. */
-export const runtime: Runtime = {
-  name: "bun",
-  os: process.platform,
-  arch: archNames[process.arch] ?? process.arch,
-  openLibrary,
-  addressOf,
-  viewAt: (address: Address, length: number): ArrayBuffer => ffi.toArrayBuffer(address, 0, length),
-  word: (value: number): Word => value,
-  claimSignal: () => {},
-  drainMicrotasks: jsc.drainMicrotasks,
-  setImmediate: (callback) =>
-    void (globalThis as unknown as { setImmediate(f: () => void): void }).setImmediate(callback),
-  createWaiter: (libcPath: string): Waiter => createWaiter(libcPath, addressOf),
-};
+export function bunRuntime(): Runtime {
+  // Bun's own synchronous import: other runtimes can read this file without resolving a `bun:` specifier, and no promise is
+  // waited for, which matters to whoever calls dispatch() at the top level of a program (see platform.ts).
+  const { require } = import.meta as unknown as { require(name: string): unknown };
+  const ffi = require("bun:ffi") as BunFfi;
+  const jsc = require("bun:jsc") as { drainMicrotasks?: () => void };
+  const globals = globalThis as unknown as BunGlobals;
+
+  function openLibrary<const S extends Signatures>(path: string, signatures: S): Calls<S> {
+    const symbols: Record<string, { args: string[]; returns: string }> = {};
+    for (const [name, { args, result }] of Object.entries(signatures)) {
+      symbols[name] = { args: args.map((type) => nativeTypes[type]), returns: nativeTypes[result] };
+    }
+    return ffi.dlopen(path, symbols).symbols as Calls<S>;
+  }
+
+  function addressOf(bytes: Uint8Array): Address {
+    // `ptr` refuses an empty array; nothing is ever read or written through the address of nothing.
+    return bytes.length === 0 ? 0 : ffi.ptr(bytes);
+  }
+
+  return {
+    name: "bun",
+    os: globals.process.platform,
+    arch: archNames[globals.process.arch] ?? globals.process.arch,
+    openLibrary,
+    addressOf,
+    viewAt: (address: Address, length: number): ArrayBuffer => ffi.toArrayBuffer(address, 0, length),
+    word: (value: number): Word => value,
+    claimSignal: () => {},
+    drainMicrotasks: jsc.drainMicrotasks,
+    setImmediate: (callback) => globals.setImmediate(callback),
+    createWaiter: (libcPath: string): Waiter => createWaiter(libcPath, addressOf),
+  };
+}

@@ -38,6 +38,7 @@ self.onmessage = ({ data: { shared, libcPath } }) => {
 
 /** The part of Bun's Worker that we use. */
 interface BunWorker {
+  onerror: ((event: unknown) => void) | null;
   postMessage(message: unknown): void;
   ref(): void;
   unref(): void;
@@ -57,6 +58,12 @@ export function createWaiter(libcPath: string, addressOf: (bytes: Uint8Array) =>
     };
     url = URL.createObjectURL(new Blob([program], { type: "application/javascript" }));
     const started = new globals.Worker(url, { type: "module" });
+    // A Worker that cannot start answers nothing: the wait then ends as failed, and the loop looks again.
+    started.onerror = () => {
+      words[RESULT] = -1;
+      Atomics.store(words, STATE, DONE);
+      Atomics.notify(words, STATE);
+    };
     started.postMessage({ shared, libcPath });
     return started;
   }

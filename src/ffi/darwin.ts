@@ -273,6 +273,8 @@ const constants: OsConstants = {
   EFD_SEMAPHORE: 0,
   EFD_NONBLOCK: 0,
   EFD_CLOEXEC: 0,
+  TFD_NONBLOCK: 0,
+  TFD_CLOEXEC: 0,
   POLLIN: 1,
   POLLPRI: 2,
   POLLOUT: 4,

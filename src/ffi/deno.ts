@@ -66,21 +66,23 @@ function createWaiter(libcPath: string): Waiter {
 }
 
 /** Deno, as evbase sees it. */
-export const runtime: Runtime = {
-  name: "deno",
-  os: Deno.build.os,
-  arch: Deno.build.arch,
-  openLibrary,
-  addressOf,
-  viewAt,
-  word: (value: number): Word => BigInt(value),
-  claimSignal(name: string): void {
-    if (!lateSignals.includes(name)) return;
-    // Registering makes Deno install its handler now instead of half a second later; ours then goes on top for good.
-    Deno.addSignalListener(name as Deno.Signal, nothing);
-    Deno.removeSignalListener(name as Deno.Signal, nothing);
-  },
-  drainMicrotasks: findMicrotaskDrain(),
-  setImmediate: (callback) => void nodeSetImmediate(callback),
-  createWaiter,
-};
+export function denoRuntime(): Runtime {
+  return {
+    name: "deno",
+    os: Deno.build.os,
+    arch: Deno.build.arch,
+    openLibrary,
+    addressOf,
+    viewAt,
+    word: (value: number): Word => BigInt(value),
+    claimSignal(name: string): void {
+      if (!lateSignals.includes(name)) return;
+      // Registering makes Deno install its handler now instead of half a second later; ours then goes on top for good.
+      Deno.addSignalListener(name as Deno.Signal, nothing);
+      Deno.removeSignalListener(name as Deno.Signal, nothing);
+    },
+    drainMicrotasks: findMicrotaskDrain(),
+    setImmediate: (callback) => void nodeSetImmediate(callback),
+    createWaiter,
+  };
+}

@@ -151,7 +151,16 @@ const statView = new DataView(statBytes.buffer);
 /** Describes an open file, or returns `-errno`. */
 export function fstat(fd: number): FileStatus | number {
   const result = check(sys.fstat(fd, statBytes));
-  if (result < 0) return result;
+  return result < 0 ? result : readStat();
+}
+
+/** Describes what stands at `path`, a symbolic link itself rather than what it points to, or returns `-errno`. */
+export function lstat(path: string): FileStatus | number {
+  const result = check(sys.lstat(cString(path), statBytes));
+  return result < 0 ? result : readStat();
+}
+
+function readStat(): FileStatus {
   const { fields } = os.structs.stat;
   return {
     mode: get(statView, fields.mode),

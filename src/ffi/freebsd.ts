@@ -275,6 +275,8 @@ const constants: OsConstants = {
   EFD_SEMAPHORE: 1,
   EFD_NONBLOCK: 4,
   EFD_CLOEXEC: 0x100000,
+  TFD_NONBLOCK: 0,
+  TFD_CLOEXEC: 0,
   POLLIN: 1,
   POLLPRI: 2,
   POLLOUT: 4,

@@ -6,16 +6,19 @@
  * @module
  */
 
+import { openWithAliases } from "./aliases.ts";
 import { os, runtime, variadicOnStack } from "./platform.ts";
 import type { Calls, Signatures } from "./runtime.ts";
 import {
   addressedSignatures,
   commonSignatures,
+  epollPwait2Signatures,
   fcntlPaddedSignature,
   fcntlSignature,
   freebsdSignatures,
   kqueueSignatures,
   linuxSignatures,
+  ppollSignatures,
 } from "./signatures.ts";
 
 /** An opened libc: the name it was found under and its functions. */
@@ -28,7 +31,7 @@ function openLibc(): Libc {
   const failures: string[] = [];
   for (const path of os.libcNames) {
     try {
-      return { path, calls: runtime.openLibrary(path, commonSignatures) };
+      return { path, calls: openWithAliases(path, commonSignatures) };
     } catch (cause) {
       // Without the permission every name fails alike: one clear sentence instead of three unclear ones.
       if (cause instanceof Error && (cause.name === "NotCapable" || cause.name === "PermissionDenied")) {
@@ -57,7 +60,7 @@ export const sys: Calls<typeof commonSignatures> = libc.calls;
 
 /** Opens more of libc: functions that only the running system has, or that have another shape elsewhere. */
 export function openFromLibc<const S extends Signatures>(signatures: S): Calls<S> {
-  return runtime.openLibrary(libcPath, signatures);
+  return openWithAliases(libcPath, signatures);
 }
 
 /** `recv` and `send` that take an address. */
@@ -68,8 +71,26 @@ function openOn<const S extends Signatures>(names: readonly string[], signatures
   return names.includes(os.name) ? openFromLibc(signatures) : undefined;
 }
 
+/** Opens functions that not every version of a system's libc has; undefined without them. A runtime loads all of a table or none. */
+function openIfThere<const S extends Signatures>(names: readonly string[], signatures: S): Calls<S> | undefined {
+  try {
+    return openOn(names, signatures);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Functions of Linux, undefined elsewhere. */
 export const sysLinux: Calls<typeof linuxSignatures> | undefined = openOn(["linux"], linuxSignatures);
+
+/** `epoll_pwait2`, undefined where the C library has none. The kernel may lack it all the same. */
+export const sysEpollPwait2: Calls<typeof epollPwait2Signatures> | undefined = openIfThere(
+  ["linux"],
+  epollPwait2Signatures,
+);
+
+/** `ppoll`, undefined where the C library has none. */
+export const sysPpoll: Calls<typeof ppollSignatures> | undefined = openIfThere(["linux", "freebsd"], ppollSignatures);
 
 /** Functions of FreeBSD, undefined elsewhere. */
 export const sysFreebsd: Calls<typeof freebsdSignatures> | undefined = openOn(["freebsd"], freebsdSignatures);

@@ -266,6 +266,8 @@ function constants(arm: boolean): OsConstants {
     EFD_SEMAPHORE: 1,
     EFD_NONBLOCK: 0x800,
     EFD_CLOEXEC: 0x80000,
+    TFD_NONBLOCK: 0x800,
+    TFD_CLOEXEC: 0x80000,
     POLLIN: 1,
     POLLPRI: 2,
     POLLOUT: 4,

@@ -95,7 +95,7 @@ export interface OsConstants extends OsSocketConstants {
   /** Socket. */
   readonly DT_SOCK: number;
 
-  // epoll and eventfd (Linux; FreeBSD 13 has eventfd); 0 where missing.
+  // epoll, eventfd and timerfd (Linux; FreeBSD 13 has eventfd); 0 where missing or unused.
 
   /** Readable. */
   readonly EPOLLIN: number;
@@ -129,6 +129,10 @@ export interface OsConstants extends OsSocketConstants {
   readonly EFD_NONBLOCK: number;
   /** Close on exec. */
   readonly EFD_CLOEXEC: number;
+  /** Do not block. */
+  readonly TFD_NONBLOCK: number;
+  /** Close on exec. */
+  readonly TFD_CLOEXEC: number;
 
   // poll.
 

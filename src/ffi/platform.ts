@@ -4,16 +4,23 @@
  * @module
  */
 
+import { bunRuntime } from "./bun.ts";
 import { darwin } from "./darwin.ts";
+import { denoRuntime } from "./deno.ts";
 import { freebsd } from "./freebsd.ts";
 import { linux } from "./linux.ts";
 import type { OsData } from "./os_data.ts";
 import type { Runtime } from "./runtime.ts";
 
-async function chooseRuntime(): Promise<Runtime> {
-  const globals = globalThis as { Deno?: { dlopen?: unknown }; Bun?: unknown };
-  if (globals.Bun !== undefined) return (await import("./bun.ts")).runtime;
-  if (globals.Deno !== undefined) return (await import("./deno.ts")).runtime;
+/**
+ * Both adapters are imported, one is used. Nothing is awaited: a module that waits at its top level has everything that
+ * imports it evaluated from a promise reaction, and inside one Deno runs no further ones, so that a `dispatch()` at the top
+ * level of a program could serve no promise at all.
+ */
+function chooseRuntime(): Runtime {
+  const globals = globalThis as { Deno?: unknown; Bun?: unknown };
+  if (globals.Bun !== undefined) return bunRuntime();
+  if (globals.Deno !== undefined) return denoRuntime();
   throw new Error("Cannot start evbase: it runs on Deno and Bun, and this runtime is neither");
 }
 
@@ -39,7 +46,7 @@ export function chooseOs({ os, arch }: Pick<Runtime, "os" | "arch">): OsData {
 }
 
 /** The running JavaScript runtime. */
-export const runtime: Runtime = await chooseRuntime();
+export const runtime: Runtime = chooseRuntime();
 
 /** Constants, errno numbers and struct layouts of the running operating system and architecture. */
 export const os: OsData = chooseOs(runtime);

@@ -1,7 +1,7 @@
 import { errnoName } from "./errors.ts";
-import { fcntl, pipe, read } from "./files.ts";
+import { close, fcntl, pipe, read } from "./files.ts";
 import { os, runtime } from "./platform.ts";
-import { mapMemory, protectMemory, sigaction } from "./process.ts";
+import { mapMemory, protectMemory, sigaction, unmapMemory } from "./process.ts";
 import { SIGNAL_RECORD_BYTES, signalCode } from "./signal_code.ts";
 import { allocate } from "./strings.ts";
 import { set } from "./struct.ts";
@@ -54,17 +54,16 @@ export class SignalChannel {
     const pair = new Int32Array(2);
     const result = pipe(pair);
     if (result < 0) return result;
+    const [readFd, writeFd] = [pair[0]!, pair[1]!];
     // 32,768 records instead of 2,048. Refused to users who hold many pipes: then the smaller one must do.
-    fcntl(pair[1]!, F_SETPIPE_SZ, PIPE_BYTES);
-    const code = mapMemory(PAGE_BYTES);
-    if (code < 0) return code;
+    fcntl(writeFd, F_SETPIPE_SZ, PIPE_BYTES);
     const counters = mapMemory(PAGE_BYTES);
-    if (counters < 0) return counters;
-    // The page is never writable and executable at once. Making it executable also brings arm64's instruction cache up
-    // to date: the kernel does that when it first maps a page so.
-    new Uint8Array(runtime.viewAt(code, PAGE_BYTES)).set(signalCode(runtime.arch, pair[1]!, counters));
-    const protectedResult = protectMemory(code, PAGE_BYTES, os.constants.PROT_READ | os.constants.PROT_EXEC);
-    return protectedResult < 0 ? protectedResult : new SignalChannel(pair[0]!, code, counters);
+    const code = counters < 0 ? counters : mapCode(signalCode(runtime.arch, writeFd, counters));
+    if (code >= 0) return new SignalChannel(readFd, code, counters);
+    if (counters >= 0) unmapMemory(counters, PAGE_BYTES);
+    close(readFd);
+    close(writeFd);
+    return code;
   }
 
   /** Starts catching `signo`; the disposition it had is kept for {@linkcode SignalChannel.restore}. Returns 0 or `-errno`. */
@@ -153,6 +152,19 @@ export function unmuteSignal(signo: number): void {
   if (known === undefined || --known.count > 0) return;
   muted.delete(signo);
   sigaction(signo, known.previous, allocate(known.previous.length));
+}
+
+/** Maps a page that holds `code` and may be executed; returns its address or `-errno`. */
+function mapCode(code: Uint8Array): number {
+  const address = mapMemory(PAGE_BYTES);
+  if (address < 0) return address;
+  // The page is never writable and executable at once. Making it executable also brings arm64's instruction cache up to
+  // date: the kernel does that when it first maps a page so.
+  new Uint8Array(runtime.viewAt(address, PAGE_BYTES)).set(code);
+  const result = protectMemory(address, PAGE_BYTES, os.constants.PROT_READ | os.constants.PROT_EXEC);
+  if (result >= 0) return address;
+  unmapMemory(address, PAGE_BYTES);
+  return result;
 }
 
 /** The name of a signal number, undefined for real-time and unknown ones. */

@@ -38,6 +38,7 @@ export const commonSignatures = {
   getuid: signature([], "u32"),
   kill: signature(["i32", "i32"], "i32"),
   listen: signature(["i32", "i32"], "i32"),
+  lstat: signature(["buffer", "buffer"], "i32"),
   mmap: signature(["address", "u32", "i32", "i32", "i32", "i64"], "address"),
   mprotect: signature(["address", "u32", "i32"], "i32"),
   munmap: signature(["address", "u32"], "i32"),
@@ -83,12 +84,25 @@ export const addressedSignatures = {
 /** Linux only. */
 export const linuxSignatures = {
   accept4: signature(["i32", "buffer", "buffer", "i32"], "i32"),
+  dup3: signature(["i32", "i32", "i32"], "i32"),
   epoll_create1: signature(["i32"], "i32"),
   epoll_ctl: signature(["i32", "i32", "i32", "buffer"], "i32"),
   epoll_wait: signature(["i32", "buffer", "i32", "i32"], "i32"),
   eventfd: signature(["u32", "i32"], "i32"),
   sendfile: signature(["i32", "i32", "buffer", "u32"], "i32"),
   sigqueue: signature(["i32", "i32", "address"], "i32"),
+  timerfd_create: signature(["i32", "i32"], "i32"),
+  timerfd_settime: signature(["i32", "i32", "buffer", "buffer"], "i32"),
+} as const;
+
+/** Linux 5.11 with glibc 2.35; musl has no such function. */
+export const epollPwait2Signatures = {
+  epoll_pwait2: signature(["i32", "buffer", "i32", "buffer", "buffer"], "i32"),
+} as const;
+
+/** Linux and FreeBSD; macOS has no such function. */
+export const ppollSignatures = {
+  ppoll: signature(["buffer", "u32", "buffer", "buffer"], "i32"),
 } as const;
 
 /** macOS and FreeBSD; on Linux they come from the library that `EVBASE_KQUEUE_LIBRARY` names. */

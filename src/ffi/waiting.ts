@@ -4,7 +4,7 @@
  * @module
  */
 
-import { check, errno, sys, sysLinux } from "./libc.ts";
+import { check, errno, sys, sysEpollPwait2, sysLinux, sysPpoll } from "./libc.ts";
 import { os } from "./platform.ts";
 
 // Bound once: on systems without epoll nobody calls these, since `choose()` never offers the backend there.
@@ -27,11 +27,48 @@ export function epollWait(epollFd: number, events: Uint8Array, eventsMax: number
   return result < 0 ? -errno[0]! : result;
 }
 
+/**
+ * {@linkcode epollWait} with a struct timespec; undefined where the C library has no `epoll_pwait2`. An older kernel answers
+ * `-ENOSYS`, and some sandboxes `-EPERM`.
+ */
+export const epollWaitNanoseconds:
+  | ((epollFd: number, events: Uint8Array, eventsMax: number, timeout: Uint8Array) => number)
+  | undefined = sysEpollPwait2 === undefined ? undefined : (epollFd, events, eventsMax, timeout) => {
+    const result = sysEpollPwait2!.epoll_pwait2(epollFd, events, eventsMax, timeout, null);
+    return result < 0 ? -errno[0]! : result;
+  };
+
+/** Makes descriptor `fd` mean a fresh epoll instance; what it meant before is closed. Returns 0 or `-errno`, which changes nothing. */
+export function epollRenew(fd: number): number {
+  const fresh = epollCreate();
+  if (fresh < 0) return fresh;
+  const result = check(linux.dup3(fresh, fd, os.constants.O_CLOEXEC));
+  sys.close(fresh);
+  return result < 0 ? result : 0;
+}
+
+/** Opens a non-blocking close-on-exec timer that polls readable when it has run out. */
+export function timerfdCreate(clock: number): number {
+  return check(linux.timerfd_create(clock, os.constants.TFD_CLOEXEC | os.constants.TFD_NONBLOCK));
+}
+
+/** Starts the timer anew, or stops it; `setting` is a struct itimerspec: the interval, then the time from now, two struct timespec. */
+export function timerfdSet(fd: number, setting: Uint8Array): number {
+  return check(linux.timerfd_settime(fd, 0, setting, null));
+}
+
 /** Waits for one of the first `count` entries of `pollfds` (struct pollfd). */
 export function poll(pollfds: Uint8Array, count: number, timeoutMs: number): number {
   const result = sys.poll(pollfds, count, timeoutMs);
   return result < 0 ? -errno[0]! : result;
 }
+
+/** {@linkcode poll} with a struct timespec; undefined where the system has no `ppoll` (macOS). */
+export const pollNanoseconds: ((pollfds: Uint8Array, count: number, timeout: Uint8Array) => number) | undefined =
+  sysPpoll === undefined ? undefined : (pollfds, count, timeout) => {
+    const result = sysPpoll!.ppoll(pollfds, count, timeout, null);
+    return result < 0 ? -errno[0]! : result;
+  };
 
 /** Waits for descriptors below `limit`; the sets are overwritten with what is ready. `timeout` is a struct timeval, null: no limit. */
 export function select(

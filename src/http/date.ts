@@ -60,7 +60,10 @@ function toMs(
   const monthIndex = MONTHS.indexOf(month);
   const [y, d, h, m, s] = [Number(year), Number(day), Number(hour), Number(minute), Number(second)];
   if (monthIndex < 0 || d < 1 || h > 23 || m > 59 || s > 60) return undefined;
-  const ms = Date.UTC(y, monthIndex, d, h, m, s);
+  // Not Date.UTC, which takes the years 0 to 99 for 1900 to 1999.
+  const day0 = new Date(0);
+  day0.setUTCFullYear(y, monthIndex, d);
   // A day the month does not have would roll over into the next one.
-  return new Date(ms).getUTCMonth() === monthIndex || s === 60 ? ms : undefined;
+  if (day0.getUTCMonth() !== monthIndex) return undefined;
+  return day0.getTime() + ((h * 60 + m) * 60 + s) * 1000;
 }

@@ -90,11 +90,11 @@ export class ServerConnection implements ByteSink, RequestConnection {
     if (this.#phase === CLOSED) return;
     this.#phase = CLOSED;
     this.#timer.close();
+    this.#core.connectionClosed(this);
     this.#stream.close();
     this.#waiting = null;
     const request = this.#request;
     this.#request = null;
-    this.#core.connectionClosed(this);
     if (request === null) return;
     try {
       request.connectionLost();

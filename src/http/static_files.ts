@@ -53,7 +53,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
  * import { EventBase, HttpServer, StaticFiles } from "@evbase/evbase";
  *
  * using base = new EventBase();
- * const files = new StaticFiles("/usr/share/doc");
+ * const files = new StaticFiles(".");
  * using server = new HttpServer(base, {}, files.handler);
  * console.log(`http://127.0.0.1:${server.listen({ port: 0 }).port}/`);
  * base.loopExit(100);

@@ -29,7 +29,7 @@ const everything = ["epoll", "kqueue", "poll", "select"] as const;
 // In processes of their own, so that variables of the surroundings, such as a forced backend, do not reach in.
 async function choose(choice: BackendChoice = {}, env: Record<string, string> = {}): Promise<ScriptResult> {
   return await runScript(
-    `import { chooseBackend } from "src:backends/mod.ts";
+    `import { chooseBackend } from "../../src/backends/mod.ts";
      try {
        const backend = chooseBackend(${JSON.stringify(choice)});
        console.log(backend.name);
@@ -146,8 +146,8 @@ describe("the environment", () => {
     { ignore: !isLinux || !isRoot },
     async () => {
       const { stdout, stderr } = await runScript(
-        `import { backendNames, chooseBackend } from "src:backends/mod.ts";
-       import { libcPath, runtime } from "src:ffi/mod.ts";
+        `import { backendNames, chooseBackend } from "../../src/backends/mod.ts";
+       import { libcPath, runtime } from "../../src/ffi/mod.ts";
        const { seteuid } = runtime.openLibrary(libcPath, { seteuid: { args: ["u32"], result: "i32" } });
        const before = chooseBackend().name;
        const result = seteuid(65534);

@@ -101,8 +101,8 @@ describe("EpollBackend", { ignore: os.name !== "linux" }, () => {
 
   it("says what it could not do when the kernel gives no instance", async () => {
     const { code, stdout, stderr } = await runScript(`
-      import { EpollBackend } from "src:backends/mod.ts";
-      import { dup, setDescriptorLimit } from "src:ffi/mod.ts";
+      import { EpollBackend } from "../../src/backends/mod.ts";
+      import { dup, setDescriptorLimit } from "../../src/ffi/mod.ts";
       const first = dup(2);
       setDescriptorLimit(first);
       try { new EpollBackend(); } catch (error) {
@@ -117,8 +117,8 @@ describe("EpollBackend", { ignore: os.name !== "linux" }, () => {
 describe("an interrupted wait", { ignore: os.name !== "linux" }, () => {
   it("answers -EINTR and leaves the backend in working order", async () => {
     const { code, stdout, stderr } = await runScript(`
-      import { EpollBackend, PollBackend, SelectBackend } from "src:backends/mod.ts";
-      import { allocate, libcPath, os, pipe, runtime, SignalChannel, write } from "src:ffi/mod.ts";
+      import { EpollBackend, PollBackend, SelectBackend } from "../../src/backends/mod.ts";
+      import { allocate, libcPath, os, pipe, runtime, SignalChannel, write } from "../../src/ffi/mod.ts";
       const channel = SignalChannel.open();
       channel.install(os.constants.SIGALRM);
       const { setitimer } = runtime.openLibrary(libcPath, { setitimer: { args: ["i32", "buffer", "buffer"], result: "i32" } });

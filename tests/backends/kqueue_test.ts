@@ -190,7 +190,7 @@ describe("KqueueBackend over a double", { ignore: os.name !== "linux" }, () => {
 
 describe("the library that EVBASE_KQUEUE_LIBRARY names", { ignore: os.name !== "linux" }, () => {
   const program = `
-    import { openKqueue } from "src:ffi/mod.ts";
+    import { openKqueue } from "../../src/ffi/mod.ts";
     try { console.log(openKqueue() === undefined); } catch (error) { console.log(error.message, error.cause !== undefined); }`;
 
   it("is not needed", async () => {

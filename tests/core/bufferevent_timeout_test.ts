@@ -124,9 +124,9 @@ forEachBackend((backend) => {
 
     it("gives way to room that came in the same turn", () => {
       fill(connection.fd);
-      connection.setTimeouts(-1, 5);
       connection.write("just in time");
       settle(base);
+      connection.setTimeouts(-1, 5);
       passTime(base, 10);
       empty(far);
       base.loop(EVLOOP_NONBLOCK);
@@ -149,9 +149,10 @@ forEachBackend((backend) => {
 
     it("ends with the queue, when that is drained by hand", () => {
       fill(connection.fd);
-      connection.setTimeouts(-1, 5);
       connection.write("stuck");
       settle(base);
+      // No turn of the loop between the two, so the time cannot be up before the queue is empty.
+      connection.setTimeouts(-1, 5);
       connection.output.drain(Infinity);
       runFor(base, 15);
       assertEquals(told, []);

@@ -145,7 +145,7 @@ describe("files", () => {
   it("are read without any permission but that for FFI", async () => {
     const path = file("a", "12345");
     const { code, stdout, stderr } = await runScript(`
-      import { listFolder, OpenFile, realPath } from "src:core/mod.ts";
+      import { listFolder, OpenFile, realPath } from "../../src/core/mod.ts";
       using file = OpenFile.open(${JSON.stringify(path)});
       console.log(file.size, listFolder(realPath(${JSON.stringify(folder)})).length);
     `);

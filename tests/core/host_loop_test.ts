@@ -40,7 +40,7 @@ forEachBackend(({ newBase, open, name }) => {
         writeText(far, `${round}`);
       }
       assert((await readFile(fileURLToPath(import.meta.url), "utf8")).length > 100);
-      await sleep(20);
+      while (log.join("").match(/[0-9]/g)?.length !== 5 || ticks === 0) await sleep(1);
       reader.delete();
       ticker.delete();
     };
@@ -150,28 +150,31 @@ describe("EventBase.run", () => {
   it("lets a callback await, and go on in the same loop", async () => {
     using base = new EventBase();
     const log: string[] = [];
-    const timer = base.timer(async () => {
+    base.timer(async () => {
       log.push("before");
       await sleep(2);
       log.push("after");
-      timer.delete();
-    }, { repeat: true }).add(50);
+      keeper.delete();
+    }).add(1);
+    const keeper = base.timer(() => log.push("never")).add(60_000);
     assertFalse(await base.run());
     assertEquals(log, ["before", "after"]);
   });
 
   it("shares the thread with the host while it is busy", async () => {
     using base = new EventBase();
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
     let turns = 0, hostTurns = 0;
-    const busy = base.event(-1, 0, () => {
-      turns++;
-      if (hostTurns < 20) busy.activate(EV_TIMEOUT);
-    });
-    busy.activate(EV_TIMEOUT);
+    // Never read, so always ready.
+    const busy = base.event(near, EV_READ | EV_PERSIST, () => turns++).add();
+    writeText(far, "x");
     const host = async (): Promise<void> => {
       for (; hostTurns < 20; hostTurns++) await sleep(0);
+      busy.delete();
     };
     await Promise.all([base.run(), host()]);
+    assertEquals(hostTurns, 20);
     assertGreater(turns, 20);
   });
 
@@ -183,10 +186,10 @@ describe("EventBase.run", () => {
     assertGreaterOrEqual(base.now() - startedMs, 20);
   });
 
-  it("does not keep the process alive once it has ended, whether the base is closed or not", () => {
+  it("does not keep the process alive once it has ended, whether the base is closed or not", async () => {
     for (const ending of ["base.close();", ""]) {
-      const { code, stdout, stderr } = runScript(`
-        import { EventBase } from "src:core/event_base.ts";
+      const { code, stdout, stderr } = await runScript(`
+        import { EventBase } from "../../src/core/event_base.ts";
         addEventListener("unhandledrejection", () => console.log("unhandled"));
         const base = new EventBase();
         base.timer(() => console.log("tick")).add(20);
@@ -197,9 +200,9 @@ describe("EventBase.run", () => {
     }
   });
 
-  it("keeps the process alive while something is pending", () => {
-    const { code, stdout, stderr } = runScript(`
-      import { EventBase } from "src:core/event_base.ts";
+  it("keeps the process alive while something is pending", async () => {
+    const { code, stdout, stderr } = await runScript(`
+      import { EventBase } from "../../src/core/event_base.ts";
       const base = new EventBase();
       base.timer(() => console.log("tick")).add(100);
       base.run().then(() => console.log("done"));

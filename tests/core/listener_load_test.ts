@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ, EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { EV_READ, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
 import { reactorOf } from "../../src/core/event_base.ts";
 import { backendsUnderTest } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
@@ -9,8 +11,8 @@ import { until } from "./bufferevent_support.ts";
 
 /** Runs out of descriptors with 20 clients waiting, lets some time pass, then gives the descriptors back. */
 const starving = `
-import { EventBase, Listener } from "src:core/mod.ts";
-import { allocate, close, connect, dup, encodeSocketAddress, os, setDescriptorLimit, socket } from "src:ffi/mod.ts";
+import { EventBase, Listener } from "../../src/core/mod.ts";
+import { allocate, close, connect, dup, encodeSocketAddress, os, setDescriptorLimit, socket } from "../../src/ffi/mod.ts";
 
 const PAUSES = 4;
 const base = new EventBase();
@@ -41,13 +43,22 @@ while (accepted < 20 && !base.gotExit) base.loop(1);
 console.log(JSON.stringify({ errors, accepted, during, turns, elapsed, wasEnabled, hoarded: hoard.length }));
 `;
 
-/** How many of `references` are dead. When to collect is the engine's choice, and large arrays talk it into that. */
+/** The runtime's way to collect all garbage now; waiting for it to happen by itself would leave the verdict to chance. */
+function collector(): () => void {
+  const { Bun } = globalThis as unknown as { Bun?: { gc(synchronous: boolean): void } };
+  if (Bun !== undefined) return () => Bun.gc(true);
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void;
+}
+
+/** How many of `references` are dead after some full collections. */
 async function collected(references: readonly WeakRef<object>[]): Promise<number> {
+  const collect = collector();
   let dead = 0;
-  for (let attempt = 0; attempt < 300 && dead < references.length * 0.9; attempt++) {
-    // Objects, not numbers: large arrays of them are born old, so that they count towards a full collection.
-    const garbage = Array.from({ length: 200_000 }, (_, index) => ({ index }));
-    await new Promise((resolve) => setTimeout(resolve, garbage.length === 0 ? 1 : 0));
+  for (let attempt = 0; attempt < 10 && dead < references.length * 0.9; attempt++) {
+    // A weak reference that was made or read in this task stays alive until the task ends.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    collect();
     dead = references.filter((reference) => reference.deref() === undefined).length;
   }
   return dead;
@@ -114,6 +125,7 @@ describe("2,000 connections that come and go", () => {
       assertEquals(openDescriptorCount(), descriptors);
       assertEquals(reactor.pendingCount, pending);
       assertEquals(reactor.activeCount, 0);
+      // Not all: an engine that scans the stack for what looks like a pointer may take some for used.
       assertGreaterOrEqual(await collected(references), references.length * 0.9);
     });
   }

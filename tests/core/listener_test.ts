@@ -19,7 +19,7 @@ import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
 import { clientSocket, listeningSocket, settle, until } from "./bufferevent_support.ts";
 
 const c = os.constants;
-const { EAGAIN, EINVAL } = os.errno as Record<"EAGAIN" | "EINVAL", number>;
+const { EINVAL } = os.errno as Record<"EINVAL", number>;
 
 forEachBackend((backend) => {
   let base: EventBase;
@@ -341,6 +341,5 @@ forEachBackend((backend) => {
     listener.enable();
     until(base, () => fds.length === 6 - failed.length, "those that waited");
     for (const client of clients) client.close();
-    assertGreater(EAGAIN, 0);
   });
 });

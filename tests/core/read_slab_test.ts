@@ -1,8 +1,7 @@
 import { assertEquals, assertGreaterOrEqual, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { ReadSlab } from "../../src/core/read_slab.ts";
-import { os } from "../../src/ffi/mod.ts";
-import { write } from "../../src/ffi/mod.ts";
+import { os, write } from "../../src/ffi/mod.ts";
 import { Descriptors, writeText } from "../support/descriptors.ts";
 import { assertSameBytes, pattern } from "./bufferevent_support.ts";
 

@@ -58,7 +58,7 @@ describe("many signals", { ignore: !isLinux }, () => {
       if (++calls === 1000) event.delete();
     }).add();
     const sender = new HostProgram(`
-      import { getpid, sigqueue } from "src:ffi/mod.ts";
+      import { getpid, sigqueue } from "../../src/ffi/mod.ts";
       for (let value = 1; value <= 1000; value++) {
         // Only the limit of queued signals can refuse one; then the receiver needs time.
         while (sigqueue(${getpid()}, ${REALTIME}, value) < 0) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -78,7 +78,7 @@ describe("many signals", { ignore: !isLinux }, () => {
 
 /** Waits beside the host's loop for every signal that a runtime is known to handle itself, and tells what came. */
 const waitingProgram = `
-  import { EventBase } from "src:core/event_base.ts";
+  import { EventBase } from "../../src/core/event_base.ts";
   const base = new EventBase();
   const left = new Set(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"]);
   for (const name of left) {
@@ -118,7 +118,7 @@ describe("signals beside the host", () => {
 
   it("end the process as ever after their events are deleted", async () => {
     const program = new HostProgram(`
-      import { EventBase } from "src:core/event_base.ts";
+      import { EventBase } from "../../src/core/event_base.ts";
       const base = new EventBase();
       const event = base.signal("SIGTERM", () => {
         console.log("caught");

@@ -18,7 +18,7 @@ import { os } from "../../src/ffi/platform.ts";
 import type { Struct } from "../../src/ffi/struct.ts";
 
 const headers: Readonly<Record<OsData["name"], readonly string[]>> = {
-  linux: ["sys/epoll.h", "sys/eventfd.h"],
+  linux: ["sys/epoll.h", "sys/eventfd.h", "sys/timerfd.h"],
   darwin: ["sys/event.h"],
   freebsd: ["sys/event.h"],
 };

@@ -102,7 +102,7 @@ describe("the running platform", () => {
 });
 
 describe("permissions on Deno", { ignore: runtime.name !== "deno" }, () => {
-  const program = `import { getpid } from "src:ffi/mod.ts"; console.log("pid", getpid() > 0);`;
+  const program = `import { getpid } from "../../src/ffi/mod.ts"; console.log("pid", getpid() > 0);`;
 
   it("need not go beyond --allow-ffi", async () => {
     const { code, stdout, stderr } = await runScript(program);

@@ -55,7 +55,7 @@ describe("errno", () => {
 describe("getenv", () => {
   it("reads what the process was started with", async () => {
     const { stdout, code } = await runScript(
-      `import { getenv } from "src:ffi/mod.ts";
+      `import { getenv } from "../../src/ffi/mod.ts";
        console.log(JSON.stringify([getenv("A_TEXT"), getenv("EMPTY"), getenv("ABSENT") ?? null]));`,
       { env: { A_TEXT: "grün = 1", EMPTY: "" } },
     );

@@ -107,7 +107,7 @@ describe("a waiter", () => {
 
 describe("a process with a waiter", () => {
   const opening = `
-    import { allocate, libcPath, openEventfd, pipe, runtime } from "src:ffi/mod.ts";
+    import { allocate, libcPath, openEventfd, pipe, runtime } from "../../src/ffi/mod.ts";
     const ends = new Int32Array(2);
     pipe(ends);
     const fds = allocate(8);

@@ -1,9 +1,8 @@
 /** One body of tests over every way of waiting that this machine has. */
 import { describe } from "@std/testing/bdd";
-import { type Backend, type BackendName, backendNames, KqueueBackend } from "../../src/backends/mod.ts";
-import { EpollBackend, PollBackend, SelectBackend } from "../../src/backends/mod.ts";
+import { type Backend, type BackendName, backendNames, chooseBackend, KqueueBackend } from "../../src/backends/mod.ts";
 import { EventBase, type EventConfig } from "../../src/core/event_base.ts";
-import { openKqueue, os } from "../../src/ffi/mod.ts";
+import { os } from "../../src/ffi/mod.ts";
 import { KqueueDouble } from "./kqueue_double.ts";
 
 /** A way of waiting, and how to get it. */
@@ -35,16 +34,7 @@ export class DoubledKqueueBackend extends KqueueBackend {
 }
 
 function open(name: BackendName): Backend {
-  switch (name) {
-    case "epoll":
-      return new EpollBackend();
-    case "poll":
-      return new PollBackend();
-    case "select":
-      return new SelectBackend();
-    case "kqueue":
-      return new KqueueBackend(openKqueue()!);
-  }
+  return chooseBackend({ avoid: backendNames().filter((other) => other !== name), ignoreEnvironment: true });
 }
 
 function underTest(name: BackendName, isDouble: boolean, openOne: () => Backend): BackendUnderTest {

@@ -37,15 +37,16 @@ interface DenoCommand {
 }
 
 /**
- * Runs `program`, in which `src:` at the start of an import stands for our source folder. Deno is told not to ask for
- * permissions, so that a missing one is an error even in a terminal.
+ * Runs `program`, in which `"../../src/` (or `"src:`) at the start of an import stands for our source folder: imports are
+ * written as in the tests themselves, in double quotes. Deno is told not to ask for permissions, so that a missing one is
+ * an error even in a terminal.
  */
 export async function runScript(program: string, options: ScriptOptions = {}): Promise<ScriptResult> {
   const { env = {}, permissions = ["--allow-ffi"] } = options;
   const folder = mkdtempSync(join(tmpdir(), "evbase-script-"));
   try {
     const file = join(folder, "script.ts");
-    writeFileSync(file, program.replaceAll("src:", source));
+    writeFileSync(file, program.replaceAll('"../../src/', `"${source}`).replaceAll('"src:', `"${source}`));
     const variables: Record<string, string> = { NO_COLOR: "1" };
     for (const name of handedOn) if (process.env[name] !== undefined) variables[name] = process.env[name];
     Object.assign(variables, env);

@@ -1,0 +1,120 @@
+/**
+ * How much processor time does an HTTP request cost, ours beside its peers in one run?
+ *
+ * Tiny by default: it then only says that every server answers every request rightly. `EVBASE_BENCH=full` measures and prints
+ * a table; see docs/benchmarks.md.
+ */
+import { assertEquals } from "@std/assert";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { findCommand } from "../tests/support/requires.ts";
+import { compile, type CProgram } from "./support/c_program.ts";
+import { HelloResults } from "./support/hello_results.ts";
+import type { LoadResult } from "./support/load_generator.ts";
+import { type LoadOptions, runLoad, runWrk } from "./support/run_load.ts";
+import { ServerProcess } from "./support/server_process.ts";
+import { scriptServers, type ServerKind } from "./support/servers.ts";
+import { isFull, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
+
+/** One way of loading a server. */
+interface Scenario {
+  readonly name: string;
+  readonly load: LoadOptions;
+  readonly isLone?: boolean;
+  readonly byWrk?: boolean;
+}
+
+const tinyOrTimed = (requests: number): { requests: number } | { seconds: number } =>
+  isFull ? { seconds: secondsPerLoad } : { requests };
+
+const scenarios: Scenario[] = [
+  { name: "64 connections", load: { connections: 64, depth: 1, ...tinyOrTimed(320) } },
+  { name: "64 connections, 16 pipelined", load: { connections: 64, depth: 16, ...tinyOrTimed(2048) } },
+  { name: "1 connection", load: { connections: 1, depth: 1, ...tinyOrTimed(100) }, isLone: true },
+];
+if (isFull && findCommand("wrk") !== undefined) {
+  scenarios.push({ name: "64 connections, by wrk", load: { connections: 64, depth: 1 }, byWrk: true });
+}
+
+const evhttp: CProgram = compile("bench/peers/evhttp.c", ["event_core", "event_extra"]);
+const servers: ServerKind[] = [
+  ...scriptServers(),
+  {
+    name: "evhttp, C libevent",
+    command: evhttp.path === undefined ? undefined : [evhttp.path],
+    problem: evhttp.problem,
+  },
+];
+const results = new HelloResults();
+
+/** Requests after which the compilers of a runtime have seen enough of a server that is written in TypeScript. */
+const WARM_UP = { connections: 64, depth: 1, requests: 50_000, seconds: 4 };
+
+async function measure(scenario: Scenario, kind: ServerKind, server: ServerProcess): Promise<LoadResult> {
+  const { connections, depth } = scenario.load;
+  // The servers are warm; this lets them get used to the scenario.
+  if (isFull) await runLoad(server.port, { connections, depth, seconds: secondsPerLoad / 4 });
+  const before = server.cpuTimeNs();
+  const result = scenario.byWrk === true
+    ? await runWrk(server.port, connections, secondsPerLoad)
+    : await runLoad(server.port, scenario.load);
+  const after = server.cpuTimeNs();
+  const cpuNs = before === undefined || after === undefined ? NaN : after - before;
+  results.add(scenario.name, kind.name, result, cpuNs);
+  return result;
+}
+
+for (let round = 1; round <= rounds; round++) {
+  describe(`hello over HTTP, round ${round} of ${rounds}`, () => {
+    const running = new Map<string, ServerProcess>();
+
+    // All wait at the same time, so that each scenario goes from one to the next without a pause: A B C, A B C.
+    beforeAll(async () => {
+      const started = servers.map(async ({ name, command }) => {
+        if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
+      });
+      // All of them, so that those that did start are known to the one who stops them.
+      const failed = (await Promise.allSettled(started)).find(({ status }) => status === "rejected");
+      if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    });
+
+    afterAll(async () => {
+      await Promise.all([...running.values()].map((server) => server.stop()));
+    });
+
+    for (const kind of servers) {
+      if (kind.command === undefined) it.skip(`leaves out ${kind.name}: ${kind.problem}`, () => {});
+    }
+
+    if (isFull) {
+      it("warms every server up", async () => {
+        for (const server of running.values()) await runLoad(server.port, WARM_UP);
+      });
+    }
+
+    for (const scenario of scenarios) {
+      it(`gets every response right from every server: ${scenario.name}`, async () => {
+        // There and back: whatever gets slower or faster by and by then does so for all alike.
+        for (const kind of round % 2 === 1 ? servers : servers.toReversed()) {
+          const server = running.get(kind.name);
+          if (server === undefined || (kind.forLoneConnection === true && scenario.isLone !== true)) continue;
+          const { requests } = await measure(scenario, kind, server);
+          if (scenario.load.requests !== undefined) assertEquals(requests, scenario.load.requests);
+        }
+      });
+    }
+  });
+}
+
+describe("the comparison of servers", () => {
+  afterAll(() => evhttp[Symbol.dispose]());
+
+  it("has figures for every server and scenario", () => {
+    for (const kind of servers) {
+      if (kind.command === undefined) continue;
+      const count = results.countOf(kind.name);
+      const perRound = kind.forLoneConnection === true ? 1 : scenarios.length;
+      assertEquals(count, perRound * rounds, kind.name);
+    }
+    if (isFull) console.log(`\n${results.table()}\n`);
+  });
+});

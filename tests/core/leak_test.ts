@@ -1,0 +1,111 @@
+/** Two thousand rounds of everything that owns something: descriptors stay as many, and memory does not grow with the rounds. */
+import { assertEquals, assertLess } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import process from "node:process";
+import { EV_PERSIST, EV_READ, EV_TIMEOUT, EVLOOP_NONBLOCK } from "../../src/core/constants.ts";
+import { EventBase } from "../../src/core/event_base.ts";
+import { Wakeup } from "../../src/core/wakeup.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
+
+const ROUNDS = 2000;
+/**
+ * What the process may grow by in so many rounds. A lost event base with its tables and its receive buffer would be well
+ * over 100 MiB, a lost page per round 8; the rest is the garbage collector's and the compilers' to have.
+ */
+const GROWTH_MAX = 60 * 1024 * 1024;
+
+/** Runs `round` until the caches are warm, and then so often that a leak would show. */
+async function assertLeakFree(rounds: number, round: () => void | Promise<void>): Promise<void> {
+  for (let count = 0; count < rounds / 4; count++) await round();
+  collect();
+  const descriptors = openDescriptorCount(), resident = process.memoryUsage().rss;
+  for (let count = 0; count < rounds; count++) {
+    await round();
+    if (count % 250 === 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  }
+  collect();
+  assertEquals(openDescriptorCount(), descriptors);
+  assertLess(process.memoryUsage().rss - resident, GROWTH_MAX);
+}
+
+/** Collects garbage where the runtime lets a program ask for it. */
+function collect(): void {
+  const { Bun, gc } = globalThis as { Bun?: { gc(isSync: boolean): void }; gc?: () => void };
+  Bun?.gc(true);
+  gc?.();
+}
+
+forEachBackend(({ newBase }) => {
+  it("event bases that are opened, used and closed leave nothing behind", async () => {
+    using fds = new Descriptors();
+    const [near] = fds.socketpair();
+    await assertLeakFree(ROUNDS / 4, () => {
+      using base = newBase();
+      base.event(near, EV_READ | EV_PERSIST, () => {}).add(1000);
+      base.timer(() => {}).add(base.commonTimeout(5));
+      base.once(-1, EV_TIMEOUT, () => {});
+      base.loop(EVLOOP_NONBLOCK);
+    });
+  });
+});
+
+describe("nothing is left behind by", () => {
+  it("events that are added and closed, and events that are added and forgotten after they ran", async () => {
+    using base = new EventBase();
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
+    await assertLeakFree(ROUNDS, () => {
+      const event = base.event(near, EV_READ | EV_PERSIST, () => {}).add(1000);
+      base.once(far, EV_READ, () => {}, 0.01);
+      base.timer(() => {}).add(0);
+      base.loop(EVLOOP_NONBLOCK);
+      event.close();
+    });
+  });
+
+  it("wakeups", async () => {
+    using base = new EventBase();
+    await assertLeakFree(ROUNDS, () => {
+      const wakeup = new Wakeup(base, () => {});
+      wakeup.ring();
+      base.loop(EVLOOP_NONBLOCK);
+      wakeup.close();
+    });
+  });
+
+  it("signal events", async () => {
+    using base = new EventBase();
+    await assertLeakFree(ROUNDS, () => {
+      const event = base.signal("SIGUSR2", () => {}).add();
+      base.loop(EVLOOP_NONBLOCK);
+      event.delete();
+    });
+  });
+
+  it("bases with signal events that are closed with them", async () => {
+    await assertLeakFree(ROUNDS / 4, () => {
+      using base = new EventBase();
+      base.signal("SIGUSR2", () => {}).add();
+    });
+  });
+
+  it("runs beside the host's loop", async () => {
+    // On Bun each base that sleeps starts a Worker, so there are fewer rounds.
+    await assertLeakFree(40, async () => {
+      using base = new EventBase();
+      base.timer(() => {}).add(1);
+      await base.run();
+    });
+  });
+
+  it("opening that fails half-way", async () => {
+    await assertLeakFree(ROUNDS / 4, () => {
+      try {
+        new EventBase({ priorities: 300 });
+      } catch {
+        // That is what was wanted.
+      }
+    });
+  });
+});

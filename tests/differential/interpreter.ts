@@ -1,0 +1,354 @@
+/** Plays scenarios on our event loop and writes down what happened, as runner.c does on C libevent. README.md describes the language. */
+import { type Backend, chooseBackend, EpollBackend, PollBackend, SelectBackend } from "../../src/backends/mod.ts";
+import {
+  EV_CLOSED,
+  EV_ET,
+  EV_PERSIST,
+  EV_READ,
+  EV_SIGNAL,
+  EV_TIMEOUT,
+  EV_WRITE,
+  EVLOOP_NO_EXIT_ON_EMPTY,
+  EVLOOP_NONBLOCK,
+  EVLOOP_ONCE,
+} from "../../src/core/constants.ts";
+import { EventBase, type EventConfig, reactorOf } from "../../src/core/event_base.ts";
+import { LoopEvent } from "../../src/core/event.ts";
+import type { CommonTimeout } from "../../src/core/timer_queue.ts";
+import { openFromLibc } from "../../src/ffi/libc.ts";
+import {
+  allocate,
+  close,
+  fcntl,
+  muteSignal,
+  open,
+  os,
+  pipe,
+  read,
+  setNonBlocking,
+  shutdown,
+  signalChannel,
+  signalNumber,
+  socketpair,
+  unmuteSignal,
+  write,
+} from "../../src/ffi/mod.ts";
+import { DoubledKqueueBackend } from "../support/backends.ts";
+import { type DifferenceName, differenceInAdd, differenceInCommand, differenceInTurn } from "./differences.ts";
+import type { Cut, Trace } from "./trace.ts";
+import { type Ready, VirtualTime } from "./virtual_time.ts";
+
+const FD_FIRST = 700;
+const CALLBACKS_MAX = 300, WAITS_MAX = 2000;
+const F_GETFD = 1, O_RDWR = 2;
+const SIGNALS = [os.constants.SIGUSR1, os.constants.SIGUSR2];
+
+const eventFlags: Readonly<Record<string, number>> = {
+  TIMEOUT: EV_TIMEOUT,
+  READ: EV_READ,
+  WRITE: EV_WRITE,
+  SIGNAL: EV_SIGNAL,
+  PERSIST: EV_PERSIST,
+  ET: EV_ET,
+  CLOSED: EV_CLOSED,
+};
+const loopFlags: Readonly<Record<string, number>> = {
+  ONCE: EVLOOP_ONCE,
+  NONBLOCK: EVLOOP_NONBLOCK,
+  NO_EXIT_ON_EMPTY: EVLOOP_NO_EXIT_ON_EMPTY,
+};
+
+/** Anything that has a name: a descriptor, an event, a common timeout. */
+interface Named {
+  readonly name: string;
+  fd?: number;
+  event?: LoopEvent;
+  common?: CommonTimeout;
+  script: readonly string[];
+  runsMax: number;
+  runs: number;
+}
+
+const libc = openFromLibc({
+  raise: { args: ["i32"], result: "i32" },
+  dup: { args: ["i32"], result: "i32" },
+  dup2: { args: ["i32", "i32"], result: "i32" },
+});
+const bytes = allocate(65536);
+
+/** Whether this version of ours has the backend that a scenario may ask for. */
+export function hasBackend(name: string): boolean {
+  try {
+    openBackend(name).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function openBackend(name: string): Backend {
+  switch (name) {
+    case "poll":
+      return new PollBackend();
+    case "select":
+      return new SelectBackend();
+    case "kqueue":
+      return new DoubledKqueueBackend();
+    case "changelist": {
+      const backend = chooseBackend({ ignoreEnvironment: true, ...{ epollChangelist: true } });
+      if (backend.name.includes("changelist")) return backend;
+      backend.close();
+      throw new Error("There is no changelist backend");
+    }
+    default:
+      return new EpollBackend();
+  }
+}
+
+/** Plays the lines of one scenario. */
+export function play(lines: readonly string[]): Trace {
+  for (const signo of SIGNALS) muteSignal(signo);
+  const player = new Player();
+  try {
+    player.play(lines);
+  } finally {
+    player.close();
+    for (const signo of SIGNALS) unmuteSignal(signo);
+  }
+  return player;
+}
+
+/** What a command answers: the number C returns, with a note or without; undefined when a name in it is unknown. */
+type Answer = number | readonly [number, string] | undefined;
+
+class Player implements Trace {
+  readonly lines: string[] = [];
+  cut: Cut | undefined;
+  readonly #time = new VirtualTime();
+  readonly #named = new Map<string, Named>();
+  #base: EventBase | undefined;
+  #fdNext = FD_FIRST;
+  #callbacks = 0;
+  #waits = 0;
+
+  play(lines: readonly string[]): void {
+    // What earlier scenarios have raised and nobody has read would reach the events of this one.
+    signalChannel()?.drain(() => {});
+    this.#time.during(() => {
+      let script: string[] | undefined;
+      for (const line of lines) {
+        if (script !== undefined && line !== "}") script.push(line);
+        else if (script !== undefined) script = undefined;
+        else if (line.startsWith("on ")) this.#define(line.split(/ +/), script = []);
+        else this.#runLine(line);
+      }
+    });
+  }
+
+  close(): void {
+    for (const { event } of this.#named.values()) event?.close();
+    this.#base?.close();
+    for (let fd = FD_FIRST; fd < this.#fdNext; fd++) close(fd);
+    signalChannel()?.drain(() => {});
+  }
+
+  #define([, name = "", runsMax = ""]: readonly string[], script: string[]): void {
+    const named = this.#named.get(name) ?? this.#create(name);
+    named.script = script;
+    named.runsMax = /^\d+$/.test(runsMax) ? Number(runsMax) : 4;
+  }
+
+  #create(name: string): Named {
+    const named: Named = { name, script: [], runsMax: 4, runs: 0 };
+    this.#named.set(name, named);
+    return named;
+  }
+
+  #print(line: string): void {
+    this.lines.push(line);
+  }
+
+  /** From here on the libraries deliberately differ. */
+  #differ(reason: DifferenceName | undefined): void {
+    if (reason !== undefined) this.cut ??= { at: this.lines.length, reason };
+  }
+
+  #runLine(line: string): void {
+    const words = line.split(/ +/);
+    const command = words[0]!;
+    let answer: Answer;
+    const event = this.#named.get(words[1] ?? "")?.event;
+    if (event !== undefined) this.#differ(differenceInCommand(command, event));
+    try {
+      answer = this.#commands[command]?.(words);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      // Where C returns -1, ours throws.
+      answer = -1;
+    }
+    if (answer === undefined) return this.#print(`${line} = unknown`);
+    this.#print(`${line} = ${typeof answer === "number" ? answer : answer.filter((part) => part !== "").join(" ")}`);
+  }
+
+  #ran(named: Named, what: number): void {
+    this.#print(`cb ${named.name} ${flagsText(what)} @${this.#time.elapsedMs}`);
+    if (++this.#callbacks > CALLBACKS_MAX) {
+      this.#print("too many callbacks");
+      this.#base!.loopBreak();
+    } else if (++named.runs > named.runsMax) {
+      this.#print(`spent ${named.name}`);
+      named.event?.delete();
+    } else {
+      for (const line of named.script) this.#runLine(line);
+    }
+    this.#print(`end ${named.name}`);
+  }
+
+  #waited(ready: readonly Ready[]): void {
+    this.#differ(differenceInTurn(reactorOf(this.#base!), ready));
+    if (ready.length > 0 || ++this.#waits <= WAITS_MAX) return;
+    this.#print("too many waits");
+    this.#base!.loopBreak();
+  }
+
+  #open(words: readonly string[]): Answer {
+    const settings = new Map(words.slice(1).map((word) => word.split("=", 2) as [string, string?]));
+    const [callbacks = -1, interval = -1, from = 1] = settings.get("limits")?.split(",").map(Number) ?? [];
+    const config: EventConfig = {
+      priorities: Number(settings.get("priorities") ?? 1),
+      noCacheTime: settings.has("nocache"),
+      dispatchLimits: {
+        callbacksMax: callbacks < 0 ? Infinity : callbacks,
+        intervalMs: interval < 0 ? Infinity : interval,
+        fromPriority: from,
+      },
+      openBackend: () =>
+        this.#time.govern(openBackend(settings.get("backend") ?? "epoll"), {
+          waited: (ready) => this.#waited(ready),
+          stuck: () => {
+            this.#print("stuck");
+            this.#base!.loopBreak();
+          },
+        }),
+    };
+    this.#base = new EventBase(config);
+    return 0;
+  }
+
+  /** Moves `fd` to the number that the other side gives it too, so that both see descriptors in the same order. */
+  #nameFd(name: string, fd: number): void {
+    const number = this.#fdNext;
+    if (fcntl(number, F_GETFD, 0) >= 0) throw new RangeError(`Descriptor ${number} is in use`);
+    libc.dup2(fd, number);
+    close(fd);
+    setNonBlocking(number);
+    this.#create(name).fd = number;
+    this.#fdNext++;
+  }
+
+  #pair(name: string, make: (ends: Int32Array) => number): Answer {
+    const ends = new Int32Array(2);
+    if (make(ends) < 0) return -1;
+    this.#nameFd(`${name}0`, ends[0]!);
+    this.#nameFd(`${name}1`, ends[1]!);
+    return 0;
+  }
+
+  #newEvent(name: string, fd: number | undefined, flags: number): Answer {
+    if (fd === undefined) return undefined;
+    const named = this.#create(name);
+    named.event = new LoopEvent(this.#base!, fd, flags, (what) => this.#ran(named, what));
+    return 0;
+  }
+
+  /** A descriptor, or -1; undefined for an unknown name. */
+  #fd(name: string | undefined): number | undefined {
+    return this.#named.get(name ?? "")?.fd;
+  }
+
+  #withEvent(name: string | undefined, act: (event: LoopEvent) => Answer | void): Answer {
+    const event = this.#named.get(name ?? "")?.event;
+    return event === undefined ? undefined : act(event) ?? 0;
+  }
+
+  #withFd(name: string | undefined, act: (fd: number) => number): Answer {
+    const fd = this.#fd(name);
+    return fd === undefined ? undefined : Math.max(-1, act(fd));
+  }
+
+  readonly #commands: Readonly<Record<string, (words: readonly string[]) => Answer>> = {
+    base: (words) => this.#open(words),
+    priorities: ([, count]) => (this.#base!.initPriorities(Number(count)), 0),
+    pair: ([, name]) => this.#pair(name!, (ends) => socketpair(os.constants.AF_UNIX, os.constants.SOCK_STREAM, 0, ends)),
+    pipe: ([, name]) => this.#pair(name!, pipe),
+    null: ([, name]) => (this.#nameFd(name!, open("/dev/null", O_RDWR)), 0),
+    event: ([, name, fd, flags]) => this.#newEvent(name!, fd === "-1" ? -1 : this.#fd(fd), parseFlags(eventFlags, flags)),
+    signal: ([, name, signal, flags]) =>
+      this.#newEvent(name!, signalOf(signal), parseFlags(eventFlags, flags) | EV_SIGNAL),
+    timer: ([, name, flags]) => this.#newEvent(name!, -1, parseFlags(eventFlags, flags)),
+    common: ([, name, ms]) => (this.#create(name!).common = this.#base!.commonTimeout(Number(ms)), 0),
+    priority: ([, name, priority]) => this.#withEvent(name, (event) => void (event.priority = Number(priority))),
+    add: ([, name, timeout]) =>
+      this.#withEvent(name, (event) => {
+        const common = this.#named.get(timeout ?? "")?.common;
+        const given = timeout === undefined ? undefined : common ?? Number(timeout);
+        this.#differ(differenceInAdd(event, given));
+        event.add(given);
+      }),
+    del: ([, name]) => this.#withEvent(name, (event) => event.delete()),
+    removetimer: ([, name]) => this.#withEvent(name, (event) => event.removeTimer()),
+    active: ([, name, flags, calls]) =>
+      this.#withEvent(name, (event) => event.activate(parseFlags(eventFlags, flags), Number(calls ?? 1))),
+    once: ([, name, fd, flags, ms]) => {
+      const descriptor = fd === "-1" ? -1 : this.#fd(fd);
+      if (descriptor === undefined) return undefined;
+      const named = this.#named.get(name!) ?? this.#create(name!);
+      const timeoutMs = ms === undefined ? undefined : Number(ms);
+      this.#base!.once(descriptor, parseFlags(eventFlags, flags), (what) => this.#ran(named, what), timeoutMs);
+      return 0;
+    },
+    pending: ([, name]) => this.#withEvent(name, (event) => [0, flagsText(event.pending())]),
+    write: ([, name, count = "1"]) => this.#withFd(name, (fd) => write(fd, bytes, Number(count))),
+    read: ([, name, count = "65536"]) => this.#withFd(name, (fd) => read(fd, bytes, Number(count))),
+    shutdown: ([, name]) => this.#withFd(name, (fd) => shutdown(fd, os.constants.SHUT_WR)),
+    close: ([, name]) => this.#withFd(name, close),
+    dup: ([, name, copy]) =>
+      this.#withFd(name, (fd) => {
+        const copied = libc.dup(fd);
+        if (copied < 0) return -1;
+        this.#nameFd(copy!, copied);
+        return 0;
+      }),
+    dup2: ([, name, other]) => {
+      const place = this.#fd(other);
+      return place === undefined ? undefined : this.#withFd(name, (fd) => Math.min(0, libc.dup2(fd, place)));
+    },
+    raise: ([, signal, times = "1"]) => {
+      for (let time = 0; time < Number(times); time++) libc.raise(signalOf(signal));
+      return 0;
+    },
+    advance: ([, ms]) => (this.#time.elapsedMs += Number(ms), 0),
+    updatecache: () => (this.#base!.updateCacheTime(), 0),
+    loop: ([, flags]) => this.#base!.loop(parseFlags(loopFlags, flags)),
+    loopexit: ([, ms]) => (this.#base!.loopExit(ms === undefined ? undefined : Number(ms)), 0),
+    loopbreak: () => (this.#base!.loopBreak(), 0),
+    loopcontinue: () => (this.#base!.loopContinue(), 0),
+    got: () => [0, `exit ${Number(this.#base!.gotExit)} break ${Number(this.#base!.gotBreak)}`],
+    running: () => {
+      const running = this.#base!.runningEvent;
+      return [0, [...this.#named.values()].find(({ event }) => event !== undefined && event === running)?.name ?? ""];
+    },
+  };
+}
+
+function signalOf(name: string | undefined): number {
+  return /^\d+$/.test(name ?? "") ? Number(name) : signalNumber(`SIG${name}`);
+}
+
+function parseFlags(known: Readonly<Record<string, number>>, text: string = ""): number {
+  return text.split("|").reduce((flags, word) => flags | (known[word] ?? 0), 0);
+}
+
+function flagsText(flags: number): string {
+  return Object.keys(eventFlags).filter((name) => (flags & eventFlags[name]!) !== 0).join("|") || "none";
+}

@@ -1,0 +1,53 @@
+/** Compiles runner.c and hands scenarios to it. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { splitScenarios } from "./trace.ts";
+
+/** A compiled runner; give it back with `close()`. */
+export class Runner implements Disposable {
+  readonly #folder: string = mkdtempSync(join(tmpdir(), "evbase-differential-"));
+  readonly #program: string = join(this.#folder, "runner");
+
+  /** @throws {Error} when it does not compile, with what the compiler says. */
+  constructor() {
+    const source = fileURLToPath(new URL("runner.c", import.meta.url));
+    const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"];
+    const { status, stderr } = spawnSync("cc", [...flags, "-o", this.#program, source, "-levent_core"], { encoding: "utf8" });
+    if (status === 0) return;
+    this.close();
+    throw new Error(`Cannot compile runner.c:\n${stderr}`);
+  }
+
+  /**
+   * Plays scenarios, by name, in one process, and returns their traces.
+   *
+   * @throws {Error} when the process fails; the message names the scenario.
+   */
+  play(scenarios: ReadonlyMap<string, readonly string[]>): Map<string, string[]> {
+    const input = [...scenarios].map(([name, lines]) => ["scenario " + name, ...lines, "end\n"].join("\n")).join("");
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("EVENT_")));
+    const { status, signal, stdout, stderr } = spawnSync(this.#program, {
+      input,
+      encoding: "utf8",
+      maxBuffer: 1 << 30,
+      env: env as Record<string, string>,
+    });
+    const traces = splitScenarios(stdout);
+    const missing = [...scenarios.keys()].find((name) => !stdout.includes(`scenario ${name}\n`)) ?? [...traces.keys()].at(-1);
+    if (status === 0) return traces;
+    throw new Error(`The runner ended with ${signal ?? status} in or before "${missing}": ${stderr}\n${stdout.slice(-2000)}`);
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Same as {@linkcode Runner.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
