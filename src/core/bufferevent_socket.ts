@@ -365,7 +365,7 @@ export class SocketBufferEvent extends BufferEvent {
     let budget = this.#writeMax;
     let progress = false;
     while (budget > 0 && this.output.length > 0) {
-      const sent = this.output.writeTo(this.#fd, budget);
+      const sent = this.output.sendTo(this.#fd, budget);
       if (sent < 0) {
         if (sent === -EINTR!) continue;
         if (sent === -EAGAIN!) break;

@@ -197,11 +197,20 @@ export abstract class BufferBase {
    * @throws {RangeError} when `bytesMax` is not a whole number, zero or more.
    */
   writeTo(fd: number, bytesMax = Infinity): number {
+    return this.#writeTo(fd, bytesMax, false);
+  }
+
+  /** {@linkcode BufferBase.writeTo} for descriptors known to be sockets, which are cheaper to send to than to write to. */
+  sendTo(fd: number, bytesMax = Infinity): number {
+    return this.#writeTo(fd, bytesMax, true);
+  }
+
+  #writeTo(fd: number, bytesMax: number, isSocket: boolean): number {
     if (this.frontFrozen) refuseFrozen("write from", "front");
     checkCount("write", bytesMax);
     const first = this.queue.first;
     if (first === null || bytesMax === 0) return 0;
-    const result = writeChains(fd, first, bytesMax);
+    const result = writeChains(fd, first, bytesMax, isSocket);
     if (result > 0) this.drainFront(result);
     return result;
   }

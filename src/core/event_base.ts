@@ -179,10 +179,14 @@ export class EventBase implements Disposable {
    * @param fd descriptor, or -1 for a mere timeout.
    * @param events `EV_READ`, `EV_WRITE`, `EV_CLOSED`, `EV_TIMEOUT`. With `EV_TIMEOUT` alone and no time, the callback runs in
    * the next pass, in the order of the calls.
+   * @throws {TypeError} for `EV_SIGNAL`, `EV_PERSIST`, and when none of the above is given.
    */
   once(fd: number, events: number, callback: EventCallback, timeoutMs?: number): void {
     if ((events & (EV_SIGNAL | EV_PERSIST)) !== 0) {
       throw new TypeError("Cannot wait once for a signal or persistently: make a LoopEvent");
+    }
+    if ((events & (EV_READ | EV_WRITE | EV_CLOSED | EV_TIMEOUT)) === 0) {
+      throw new TypeError("Cannot wait once for nothing: give EV_READ, EV_WRITE, EV_CLOSED or EV_TIMEOUT");
     }
     const event = new LoopEvent(this, fd, events, callback);
     const onlyTime = (events & (EV_READ | EV_WRITE | EV_CLOSED)) === 0;

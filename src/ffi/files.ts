@@ -11,13 +11,10 @@ import { get } from "./struct.ts";
 
 const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NONBLOCK } = os.constants;
 
-const fcntlInRegisters = sysFcntl?.fcntl;
-const fcntlOnStack = sysFcntlPadded?.fcntl;
-
 /** `fcntl` with an integer argument. */
 export function fcntl(fd: number, command: number, argument: number): number {
-  if (fcntlInRegisters !== undefined) return check(fcntlInRegisters(fd, command, argument));
-  return check(fcntlOnStack!(fd, command, 0, 0, 0, 0, 0, 0, argument));
+  if (sysFcntl !== undefined) return check(sysFcntl.fcntl(fd, command, argument));
+  return check(sysFcntlPadded!.fcntl(fd, command, 0, 0, 0, 0, 0, 0, argument));
 }
 
 /** Makes `fd` non-blocking. */
@@ -75,7 +72,6 @@ export function pread(fd: number, bytes: Uint8Array, length: number, offset: num
 
 const offsetBytes = allocate(8);
 const offsetWords = new Uint32Array(offsetBytes.buffer);
-const sendfileLinux = sysLinux?.sendfile;
 const copyBytes = allocate(64 * 1024);
 // What Linux sends at once at most. A larger count would not fit the 32 bits it travels in.
 const SENDFILE_BYTES_MAX = 0x7ffff000;
@@ -87,10 +83,10 @@ const SENDFILE_BYTES_MAX = 0x7ffff000;
  * @returns how many bytes were sent; 0 at the end of the file.
  */
 export function sendfile(outFd: number, inFd: number, offset: number, count: number): number {
-  if (sendfileLinux !== undefined) {
+  if (sysLinux !== undefined) {
     offsetWords[0] = offset >>> 0;
     offsetWords[1] = (offset / 4294967296) >>> 0;
-    const result = sendfileLinux(outFd, inFd, offsetBytes, Math.min(count, SENDFILE_BYTES_MAX));
+    const result = sysLinux.sendfile(outFd, inFd, offsetBytes, Math.min(count, SENDFILE_BYTES_MAX));
     return result < 0 ? -errno[0]! : result;
   }
   const got = pread(inFd, copyBytes, Math.min(count, copyBytes.length), offset);

@@ -75,16 +75,14 @@ export function connect(fd: number, address: Uint8Array, length: number): number
 }
 
 const acceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
-const accept4Linux = sysLinux?.accept4;
-const accept4Freebsd = sysFreebsd?.accept4;
 
 /**
  * Accepts one connection as a non-blocking close-on-exec socket. `length` (one 32-bit cell over `lengthStorage`) holds
  * the room in `address` before and the sockaddr's length after.
  */
 export function accept(fd: number, address: Uint8Array, lengthStorage: Uint8Array): number {
-  if (accept4Linux !== undefined) return check(accept4Linux(fd, address, lengthStorage, acceptFlags));
-  if (accept4Freebsd !== undefined) return check(accept4Freebsd(fd, address, lengthStorage, acceptFlags));
+  if (sysLinux !== undefined) return check(sysLinux.accept4(fd, address, lengthStorage, acceptFlags));
+  if (sysFreebsd !== undefined) return check(sysFreebsd.accept4(fd, address, lengthStorage, acceptFlags));
   const accepted = sys.accept(fd, address, lengthStorage);
   return accepted < 0 ? -errno[0]! : prepare(accepted);
 }

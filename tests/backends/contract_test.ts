@@ -27,7 +27,7 @@ function sorted(numbers: Iterable<number>): number[] {
   return [...numbers].sort((a, b) => a - b);
 }
 
-forEachBackend(({ open: openBackend }) => {
+forEachBackend(({ open: openBackend, name }) => {
   let backend: Backend;
   let descriptors: Descriptors;
   beforeEach(() => {
@@ -326,7 +326,9 @@ forEachBackend(({ open: openBackend }) => {
 
   it("watches regular files where it says so, and refuses them elsewhere", () => {
     const fd = descriptors.own(open("/etc/hosts", O_RDONLY));
-    if (!has(FEATURE_ANY_DESCRIPTOR)) return assertStrictEquals(backend.watch(fd, 0, READ), -EPERM);
+    // A changelist learns too late that epoll refuses it, and then reports it as poll would.
+    const isAccepted = has(FEATURE_ANY_DESCRIPTOR) || name === "epoll (with changelist)";
+    if (!isAccepted) return assertStrictEquals(backend.watch(fd, 0, READ), -EPERM);
     watch(fd, 0, READ);
     assertStrictEquals(readiness(backend, fd, -1), READ);
     watch(fd, READ, 0);

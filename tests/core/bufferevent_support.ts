@@ -112,9 +112,9 @@ export function assertSameBytes(actual: Uint8Array, expected: Uint8Array): void 
 export function countWrites(connection: BufferEvent): number[] {
   const results: number[] = [];
   const { output } = connection;
-  const writeTo = output.writeTo.bind(output);
-  output.writeTo = (fd, bytesMax) => {
-    const result = writeTo(fd, bytesMax);
+  const sendTo = output.sendTo.bind(output);
+  output.sendTo = (fd, bytesMax) => {
+    const result = sendTo(fd, bytesMax);
     results.push(result);
     return result;
   };

@@ -177,7 +177,8 @@ forEachBackend(({ newBase, name }) => {
     fds.close(near);
     if (name === "select") assertEquals(assertThrows(() => base.loop(EVLOOP_NONBLOCK), SystemError).code, "EBADF");
     else base.loop(EVLOOP_NONBLOCK);
-    assertEquals(calls, name === "poll" ? 1 : 0);
+    // A changelist has not told the kernel before the descriptor is closed, and then reports what the kernel refuses.
+    assertEquals(calls, name === "poll" || name === "epoll (with changelist)" ? 1 : 0);
     event.delete();
     assertEquals(base.loop(EVLOOP_NONBLOCK), 1);
     assert(!base.gotBreak);

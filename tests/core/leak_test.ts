@@ -1,5 +1,5 @@
 /** Two thousand rounds of everything that owns something: descriptors stay as many, and memory does not grow with the rounds. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assertLess, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { EV_PERSIST, EV_READ, EV_TIMEOUT, EVLOOP_NONBLOCK } from "../../src/core/constants.ts";
@@ -10,23 +10,43 @@ import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
 
 const ROUNDS = 2000;
 /**
- * What the process may grow by in so many rounds. A lost event base with its tables and its receive buffer would be well
- * over 100 MiB, a lost page per round 8; the rest is the garbage collector's and the compilers' to have.
+ * What the process may grow by in so many rounds. As measured, keeping every event base costs 20 to 36 MiB and keeping
+ * none up to 9, which is the garbage collector's and the compilers'.
  */
-const GROWTH_MAX = 60 * 1024 * 1024;
+const GROWTH_MAX = 16 * 1024 * 1024;
+
+/** A leak grows in every attempt; what a garbage collector or a compiler takes at one time, it does not take again. */
+const ATTEMPTS = 3;
 
 /** Runs `round` until the caches are warm, and then so often that a leak would show. */
 async function assertLeakFree(rounds: number, round: () => void | Promise<void>): Promise<void> {
   for (let count = 0; count < rounds / 4; count++) await round();
-  collect();
-  const descriptors = openDescriptorCount(), resident = process.memoryUsage().rss;
-  for (let count = 0; count < rounds; count++) {
-    await round();
-    if (count % 250 === 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  await settle(() => false);
+  const descriptors = openDescriptorCount();
+  let growth = Infinity;
+  for (let attempt = 0; attempt < ATTEMPTS && growth >= GROWTH_MAX; attempt++) {
+    const resident = process.memoryUsage().rss;
+    for (let count = 0; count < rounds; count++) {
+      await round();
+      if (count % 250 === 0) await sleep(0);
+    }
+    await settle(() => openDescriptorCount() > descriptors);
+    growth = process.memoryUsage().rss - resident;
   }
+  assertLessOrEqual(openDescriptorCount(), descriptors);
+  assertLess(growth, GROWTH_MAX);
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Collects garbage and waits for what ends by itself, such as Bun's Workers, for as long as `isLate` says so and 10 s at most. */
+async function settle(isLate: () => boolean): Promise<void> {
   collect();
-  assertEquals(openDescriptorCount(), descriptors);
-  assertLess(process.memoryUsage().rss - resident, GROWTH_MAX);
+  let before = -1;
+  for (let tries = 0; tries < 500 && (isLate() || openDescriptorCount() !== before); tries++) {
+    before = openDescriptorCount();
+    await sleep(20);
+  }
 }
 
 /** Collects garbage where the runtime lets a program ask for it. */
@@ -40,7 +60,7 @@ forEachBackend(({ newBase }) => {
   it("event bases that are opened, used and closed leave nothing behind", async () => {
     using fds = new Descriptors();
     const [near] = fds.socketpair();
-    await assertLeakFree(ROUNDS / 4, () => {
+    await assertLeakFree(ROUNDS, () => {
       using base = newBase();
       base.event(near, EV_READ | EV_PERSIST, () => {}).add(1000);
       base.timer(() => {}).add(base.commonTimeout(5));
@@ -84,7 +104,7 @@ describe("nothing is left behind by", () => {
   });
 
   it("bases with signal events that are closed with them", async () => {
-    await assertLeakFree(ROUNDS / 4, () => {
+    await assertLeakFree(ROUNDS, () => {
       using base = new EventBase();
       base.signal("SIGUSR2", () => {}).add();
     });
@@ -100,7 +120,7 @@ describe("nothing is left behind by", () => {
   });
 
   it("opening that fails half-way", async () => {
-    await assertLeakFree(ROUNDS / 4, () => {
+    await assertLeakFree(ROUNDS, () => {
       try {
         new EventBase({ priorities: 300 });
       } catch {

@@ -13,7 +13,16 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EventBase, Listener, type ListenerOptions, SocketBufferEvent, SystemError } from "../../src/core/mod.ts";
-import { fcntl, getSocketOption, os, socket } from "../../src/ffi/mod.ts";
+import {
+  allocate,
+  bind,
+  encodeSocketAddress,
+  fcntl,
+  getSocketOption,
+  os,
+  socket,
+  SOCKET_ADDRESS_BYTES_MAX,
+} from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
 import { clientSocket, listeningSocket, settle, until } from "./bufferevent_support.ts";
@@ -229,15 +238,30 @@ forEachBackend((backend) => {
       const error = assertThrows(() => listen({ path }), SystemError, `bind ${path}`);
       assertEquals(error.code, "EADDRINUSE");
       assertEquals(error.path, path);
+    });
+
+    it("takes the place of a socket that was left over when told to, but not of another file", () => {
+      const path = join(folder, "socket");
+      const address = allocate(SOCKET_ADDRESS_BYTES_MAX);
+      const leftOver = descriptors.own(socket(c.AF_UNIX, c.SOCK_STREAM, 0));
+      assertEquals(bind(leftOver, address, encodeSocketAddress({ family: "unix", path }, address)), 0);
+      descriptors.close(leftOver);
+      assert(existsSync(path));
       const { fds } = listen({ path, unlinkFirst: true });
       using _client = connectUnix(path);
       until(base, () => fds.length > 0, "the connection");
+      const other = join(folder, "file");
+      writeFileSync(other, "not to be removed");
+      const error = assertThrows(() => listen({ path: other, unlinkFirst: true }), SystemError, `bind ${other}`);
+      assertEquals(error.code, "EADDRINUSE");
+      assert(existsSync(other));
     });
 
     it("refuses to share, and touches nothing then", () => {
       const path = join(folder, "socket");
-      writeFileSync(path, "not to be removed");
+      const { listener } = listen({ path });
       assertThrows(() => listen({ path, reusePort: true, unlinkFirst: true }), TypeError, "reusePort");
+      assert(listener.enabled);
       assert(existsSync(path));
     });
   });

@@ -12,7 +12,7 @@ import { openDescriptorCount } from "../support/descriptors.ts";
 
 /** Rings `times` times, `afterMs` after it was told to, and counts in shared memory before each. */
 const bellman = `
-  import { ring } from "${new URL("../../src/core/wakeup.ts", import.meta.url).href}";
+  import { ring } from "../../src/core/wakeup.ts";
   self.onmessage = ({ data: { handle, times, afterMs, counter } }) => {
     const rung = new Int32Array(counter);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, afterMs);
@@ -30,7 +30,7 @@ let worker: Worker;
 async function startBellman(): Promise<void> {
   folder = mkdtempSync(join(tmpdir(), "evbase-worker-"));
   const file = join(folder, "bellman.ts");
-  writeFileSync(file, bellman);
+  writeFileSync(file, bellman.replace("../../src/", new URL("../../src/", import.meta.url).href));
   worker = new Worker(pathToFileURL(file).href, { type: "module" });
   await new Promise<void>((resolve, reject) => {
     worker.onmessage = () => resolve();

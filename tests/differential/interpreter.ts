@@ -14,6 +14,7 @@ import {
 } from "../../src/core/constants.ts";
 import { EventBase, type EventConfig, reactorOf } from "../../src/core/event_base.ts";
 import { LoopEvent } from "../../src/core/event.ts";
+import { IDLE } from "../../src/core/loop_callback.ts";
 import type { CommonTimeout } from "../../src/core/timer_queue.ts";
 import { openFromLibc } from "../../src/ffi/libc.ts";
 import {
@@ -34,7 +35,7 @@ import {
   write,
 } from "../../src/ffi/mod.ts";
 import { DoubledKqueueBackend } from "../support/backends.ts";
-import { type DifferenceName, differenceInAdd, differenceInCommand, differenceInTurn } from "./differences.ts";
+import { type DifferenceName, differenceInCommand, differenceInTurn, IntervalMemory } from "./differences.ts";
 import type { Cut, Trace } from "./trace.ts";
 import { type Ready, VirtualTime } from "./virtual_time.ts";
 
@@ -64,6 +65,7 @@ interface Named {
   fd?: number;
   event?: LoopEvent;
   common?: CommonTimeout;
+  readonly interval: IntervalMemory;
   script: readonly string[];
   runsMax: number;
   runs: number;
@@ -130,6 +132,8 @@ class Player implements Trace {
   #fdNext = FD_FIRST;
   #callbacks = 0;
   #waits = 0;
+  // Numbers of the signals that have been raised and perhaps not been read yet.
+  readonly #raised = new Set<number>();
 
   play(lines: readonly string[]): void {
     // What earlier scenarios have raised and nobody has read would reach the events of this one.
@@ -159,7 +163,7 @@ class Player implements Trace {
   }
 
   #create(name: string): Named {
-    const named: Named = { name, script: [], runsMax: 4, runs: 0 };
+    const named: Named = { name, interval: new IntervalMemory(), script: [], runsMax: 4, runs: 0 };
     this.#named.set(name, named);
     return named;
   }
@@ -177,8 +181,11 @@ class Player implements Trace {
     const words = line.split(/ +/);
     const command = words[0]!;
     let answer: Answer;
-    const event = this.#named.get(words[1] ?? "")?.event;
-    if (event !== undefined) this.#differ(differenceInCommand(command, event));
+    const named = this.#named.get(words[1] ?? "");
+    if (named?.event !== undefined) {
+      this.#differ(differenceInCommand(words, named.event));
+      named.interval.noteCommand(words, named.event);
+    }
     try {
       answer = this.#commands[command]?.(words);
     } catch (error) {
@@ -192,11 +199,13 @@ class Player implements Trace {
 
   #ran(named: Named, what: number): void {
     this.#print(`cb ${named.name} ${flagsText(what)} @${this.#time.elapsedMs}`);
+    if (named.event !== undefined) this.#differ(named.interval.differenceInRun(named.event));
     if (++this.#callbacks > CALLBACKS_MAX) {
       this.#print("too many callbacks");
       this.#base!.loopBreak();
     } else if (++named.runs > named.runsMax) {
       this.#print(`spent ${named.name}`);
+      if (named.event !== undefined) named.interval.noteCommand(["del"], named.event);
       named.event?.delete();
     } else {
       for (const line of named.script) this.#runLine(line);
@@ -206,13 +215,20 @@ class Player implements Trace {
 
   #waited(ready: readonly Ready[]): void {
     this.#differ(differenceInTurn(reactorOf(this.#base!), ready));
-    if (ready.length > 0 || ++this.#waits <= WAITS_MAX) return;
+    if (!ready.some(({ fd }) => fd === signalChannel()?.readFd)) {
+      this.#raised.clear();
+    } else {
+      reactorOf(this.#base!).signals.forEach((event) => {
+        if (event.queueState !== IDLE && this.#raised.has(event.fd)) this.#differ("calls of a signal add up");
+      });
+    }
+    if (++this.#waits <= WAITS_MAX) return;
     this.#print("too many waits");
     this.#base!.loopBreak();
   }
 
   #open(words: readonly string[]): Answer {
-    const settings = new Map(words.slice(1).map((word) => word.split("=", 2) as [string, string?]));
+    const settings = new Map<string, string>(words.slice(1).map((word) => [word.split("=")[0]!, word.split("=")[1] ?? ""]));
     const [callbacks = -1, interval = -1, from = 1] = settings.get("limits")?.split(",").map(Number) ?? [];
     const config: EventConfig = {
       priorities: Number(settings.get("priorities") ?? 1),
@@ -266,9 +282,9 @@ class Player implements Trace {
     return this.#named.get(name ?? "")?.fd;
   }
 
-  #withEvent(name: string | undefined, act: (event: LoopEvent) => Answer | void): Answer {
+  #withEvent(name: string | undefined, act: (event: LoopEvent) => Answer): Answer {
     const event = this.#named.get(name ?? "")?.event;
-    return event === undefined ? undefined : act(event) ?? 0;
+    return event === undefined ? undefined : act(event);
   }
 
   #withFd(name: string | undefined, act: (fd: number) => number): Answer {
@@ -287,18 +303,23 @@ class Player implements Trace {
       this.#newEvent(name!, signalOf(signal), parseFlags(eventFlags, flags) | EV_SIGNAL),
     timer: ([, name, flags]) => this.#newEvent(name!, -1, parseFlags(eventFlags, flags)),
     common: ([, name, ms]) => (this.#create(name!).common = this.#base!.commonTimeout(Number(ms)), 0),
-    priority: ([, name, priority]) => this.#withEvent(name, (event) => void (event.priority = Number(priority))),
+    priority: ([, name, priority]) => this.#withEvent(name, (event) => (event.priority = Number(priority), 0)),
     add: ([, name, timeout]) =>
       this.#withEvent(name, (event) => {
         const common = this.#named.get(timeout ?? "")?.common;
-        const given = timeout === undefined ? undefined : common ?? Number(timeout);
-        this.#differ(differenceInAdd(event, given));
-        event.add(given);
+        if (timeout !== undefined && common === undefined && !/^\d+$/.test(timeout)) return undefined;
+        event.add(timeout === undefined ? undefined : common ?? Number(timeout));
+        return 0;
       }),
-    del: ([, name]) => this.#withEvent(name, (event) => event.delete()),
-    removetimer: ([, name]) => this.#withEvent(name, (event) => event.removeTimer()),
+    del: ([, name]) => this.#withEvent(name, (event) => (event.delete(), 0)),
+    removetimer: ([, name]) => this.#withEvent(name, (event) => (event.removeTimer(), 0)),
     active: ([, name, flags, calls]) =>
-      this.#withEvent(name, (event) => event.activate(parseFlags(eventFlags, flags), Number(calls ?? 1))),
+      this.#withEvent(name, (event) => {
+        // What was raised may still have to be read.
+        if (this.#raised.has(event.fd) && (event.events & EV_SIGNAL) !== 0) this.#differ("calls of a signal add up");
+        event.activate(parseFlags(eventFlags, flags), Number(calls ?? 1));
+        return 0;
+      }),
     once: ([, name, fd, flags, ms]) => {
       const descriptor = fd === "-1" ? -1 : this.#fd(fd);
       if (descriptor === undefined) return undefined;
@@ -324,6 +345,8 @@ class Player implements Trace {
       return place === undefined ? undefined : this.#withFd(name, (fd) => Math.min(0, libc.dup2(fd, place)));
     },
     raise: ([, signal, times = "1"]) => {
+      this.#raised.add(signalOf(signal));
+      if (this.#raised.size > 1) this.#differ("signals in order of arrival");
       for (let time = 0; time < Number(times); time++) libc.raise(signalOf(signal));
       return 0;
     },

@@ -31,7 +31,7 @@ struct object {
 };
 
 static struct object objects[OBJECTS_MAX];
-static int object_count, next_fd, callbacks, waits;
+static int object_count, next_fd, callbacks, waits, depth;
 static struct event_base *base;
 static long long now_us;
 
@@ -44,32 +44,28 @@ int clock_gettime(clockid_t clock, struct timespec *out) {
   return 0;
 }
 
-/* Nothing is ready: lets the time pass. With nothing to wait for, ends the loop instead of hanging. */
-static void idle(long long timeout_us) {
-  if (timeout_us > 0) now_us += timeout_us;
-  if (timeout_us < 0) printf("stuck\n");
+/* A wait has ended. Where nothing is ready the time passes; with nothing to wait for, the loop ends instead of hanging. */
+static int waited(int count, long long timeout_us) {
+  if (count == 0 && timeout_us > 0) now_us += timeout_us;
+  if (count == 0 && timeout_us < 0) printf("stuck\n");
   if (++waits > WAITS_MAX) printf("too many waits\n");
-  if (timeout_us < 0 || waits > WAITS_MAX) event_base_loopbreak(base);
+  if ((count == 0 && timeout_us < 0) || waits > WAITS_MAX) event_base_loopbreak(base);
+  return count;
 }
 
 int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms) {
-  int count = epoll_pwait(epfd, events, max, 0, NULL);
-  if (count == 0) idle(timeout_ms * 1000LL);
-  return count;
+  return waited(epoll_pwait(epfd, events, max, 0, NULL), timeout_ms * 1000LL);
 }
 
 int poll(struct pollfd *fds, nfds_t fd_count, int timeout_ms) {
   struct timespec zero = {0, 0};
-  int count = ppoll(fds, fd_count, &zero, NULL);
-  if (count == 0) idle(timeout_ms * 1000LL);
-  return count;
+  return waited(ppoll(fds, fd_count, &zero, NULL), timeout_ms * 1000LL);
 }
 
 int select(int limit, fd_set *reads, fd_set *writes, fd_set *others, struct timeval *timeout) {
   struct timespec zero = {0, 0};
   int count = pselect(limit, reads, writes, others, &zero, NULL);
-  if (count == 0) idle(timeout == NULL ? -1 : timeout->tv_sec * 1000000LL + timeout->tv_usec);
-  return count;
+  return waited(count, timeout == NULL ? -1 : timeout->tv_sec * 1000000LL + timeout->tv_usec);
 }
 
 /* With poll and select libevent starts at a random descriptor, one after the number it draws: now always at the first. */
@@ -162,6 +158,7 @@ static int fd_named(const char *name) {
 static void on_event(evutil_socket_t fd, short what, void *argument) {
   struct object *self = argument;
   (void)fd;
+  depth++;
   printf("cb %s %s @%lld\n", self->name, flags_text(what), now_us / 1000 - 1000000);
   if (++callbacks > CALLBACKS_MAX) {
     printf("too many callbacks\n");
@@ -173,6 +170,7 @@ static void on_event(evutil_socket_t fd, short what, void *argument) {
     for (int i = 0; i < self->script_lines; i++) run_line(self->script[i]);
   }
   printf("end %s\n", self->name);
+  depth--;
 }
 
 static int do_base(int count, char **words) {
@@ -182,8 +180,10 @@ static int do_base(int count, char **words) {
     char *value = strchr(words[i], '=');
     value = value == NULL ? "" : value + 1;
     if (strncmp(words[i], "priorities=", 11) == 0) priorities = atoi(value);
-    if (strcmp(words[i], "backend=poll") == 0 || strcmp(words[i], "backend=select") == 0) event_config_avoid_method(config, "epoll");
-    if (strcmp(words[i], "backend=select") == 0) event_config_avoid_method(config, "poll");
+    /* Our kqueue is compared with C's select: there is none on Linux. */
+    int is_select = strcmp(words[i], "backend=select") == 0 || strcmp(words[i], "backend=kqueue") == 0;
+    if (is_select || strcmp(words[i], "backend=poll") == 0) event_config_avoid_method(config, "epoll");
+    if (is_select) event_config_avoid_method(config, "poll");
     if (strcmp(words[i], "backend=changelist") == 0) event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
     if (strcmp(words[i], "nocache") == 0) event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
     if (strncmp(words[i], "limits=", 7) == 0) {
@@ -245,6 +245,7 @@ static int do_add(int count, char **words) {
   if (object == NULL) return UNKNOWN;
   if (count < 3) return event_add(object->event, NULL);
   struct object *common = find(words[2]);
+  if ((common == NULL || common->common == NULL) && words[2][strspn(words[2], "0123456789")] != 0) return UNKNOWN;
   struct timeval timeout = milliseconds(words[2]);
   return event_add(object->event, common != NULL && common->common != NULL ? common->common : &timeout);
 }
@@ -350,7 +351,8 @@ static int do_got(int count, char **words) {
 
 static int do_running(int count, char **words) {
   (void)count, (void)words;
-  struct event *running = event_base_get_running_event(base);
+  /* C follows a null pointer when it is asked outside callbacks. */
+  struct event *running = depth == 0 ? NULL : event_base_get_running_event(base);
   for (int i = 0; i < object_count; i++)
     if (running != NULL && objects[i].event == running) snprintf(note, sizeof note, "%.31s", objects[i].name);
   return 0;
@@ -384,10 +386,11 @@ static void run_line(const char *line) {
 /* ---- scenarios ---- */
 
 static void begin(void) {
-  object_count = callbacks = waits = 0;
+  object_count = callbacks = waits = depth = 0;
   next_fd = FIRST_FD;
   now_us = 1000000000;
   base = NULL;
+  signal(SIGPIPE, SIG_IGN);
   signal(SIGUSR1, SIG_IGN);
   signal(SIGUSR2, SIG_IGN);
   alarm(20);
@@ -408,16 +411,18 @@ static void fatal(int error) {
   _exit(1);
 }
 
-/* Reads scenarios from the standard input: "scenario NAME", its lines, "end". Prints the same frame around each trace. */
-int main(void) {
+/* Reads a file of scenarios: "scenario NAME", its lines, "end". Prints the same frame around each trace. */
+int main(int argument_count, char **arguments) {
   static char buffer[1 << 16];
   char line[LINE_MAX_];
   struct object *scripted = NULL;
   int in_script = 0;
+  FILE *input = argument_count > 1 ? fopen(arguments[1], "r") : stdin;
+  if (input == NULL) return 2;
   setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
   event_set_log_callback(ignore_log);
   event_set_fatal_callback(fatal);
-  while (fgets(line, sizeof line, stdin) != NULL) {
+  while (fgets(line, sizeof line, input) != NULL) {
     line[strcspn(line, "\n")] = 0;
     const char *text = line + strspn(line, " ");
     char name[32] = "";
@@ -437,6 +442,7 @@ int main(void) {
       sscanf(text, "on %31s %d", name, &runs_max);
       if ((scripted = find(name)) == NULL) scripted = create(name, "");
       scripted->runs_max = runs_max;
+      scripted->script_lines = 0;
       in_script = 1;
     } else if (*text != 0 && *text != '#') {
       run_line(text);

@@ -1,6 +1,6 @@
 /** Compiles runner.c and hands scenarios to it. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -28,14 +28,17 @@ export class Runner implements Disposable {
    * @throws {Error} when the process fails; the message names the scenario.
    */
   play(scenarios: ReadonlyMap<string, readonly string[]>): Map<string, string[]> {
-    const input = [...scenarios].map(([name, lines]) => ["scenario " + name, ...lines, "end\n"].join("\n")).join("");
+    // In a file: with much to write and much to read, a pipe in each direction can block both sides.
+    const file = join(this.#folder, "scenarios.txt");
+    const text = [...scenarios].map(([name, lines]) => ["scenario " + name, ...lines, "end\n"].join("\n")).join("");
+    writeFileSync(file, text);
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("EVENT_")));
-    const { status, signal, stdout, stderr } = spawnSync(this.#program, {
-      input,
+    const { status, signal, stdout, stderr, error } = spawnSync(this.#program, [file], {
       encoding: "utf8",
-      maxBuffer: 1 << 30,
+      maxBuffer: 1 << 28,
       env: env as Record<string, string>,
     });
+    if (error !== undefined) throw error;
     const traces = splitScenarios(stdout);
     const missing = [...scenarios.keys()].find((name) => !stdout.includes(`scenario ${name}\n`)) ?? [...traces.keys()].at(-1);
     if (status === 0) return traces;

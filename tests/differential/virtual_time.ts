@@ -50,7 +50,8 @@ export class VirtualTime {
 
   /**
    * Makes `backend` never sleep: where nothing is ready, the time passes at once. Its reports come in C's order, which is that of the
-   * descriptors' numbers for select, of its slots for poll, and the kernel's own otherwise.
+   * descriptors' numbers for select, of its slots for poll, and the kernel's own for epoll. kqueue, which tells of both directions of a
+   * descriptor apart, is brought into select's shape.
    */
   govern(backend: Backend, waiting: Waiting): Backend {
     const wait = backend.wait.bind(backend), fdAt = backend.fdAt.bind(backend), eventsAt = backend.eventsAt.bind(backend);
@@ -59,19 +60,26 @@ export class VirtualTime {
     backend.wait = (timeoutMs) => {
       const count = wait(0);
       ready = Array.from({ length: Math.max(0, count) }, (_, index) => ({ fd: fdAt(index), bits: eventsAt(index) }));
+      if (backend.name === "kqueue") ready = mergeDirections(ready);
       if (slots !== undefined) ready.sort((a, b) => slots.indexOf(a.fd) - slots.indexOf(b.fd));
-      else if (backend.name === "select") ready.sort((a, b) => a.fd - b.fd);
+      else if (backend.name === "select" || backend.name === "kqueue") ready.sort((a, b) => a.fd - b.fd);
       if (count === 0) {
         if (timeoutMs > 0) this.elapsedMs += Math.ceil(timeoutMs);
         if (timeoutMs < 0) waiting.stuck();
       }
       waiting.waited(ready);
-      return count;
+      return count < 0 ? count : ready.length;
     };
     backend.fdAt = (index) => ready[index]!.fd;
     backend.eventsAt = (index) => ready[index]!.bits;
     return backend;
   }
+}
+
+function mergeDirections(ready: readonly Ready[]): Ready[] {
+  const bits = new Map<number, number>();
+  for (const each of ready) bits.set(each.fd, (bits.get(each.fd) ?? 0) | each.bits);
+  return [...bits].map(([fd, both]) => ({ fd, bits: both }));
 }
 
 /** Keeps the order of the slots that poll has in C, where the descriptor for signals, once in, stays. */

@@ -164,16 +164,16 @@ describe("requests to an HttpServer", () => {
 
 /** Counts the system calls by which buffers are sent. */
 function countWrites(): { count(): number; restore(): void } {
-  const original = EvBuffer.prototype.writeTo;
+  const original = EvBuffer.prototype.sendTo;
   let calls = 0;
-  EvBuffer.prototype.writeTo = function (this: EvBuffer, fd: number, bytesMax?: number): number {
+  EvBuffer.prototype.sendTo = function (this: EvBuffer, fd: number, bytesMax?: number): number {
     calls++;
     return original.call(this, fd, bytesMax);
   };
   return {
     count: () => calls,
     restore: () => {
-      delete (EvBuffer.prototype as Partial<EvBuffer>).writeTo;
+      delete (EvBuffer.prototype as Partial<EvBuffer>).sendTo;
     },
   };
 }

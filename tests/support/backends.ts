@@ -46,10 +46,17 @@ function underTest(name: BackendName, isDouble: boolean, openOne: () => Backend)
   };
 }
 
-/** Every backend of this machine; on Linux the kqueue double too, since it waits by epoll. */
+/** Every backend of this machine; on Linux the variant of epoll too, and the kqueue double, since it waits by epoll. */
 export const backendsUnderTest: readonly BackendUnderTest[] = [
   ...backendNames().map((name) => underTest(name, false, () => open(name))),
-  ...(os.name === "linux" ? [underTest("kqueue", true, () => new DoubledKqueueBackend())] : []),
+  ...(os.name === "linux"
+    ? [
+      underTest("epoll (with changelist)", false, () =>
+        chooseBackend({ epollChangelist: true, ignoreEnvironment: true })),
+      underTest("kqueue", true, () =>
+        new DoubledKqueueBackend()),
+    ]
+    : []),
 ];
 
 /** Registers the tests of `body` once for each backend, in a group that names it. */

@@ -1,0 +1,168 @@
+import { systemError, WakeChannel } from "../ffi/mod.ts";
+import { EV_PERSIST, EV_READ } from "./constants.ts";
+import { LoopEvent } from "./event.ts";
+import type { EventBase } from "./event_base.ts";
+import { PortBell, sweep } from "./port_bell.ts";
+import { PortMemory, WAKE_ASKED } from "./port_memory.ts";
+import { PortQueue } from "./port_queue.ts";
+
+/** What a {@linkcode LoopPortSender} is opened with. `postMessage` carries it to any thread of this process. */
+export interface LoopPortHandle {
+  /** The descriptor that wakes the loop. Only senders may touch it: they know when it is no longer the port's. */
+  readonly fd: number;
+  /** Messages under way, and who is doing what. */
+  readonly memory: SharedArrayBuffer;
+}
+
+/** Options of a {@linkcode LoopPort}. */
+export interface LoopPortOptions {
+  /**
+   * How many bytes of messages may be under way, 256 KiB by default and 1 GiB at most; rounded up to a multiple of 4096.
+   * Each message takes up a multiple of 128 of them.
+   */
+  readonly capacityBytes?: number | undefined;
+  /**
+   * Whether the open port keeps the loop alive, since somebody may post at any time; true by default. A port that does
+   * not counts as the loop's own: its messages do not end a pass with `EVLOOP_ONCE` either.
+   */
+  readonly keepAlive?: boolean | undefined;
+  /**
+   * Called after {@linkcode LoopPortSender.wake}, once for any number of calls before the loop looks, and after whatever
+   * that sender had posted before.
+   */
+  readonly onWake?: (() => void) | undefined;
+}
+
+const CAPACITY_BYTES_DEFAULT = 256 * 1024;
+
+/** After so many messages other events have their turn, so that busy senders cannot starve the descriptors. */
+const MESSAGES_PER_TURN = 256;
+
+/**
+ * Receives messages and wake-ups from other threads in the thread of a loop. Its {@linkcode LoopPort.handle} goes to
+ * Workers by `postMessage`; there a {@linkcode LoopPortSender} is opened with it, by as many threads as you like.
+ *
+ * Messages are bytes and arrive complete, in the order in which each sender posted them. What does not fit is refused,
+ * never dropped: see {@linkcode LoopPortSender.post}. No thread waits for another, so a Worker may be terminated at any time; all
+ * that can be lost with it is the message it was posting, and the room that message had taken.
+ *
+ * Close the port before its base: a base that is closed merely stops looking.
+ *
+ * @example
+ * ```ts
+ * import { EventBase, LoopPort, LoopPortSender } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * const port = new LoopPort(base, (message) => {
+ *   console.log(new TextDecoder().decode(message));
+ *   port.close();
+ * });
+ * // Usually in a Worker, with the handle from worker.postMessage(port.handle).
+ * using sender = new LoopPortSender(port.handle);
+ * sender.post("Hello from another thread");
+ * base.dispatch();
+ * ```
+ */
+export class LoopPort implements Disposable {
+  /** What senders are opened with. After the port is closed it still can be opened, and says `closed`. */
+  readonly handle: LoopPortHandle;
+  readonly #channel: WakeChannel;
+  readonly #memory: PortMemory;
+  readonly #queue: PortQueue;
+  readonly #bell: PortBell;
+  readonly #event: LoopEvent;
+  readonly #onMessage: (message: Uint8Array<ArrayBuffer>) => void;
+  readonly #onWake: (() => void) | undefined;
+  #isWakeDue = false;
+  #closed = false;
+
+  /**
+   * Opens the port.
+   *
+   * @param onMessage called from the loop with each message; the bytes are the callee's to keep. If it throws, that message
+   * counts as delivered and the rest follows.
+   * @throws {SystemError} when no descriptor is to be had (EMFILE, ENFILE).
+   * @throws {RangeError} for a capacity that is no whole number from 1 to 1 GiB.
+   */
+  constructor(
+    base: EventBase,
+    onMessage: (message: Uint8Array<ArrayBuffer>) => void,
+    options: LoopPortOptions = {},
+  ) {
+    const { capacityBytes = CAPACITY_BYTES_DEFAULT, keepAlive = true, onWake } = options;
+    this.#onMessage = onMessage;
+    this.#onWake = onWake;
+    this.#memory = PortMemory.create(capacityBytes);
+    this.#queue = new PortQueue(this.#memory);
+    sweep();
+    const channel = WakeChannel.open();
+    if (typeof channel === "number") throw systemError(channel, "eventfd", "open a loop port");
+    this.#channel = channel;
+    this.#bell = new PortBell(this.#memory.cells, channel.writeFd);
+    this.handle = { fd: channel.writeFd, memory: this.#memory.shared };
+    try {
+      this.#event = new LoopEvent(base, channel.readFd, EV_READ | EV_PERSIST, () => this.#receive(), !keepAlive);
+      this.#event.priority = base.priorities >> 1;
+      this.#event.add();
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+  }
+
+  /** Most bytes that can be under way, and in one message: what was asked for, rounded up. */
+  get capacityBytes(): number {
+    return this.#memory.capacityBytes;
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  #receive(): void {
+    this.#bell.answer(this.#channel);
+    // Before the messages are fetched, so that those which were posted before the wake-up are among them.
+    if (Atomics.exchange(this.#memory.cells, WAKE_ASKED, 0) !== 0) this.#isWakeDue = true;
+    try {
+      for (let count = 0; count < MESSAGES_PER_TURN; count++) {
+        if (this.#closed) return;
+        const message = this.#queue.take();
+        if (message === undefined) {
+          this.#callWake();
+          return;
+        }
+        this.#onMessage(message);
+      }
+    } finally {
+      // What was fetched is known to nobody else any more, so nobody else would ring for it.
+      if (!this.#closed && (this.#queue.hasFetched || this.#isWakeDue)) this.#bell.ring();
+    }
+  }
+
+  #callWake(): void {
+    if (!this.#isWakeDue) return;
+    this.#isWakeDue = false;
+    this.#onWake?.();
+  }
+
+  /**
+   * Stops receiving and gives the descriptor back, whatever the senders are doing: from now on `post()` and `wake()` answer
+   * false. Messages that were not delivered are dropped. Closing twice is harmless.
+   *
+   * It waits for senders that are writing to the descriptor at this moment, which takes microseconds, and at most about
+   * 20 ms. Should one be terminated in the middle of that, the descriptor stays open for good, since nobody can tell a dead
+   * sender from a slow one.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#event.close();
+    this.#bell.shut(this.#channel);
+  }
+
+  /** Same as {@linkcode LoopPort.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,85 @@
+import { allocate, type WakeChannel, write } from "../ffi/mod.ts";
+import { CLOSED, ROUND, RUNG, WRITERS } from "./port_memory.ts";
+
+/** How often {@linkcode PortBell.shut} looks, a millisecond apart, whether the last writer is done. */
+const LOOKS_MAX = 20;
+
+/** Channels whose ports were closed while a sender was writing, and did not come to an end with it. */
+const lingering: { readonly cells: Int32Array<SharedArrayBuffer>; readonly channel: WakeChannel }[] = [];
+
+const one = allocate(8);
+one[0] = 1;
+
+/**
+ * How threads wake the loop of a {@linkcode LoopPort}: by writing to a descriptor, but only if nobody has since the loop
+ * looked last, and never once it is closed.
+ *
+ * The round that a sender stores after its write says "rung" for that round only. A plain flag would stay up for ever if
+ * its sender were terminated between raising the flag and writing, and everybody would think that the loop was awake.
+ *
+ * @internal
+ */
+export class PortBell {
+  readonly #cells: Int32Array<SharedArrayBuffer>;
+  readonly #fd: number;
+
+  /** @param fd what to write to. */
+  constructor(cells: Int32Array<SharedArrayBuffer>, fd: number) {
+    this.#cells = cells;
+    this.#fd = fd;
+  }
+
+  /** Whether the port was closed. */
+  get isShut(): boolean {
+    return Atomics.load(this.#cells, CLOSED) !== 0;
+  }
+
+  /** Sees to it that the loop looks after this call. Returns false when the port was closed. */
+  ring(): boolean {
+    const cells = this.#cells;
+    const round = Atomics.load(cells, ROUND);
+    if (Atomics.load(cells, RUNG) === round) return !this.isShut;
+    // The closer sets its flag and then looks at the count; we count and then look at the flag. One of us sees the other.
+    Atomics.add(cells, WRITERS, 1);
+    const isOpen = !this.isShut;
+    if (isOpen) write(this.#fd, one, 8);
+    Atomics.sub(cells, WRITERS, 1);
+    if (isOpen) Atomics.store(cells, RUNG, round);
+    if (this.isShut) Atomics.notify(cells, WRITERS);
+    return isOpen;
+  }
+
+  /** The loop is about to look: what is rung from now on needs another look. */
+  answer(channel: WakeChannel): void {
+    // In this order. Whoever believes in the old round has done its part before the loop looks.
+    channel.drain();
+    Atomics.add(this.#cells, ROUND, 1);
+  }
+
+  /**
+   * Closes the channel as soon as nobody writes to it any more. A write takes microseconds, so a sender that has not
+   * finished by then was terminated in it, or gets no processor time: the descriptor is then kept, since a late write must
+   * not hit another file, and closed when the count allows it at one of the next {@linkcode sweep}s.
+   */
+  shut(channel: WakeChannel): void {
+    const cells = this.#cells;
+    Atomics.store(cells, CLOSED, 1);
+    for (let looks = 0; looks < LOOKS_MAX; looks++) {
+      const writers = Atomics.load(cells, WRITERS);
+      if (writers === 0) break;
+      Atomics.wait(cells, WRITERS, writers, 1);
+    }
+    lingering.push({ cells, channel });
+    sweep();
+  }
+}
+
+/** Closes the channels that nobody writes to any more, of the ports that this thread has closed. */
+export function sweep(): void {
+  for (let index = lingering.length - 1; index >= 0; index--) {
+    const { cells, channel } = lingering[index]!;
+    if (Atomics.load(cells, WRITERS) !== 0) continue;
+    lingering.splice(index, 1);
+    channel.close();
+  }
+}
