@@ -153,7 +153,11 @@ export class ServerConnection implements ByteSink, RequestConnection {
           if (at < end) this.#putAside(bytes, at, end);
           break;
         }
-        if (at === end) break;
+        if (at === end) {
+          // The parser still refers to the head, and so to a whole slab, which an idle connection must not keep.
+          parser.reset();
+          break;
+        }
       } else if (event === NEED_MORE) {
         this.#waitForMore();
         break;
