@@ -46,6 +46,11 @@ export interface HttpServerOptions extends Partial<HttpTimeouts> {
   readonly serverName?: string | undefined;
   /** Told what handlers throw; `console.error` by default. */
   readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
+  /**
+   * Told of a connection that ended for a reason of this system's, such as one that could not be watched (ENOSPC);
+   * `console.error` by default. What clients do to their own connections (ECONNRESET, EPIPE, ...) is no news.
+   */
+  readonly onConnectionError?: ((error: SystemError) => void) | undefined;
 }
 
 const TIMEOUTS: HttpTimeouts = {
@@ -59,6 +64,17 @@ const CONNECTIONS_MAX = 10_000;
 const OUTPUT_BYTES_MAX = 1024 * 1024;
 /** Connections over the limit that are told so at once; each takes a descriptor for up to some seconds. */
 const REFUSALS_MAX = 128;
+
+/** What a peer, or the way to it, can do to a connection. */
+const PEER_ERRORS: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+]);
 
 /** What a server's connections share. @internal */
 export interface ServerCore {
@@ -75,6 +91,7 @@ export interface ServerCore {
   failed(error: unknown, request: HttpRequest): void;
   /** What a handler's callback threw when there was nothing left to fail. */
   report(error: unknown, request: HttpRequest): void;
+  connectionFailed(error: SystemError): void;
   connectionClosed(connection: ServerConnection): void;
 }
 
@@ -137,6 +154,9 @@ export class HttpServer implements Disposable {
       handle: (request) => this.#handle(request),
       failed: (error, request) => this.#handlerFailed(error, request),
       report: (error, request) => this.#onError(error, request),
+      connectionFailed: (error) => {
+        if (!PEER_ERRORS.has(error.code)) (options.onConnectionError ?? console.error)(error);
+      },
       connectionClosed: (connection) => this.#connections.delete(connection) || this.#refused.delete(connection),
     };
   }

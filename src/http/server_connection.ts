@@ -1,5 +1,6 @@
 import {
   BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
   type ByteSink,
   EV_READ,
   type EvBuffer,
@@ -359,7 +360,9 @@ export class ServerConnection implements ByteSink, RequestConnection {
 
   #streamEvent(what: number): void {
     if ((what & BEV_EVENT_EOF) === 0) {
+      const error = (what & BEV_EVENT_ERROR) === 0 ? null : this.#stream.error;
       this.close();
+      if (error !== null) this.#core.connectionFailed(error);
       return;
     }
     this.#inputEnded = true;

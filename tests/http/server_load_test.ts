@@ -164,7 +164,7 @@ describe("an HttpServer whose backend is full", () => {
     const failed: string[] = [];
     const backend = new FullBackend();
     const body = async ({ server, connect }: RunningServer): Promise<void> => {
-      const { port } = server.listen({ port: 0, onError: (error) => void failed.push(error.code) });
+      const { port } = server.listen({ port: 0 });
       const early = await connect();
       assertEquals((await early.send(get("/a")).reply()).body, "GET /a ");
       const before = openDescriptorCount();
@@ -178,7 +178,8 @@ describe("an HttpServer whose backend is full", () => {
       backend.firstRefused = Infinity;
       assertEquals((await (await connect()).send(get("/c")).reply()).body, "GET /c ");
     };
-    return withServer({}, echo, body, new EventBase({ openBackend: () => backend }));
+    const options = { onConnectionError: (error: SystemError): void => void failed.push(error.code) };
+    return withServer(options, echo, body, new EventBase({ openBackend: () => backend }));
   });
 });
 
