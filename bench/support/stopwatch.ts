@@ -1,4 +1,5 @@
 /** Timing of things that happen very often. */
+import process from "node:process";
 import { median } from "./table.ts";
 
 /**
@@ -29,4 +30,10 @@ export function timeMs(work: () => void): number {
   const started = performance.now();
   work();
   return performance.now() - started;
+}
+
+/** Microseconds of processor time that this process has used, in user space and in the kernel, by all its threads. */
+export function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }

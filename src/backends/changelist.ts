@@ -85,7 +85,6 @@ export class ChangeList {
   /** The kernel knows nothing of `fd`, whose file is not the one that it was told about. */
   forget(fd: number): void {
     this.#known[fd] = 0;
-    this.#state[fd]! &= ~RELEASED;
   }
 
   /** The kernel knows nothing any more: lists all that is wanted. */

@@ -17,15 +17,19 @@ const { ENOENT, EEXIST, EBADF, EPERM, EINTR } = os.errno as Record<
   number
 >;
 
+/** How long to sleep at most while a descriptor waits for the kernel to have memory for it. */
+const RETRY_MS = 10;
+
 /**
  * epoll that is told of changes with the next wait, and of no more than the last word on each descriptor
  * (EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST). It spares calls where interest comes and goes within a turn: an event that is
  * added again by its own callback costs one instead of two, one that is added and deleted none.
  *
  * **Refused descriptors.** Since {@linkcode EpollChangelistBackend.watch} always succeeds, a descriptor that the kernel turns
- * out to refuse (EBADF, EPERM for a regular file, ENOSPC) is reported ready for what was asked, with every wait until its
- * interest is withdrawn or the kernel accepts it, which is tried each time. Its owner thus meets the error in its own next
- * call, and a regular file is always ready, as it is with poll.
+ * out to refuse (EBADF, EPERM for a regular file) is reported ready for what was asked, with every wait until its interest is
+ * withdrawn or the kernel accepts it, which is tried each time. Its owner thus meets the error in its own next call, and a
+ * regular file is always ready, as it is with poll. Where the kernel is merely short of something (ENOMEM, ENOSPC) a wait
+ * sleeps a little all the same.
  *
  * **Duplicates.** A descriptor that is let go and then closed while a duplicate keeps its file open is closed before the
  * kernel has heard of the first, and can no longer be named to it: its entry goes on reporting under a number that may mean
@@ -42,6 +46,8 @@ export class EpollChangelistBackend implements Backend {
   // head of the list.
   #found = 0;
   #refused = 0;
+  // Whether one of them is to be reported without sleeping: it would not get better.
+  #isHopeless = false;
 
   /** @throws {SystemError} when the kernel refuses another epoll instance (EMFILE, ENOMEM). */
   constructor(options: EpollOptions = {}) {
@@ -67,7 +73,7 @@ export class EpollChangelistBackend implements Backend {
 
   wait(timeoutMs: number): number {
     const refused = this.#changes.count === 0 ? 0 : this.#flush(0);
-    const result = this.#set.wait(refused > 0 ? 0 : timeoutMs);
+    const result = this.#set.wait(refused > 0 ? this.#timeToRetryMs(timeoutMs) : timeoutMs);
     if (result < 0 && (result !== -EINTR || refused === 0)) {
       this.#found = this.#refused = 0;
       return result;
@@ -77,11 +83,17 @@ export class EpollChangelistBackend implements Backend {
     return this.#found + refused;
   }
 
+  #timeToRetryMs(timeoutMs: number): number {
+    if (this.#isHopeless) return 0;
+    return timeoutMs < 0 ? RETRY_MS : Math.min(RETRY_MS, timeoutMs);
+  }
+
   /** Tells the kernel what stands in the list from `start` on. Returns how many entries the list keeps: those refused. */
   #flush(start: number): number {
     const changes = this.#changes;
     const count = changes.count;
     let kept = start;
+    if (start === 0) this.#isHopeless = false;
     for (let index = start; index < count; index++) {
       const fd = changes.fdAt(index);
       if (this.#tell(fd, changes.operationFor(fd))) changes.settle(fd);
@@ -108,7 +120,7 @@ export class EpollChangelistBackend implements Backend {
     const interest = this.#changes.wanted(fd), tag = this.#changes.newTag(fd);
     const result = this.#set.control(EPOLL_CTL_ADD, fd, interest, tag);
     // The number was reused by dup() of a file that the kernel still watches under it.
-    return result === -EEXIST ? this.#set.control(EPOLL_CTL_MOD, fd, interest, tag) >= 0 : result >= 0;
+    return this.#isDone(result === -EEXIST ? this.#set.control(EPOLL_CTL_MOD, fd, interest, tag) : result);
   }
 
   #modify(fd: number): boolean {
@@ -116,7 +128,12 @@ export class EpollChangelistBackend implements Backend {
     if (result >= 0) return true;
     // The descriptor was closed, and its number may have been reused.
     if (result === -ENOENT || result === -EBADF || result === -EPERM) this.#changes.forget(fd);
-    return result === -ENOENT && this.#add(fd);
+    return result === -ENOENT ? this.#add(fd) : this.#isDone(result);
+  }
+
+  #isDone(result: number): boolean {
+    if (result === -EBADF || result === -EPERM) this.#isHopeless = true;
+    return result >= 0;
   }
 
   /** Takes reports out whose file has lost its number, and ends them for good. Returns how many are left. */

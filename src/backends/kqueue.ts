@@ -101,7 +101,10 @@ export class KqueueBackend implements Backend {
   /** Hands over the first `count` changes and returns 0 or the first error that matters. */
   #submit(count: number): number {
     if (count === 0) return 0;
-    const received = this.#provider.kevent(this.waitFd, this.#changes, count, this.#receipts, count, this.#zero);
+    let received: number;
+    // Interrupted, some of the changes may have been made: to make them again does no harm.
+    do received = this.#provider.kevent(this.waitFd, this.#changes, count, this.#receipts, count, this.#zero);
+    while (received === -os.errno.EINTR!);
     if (received < 0) return received;
     for (let index = 0; index < received; index++) {
       const at = index * this.#stride;

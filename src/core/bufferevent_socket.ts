@@ -2,7 +2,6 @@ import {
   allocate,
   close,
   connect,
-  decodeSocketAddress,
   encodeSocketAddress,
   getpeername,
   getsockname,
@@ -12,6 +11,7 @@ import {
   socket,
   SOCKET_ADDRESS_BYTES_MAX,
   type SocketAddress,
+  type SystemError,
   systemError,
   takeSocketError,
 } from "../ffi/mod.ts";
@@ -33,6 +33,8 @@ import { Deferred } from "./deferred.ts";
 import { LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import type { Reactor } from "./reactor.ts";
+import { optionalAddress } from "./socket_address.ts";
+import { watch } from "./watch.ts";
 
 export type { SocketBufferEventOptions } from "./bufferevent_options.ts";
 
@@ -67,6 +69,8 @@ export class SocketBufferEvent extends BufferEvent {
   #ownSocket = false;
   // A write or connect has failed or timed out, and writing was not enabled again since.
   #sendingFailed = false;
+  // Failures that were met and are still to be told.
+  #untold = 0;
 
   /**
    * Takes a socket, or none for the time being.
@@ -91,7 +95,10 @@ export class SocketBufferEvent extends BufferEvent {
       // Reading may have been suspended by the high watermark.
       if (deleted > 0 && this.readMark.high !== 0) this.update();
     });
-    if (fd >= 0) this.#openEvents(fd);
+    if (fd < 0) return;
+    const result = prepareDescriptor(fd);
+    if (result < 0) throw systemError(result, "fcntl", `use descriptor ${fd}`);
+    this.#openEvents(fd);
   }
 
   /** The socket; -1 before a connect, after closing, and after a connect that failed on a socket of our own. */
@@ -106,19 +113,12 @@ export class SocketBufferEvent extends BufferEvent {
 
   /** The address of the other side; undefined while not connected. */
   get remoteAddress(): SocketAddress | undefined {
-    return this.#address(getpeername);
+    return optionalAddress(this.#fd, getpeername);
   }
 
   /** The address of this side; undefined without a socket. */
   get localAddress(): SocketAddress | undefined {
-    return this.#address(getsockname);
-  }
-
-  #address(read: (fd: number, bytes: Uint8Array) => number): SocketAddress | undefined {
-    if (this.#fd < 0) return undefined;
-    const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
-    const length = read(this.#fd, bytes);
-    return length < 0 ? undefined : decodeSocketAddress(bytes, length);
+    return optionalAddress(this.#fd, getsockname);
   }
 
   /**
@@ -196,15 +196,9 @@ export class SocketBufferEvent extends BufferEvent {
   }
 
   #openEvents(fd: number): void {
-    const result = prepareDescriptor(fd);
-    if (result < 0) throw systemError(result, "fcntl", `use descriptor ${fd}`);
-    this.#readEvent = new LoopEvent(this.base, fd, EV_READ | EV_PERSIST, (what) => this.#guard(what, this.#onReadable));
-    this.#writeEvent = new LoopEvent(
-      this.base,
-      fd,
-      EV_WRITE | EV_PERSIST,
-      (what) => this.#guard(what, this.#onWritable),
-    );
+    const { base } = this;
+    this.#readEvent = new LoopEvent(base, fd, EV_READ | EV_PERSIST, (what) => this.#guard(what, this.#onReadable));
+    this.#writeEvent = new LoopEvent(base, fd, EV_WRITE | EV_PERSIST, (what) => this.#guard(what, this.#onWritable));
   }
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
@@ -225,25 +219,32 @@ export class SocketBufferEvent extends BufferEvent {
   }
 
   #watchRead(on: boolean): void {
-    this.#readWatched = on;
     this.#readTimeoutSet = this.readTimeoutMs;
-    if (!on) {
-      this.#readEvent!.delete();
-      return;
-    }
-    if (this.readTimeoutMs < 0) this.#readEvent!.removeTimer();
-    this.#readEvent!.add(this.readTimeoutMs < 0 ? undefined : this.readTimeoutMs);
+    const error = watch(this.#readEvent!, on, this.readTimeoutMs);
+    this.#readWatched = on && error === null;
+    if (error === null) return;
+    this.enabledBits &= ~EV_READ;
+    this.#tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
   }
 
   #watchWrite(on: boolean): void {
-    this.#writeWatched = on;
     this.#writeTimeoutSet = this.writeTimeoutMs;
-    if (!on) {
-      this.#writeEvent!.delete();
-      return;
-    }
-    if (this.writeTimeoutMs < 0) this.#writeEvent!.removeTimer();
-    this.#writeEvent!.add(this.writeTimeoutMs < 0 ? undefined : this.writeTimeoutMs);
+    const error = watch(this.#writeEvent!, on, this.writeTimeoutMs);
+    this.#writeWatched = on && error === null;
+    if (error === null) return;
+    this.#tellSoon(error, BEV_EVENT_ERROR | (this.#connecting ? 0 : BEV_EVENT_WRITING));
+    this.#giveUpSending();
+  }
+
+  /** Tells of a descriptor that cannot be watched from the loop, never from inside the call that met it. */
+  #tellSoon(error: SystemError, what: number): void {
+    this.#untold++;
+    const tell = (): void => {
+      this.#untold--;
+      this.error = error;
+      this.#tell(what);
+    };
+    new Deferred(this.base, this.base.priorities >> 1, () => this.#closed || this.#guard(what, tell)).schedule();
   }
 
   /** Something was queued: it is sent when the running callback of ours ends, else with the next turn. */
@@ -271,9 +272,9 @@ export class SocketBufferEvent extends BufferEvent {
     }
   }
 
-  /** Whether nothing is left to be sent, or it never will be. */
+  /** Whether nothing is left to be sent or told, or it never will be sent. */
   #isFlushed(): boolean {
-    return !this.#connecting && (this.output.length === 0 || this.#sendingFailed);
+    return !this.#connecting && this.#untold === 0 && (this.output.length === 0 || this.#sendingFailed);
   }
 
   /** All was sent, or drained by hand: without data there is nothing to wait for, and no timeout runs. */
@@ -328,10 +329,9 @@ export class SocketBufferEvent extends BufferEvent {
 
   #finishConnect(): void {
     const error = takeSocketError(this.#fd);
-    if (error !== 0) {
-      this.#connectFailed(error > 0 ? -error : error);
-      return;
-    }
+    // Nothing was taken: the socket stays writable, and the next turn asks again.
+    if (error === -EINTR!) return;
+    if (error !== 0) return this.#connectFailed(error > 0 ? -error : error);
     this.#connecting = false;
     this.#watchWrite(false);
     this.update();
@@ -341,8 +341,8 @@ export class SocketBufferEvent extends BufferEvent {
   #connectFailed(result: number): void {
     if (this.#closed) return;
     this.#giveUpSending();
-    const hint = result === -ECONNREFUSED! ? "nobody listens there" : undefined;
-    this.error = systemError(result, "connect", "connect", hint === undefined ? {} : { hint });
+    const facts = result === -ECONNREFUSED! ? { hint: "nobody listens there" } : {};
+    this.error = systemError(result, "connect", "connect", facts);
     this.#tell(BEV_EVENT_ERROR);
   }
 
@@ -367,8 +367,8 @@ export class SocketBufferEvent extends BufferEvent {
     while (budget > 0 && this.output.length > 0) {
       const sent = this.output.sendTo(this.#fd, budget);
       if (sent < 0) {
-        if (sent === -EINTR!) continue;
-        if (sent === -EAGAIN!) break;
+        // Interrupted for ever would be a loop without end: the next turn tries again.
+        if (sent === -EAGAIN! || sent === -EINTR!) break;
         this.#giveUpSending();
         this.output.drain(this.output.length);
         this.#fail(sent, "write", "write to the connection", BEV_EVENT_WRITING);

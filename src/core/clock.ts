@@ -8,6 +8,8 @@ const { CLOCK_MONOTONIC, CLOCK_REALTIME } = os.constants;
  */
 export class Clock {
   #cachedMs = 0;
+  // What lies between both clocks, read together with the first wall-clock time of a turn.
+  #wallOffsetMs = NaN;
   readonly #caches: boolean;
 
   /** @param caches false: every reading is fresh (EVENT_BASE_FLAG_NO_CACHE_TIME). */
@@ -24,6 +26,7 @@ export class Clock {
   remember(): number {
     const now = clockMs(CLOCK_MONOTONIC);
     if (this.#caches) this.#cachedMs = now;
+    this.#wallOffsetMs = NaN;
     return now;
   }
 
@@ -39,7 +42,10 @@ export class Clock {
 
   /** Milliseconds since 1970, moving with {@linkcode Clock.now} (event_base_gettimeofday_cached). */
   wallClockMs(): number {
-    const offset = clockMs(CLOCK_REALTIME) - clockMs(CLOCK_MONOTONIC);
-    return this.now() + offset;
+    // Two readings are never of the same instant, so a second offset would make the time that stands still jitter.
+    if (this.#cachedMs === 0 || Number.isNaN(this.#wallOffsetMs)) {
+      this.#wallOffsetMs = clockMs(CLOCK_REALTIME) - clockMs(CLOCK_MONOTONIC);
+    }
+    return this.now() + this.#wallOffsetMs;
   }
 }

@@ -30,7 +30,7 @@ export function noteCreation(event: LoopEvent): void {
   if (!enabled) return;
   const lines = (new Error().stack ?? "").split("\n").slice(1);
   // The first lines are this function and the constructors of our own folder.
-  const site = lines.find((line) => !/\/core\/(debug_mode|event|event_base|wakeup|signal_map)\.ts/.test(line));
+  const site = lines.find((line) => !/\/core\/(debug_mode|event|event_base|loop_port|signal_map)\.[jt]s/.test(line));
   creationSites.set(event, site?.trim().replace(/^at /, "") ?? "an unknown place");
 }
 

@@ -4,7 +4,7 @@ import { checkAdd, describe, noteCreation } from "./debug_mode.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import { ACTIVE, IDLE, LoopCallback } from "./loop_callback.ts";
 import type { Reactor } from "./reactor.ts";
-import { SignalCalls } from "./signal_calls.ts";
+import { type PendingRun, SignalCalls } from "./signal_calls.ts";
 import type { SignalDetails } from "./signal_details.ts";
 import type { CommonTimeout } from "./timer_queue.ts";
 
@@ -272,6 +272,11 @@ export class LoopEvent extends LoopCallback implements Disposable {
     return this.#calls?.current ?? null;
   }
 
+  /** @internal Whether its descriptor or signal is registered; unlike `pending`, whatever it is queued with. */
+  get isInserted(): boolean {
+    return this.#inserted;
+  }
+
   /** @internal What it is queued with. */
   get pendingResult(): number {
     return this.#result;
@@ -289,6 +294,9 @@ export class LoopEvent extends LoopCallback implements Disposable {
     this.#reactor.assertOpen("finalize an event");
     this.close();
     this.#finalizer = finalizer;
+    // Nothing has happened to it: what it was queued with before is not pending any more.
+    this.#result = 0;
+    if (this.level < this.#reactor.runningLevel) this.#reactor.continueAsked = true;
     this.#reactor.activate(this);
   }
 
@@ -344,17 +352,21 @@ export class LoopEvent extends LoopCallback implements Disposable {
       return;
     }
     const result = this.#result;
-    const calls = this.#calls;
-    const run = calls?.take();
+    const run = this.#calls?.take();
     if ((this.events & EV_PERSIST) !== 0) this.#reactor.deactivate(this);
     else this.delete();
-    if (this.#interval !== -1 && (this.events & EV_PERSIST) !== 0) this.#rearm(result);
-    if (calls === null || run === undefined) {
-      this.callback(result, this);
-      return;
+    try {
+      if (this.#interval !== -1 && (this.events & EV_PERSIST) !== 0) this.#rearm(result);
+    } finally {
+      // A descriptor that cannot be watched just now does not undo what has happened.
+      if (run === undefined) this.callback(result, this);
+      else this.#runCalls(run, result);
     }
+  }
+
+  #runCalls(run: PendingRun, result: number): void {
     const reactor = this.#reactor;
-    calls.run(
+    this.#calls!.run(
       run,
       () => this.callback(result, this),
       () => !reactor.breakAsked,
@@ -369,8 +381,9 @@ export class LoopEvent extends LoopCallback implements Disposable {
     const durationMs = typeof interval === "number" ? interval : interval.durationMs;
     let from = (result & EV_TIMEOUT) !== 0 ? this.deadlineMs : now;
     if (from + durationMs < now) from = now;
-    this.#insert();
+    // The timeout first: should the descriptor not be to be had, it is tried again then.
     this.#schedule(interval, from);
+    this.#insert();
   }
 
   /** @internal Signal `fd` was raised `calls` times; `details` describes it where the kernel told. */

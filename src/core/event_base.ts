@@ -71,6 +71,8 @@ export class EventBase implements Disposable {
   readonly #turn: Turn;
   readonly #host: HostLoop;
   #looping = false;
+  // A finalizer may ask again to close the base that is closing.
+  #closing = false;
   #gotExit = false;
   #gotBreak = false;
 
@@ -306,14 +308,19 @@ export class EventBase implements Disposable {
    * harmless.
    *
    * @throws {Error} from inside the loop, since the loop still needs it.
+   * @throws what a finalizer throws, after everything has been given back.
    */
   close(): void {
     if (this.#looping) throw new Error("Cannot close an event base while its loop is running");
-    if (this.#reactor.closed) return;
-    this.#reactor.deleteAll();
-    this.#reactor.closed = true;
-    this.#host.close();
-    this.#reactor.backend.close();
+    if (this.#reactor.closed || this.#closing) return;
+    this.#closing = true;
+    try {
+      this.#reactor.deleteAll();
+    } finally {
+      this.#reactor.closed = true;
+      this.#host.close();
+      this.#reactor.backend.close();
+    }
   }
 
   /** Same as {@linkcode EventBase.close}. */

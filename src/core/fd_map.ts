@@ -3,6 +3,8 @@ import { EV_CLOSED, EV_ET, EV_READ, EV_WRITE } from "./constants.ts";
 import type { LoopEvent } from "./event.ts";
 
 const EVENTS_PER_FD_MAX = 65535;
+/** Far above what systems hand out. The tables have a place for each number, so a wild one must not make them that large. */
+const FD_MAX = 2 ** 24 - 1;
 const INTEREST = EV_READ | EV_WRITE | EV_CLOSED | EV_ET;
 
 /**
@@ -27,7 +29,10 @@ export class FdMap {
     const { fd, events } = event;
     // A negative descriptor is legal and never ready (libevent accepts it too): such an event can only be activated.
     if (fd < 0) return 0;
-    if (fd >= this.#interest.length) this.#grow(fd);
+    if (fd >= this.#interest.length) {
+      if (fd > FD_MAX) throw new RangeError(`Cannot add an event: descriptor ${fd} is above ${FD_MAX}`);
+      this.#grow(fd);
+    }
     if (
       this.#readers[fd]! === EVENTS_PER_FD_MAX || this.#writers[fd]! === EVENTS_PER_FD_MAX ||
       this.#closers[fd]! === EVENTS_PER_FD_MAX
@@ -67,6 +72,16 @@ export class FdMap {
     if (after === before) return 0;
     this.#interest[fd] = after;
     return this.#backend.watch(fd, before, after);
+  }
+
+  /**
+   * The backend has reported `ready` although nobody waits for it: it was last told something else, but could not heed it
+   * (ENOMEM, say). It is told again, since it would otherwise go on reporting and let nobody sleep.
+   */
+  correct(fd: number, ready: number): void {
+    const wanted = this.#interest[fd] ?? 0;
+    const before = wanted | (ready & (EV_READ | EV_WRITE | EV_CLOSED));
+    this.#backend.watch(fd, before, wanted);
   }
 
   /** The newest event on `fd`; follow `fdNext` to the older ones. */

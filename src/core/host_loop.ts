@@ -12,6 +12,8 @@ export interface RunOptions {
 
 /** Turns run back to back while there is work; then the host's loop gets its turn. */
 const TURNS_PER_TASK = 8;
+/** How long to leave a sleeper alone that fails time and again: without memory, or without a thread. */
+const FAILED_SLEEP_MS = 10;
 const { POLLIN, POLLOUT, POLLRDHUP } = os.constants;
 
 /**
@@ -24,6 +26,8 @@ export class HostLoop {
   readonly #reactor: Reactor;
   #waiter: Waiter | undefined;
   #wake: WakeChannel | undefined;
+  // How often in a row the sleeper has failed.
+  #failures = 0;
   // struct pollfd: descriptor in 32 bits, `events` and `revents` in 16 bits each.
   #pollfds: Uint8Array = allocate(8 * 8);
 
@@ -71,10 +75,14 @@ export class HostLoop {
       woken = true;
     };
     try {
-      await this.#waiter.wait(this.#pollfds, count, Math.ceil(Math.min(timeoutMs, 2 ** 31 - 1)));
+      const result = await this.#waiter.wait(this.#pollfds, count, Math.ceil(Math.min(timeoutMs, 2 ** 31 - 1)));
+      this.#failures = result < 0 ? this.#failures + 1 : 0;
+      // The first time it was most likely a signal, and to be heard of at once.
+      if (this.#failures > 1) await new Promise<void>((resolve) => setTimeout(resolve, FAILED_SLEEP_MS));
     } finally {
       reactor.wakeSleeper = null;
-      if (woken) wake.drain();
+      // Also what an earlier drain has left, or nobody could sleep any more.
+      if (woken || this.#isReported(0)) wake.drain();
     }
   }
 
@@ -97,6 +105,11 @@ export class HostLoop {
       this.#put(count++, fd, events);
     }
     return count;
+  }
+
+  /** Whether the last sleep found entry `index` ready. */
+  #isReported(index: number): boolean {
+    return new DataView(this.#pollfds.buffer, index * 8, 8).getInt16(6, true) !== 0;
   }
 
   #put(index: number, fd: number, events: number): void {

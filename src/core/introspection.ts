@@ -86,9 +86,7 @@ export function dumpEvents(base: EventBase): string {
   const reactor = reactorOf(base);
   const events = [...collectEvents(reactor)];
   const wallClockOffsetMs = base.wallClockMs() - base.now();
-  const inserted = events.filter((event) =>
-    event.pending(EV_READ | EV_WRITE | EV_CLOSED | EV_SIGNAL) !== 0 || event.timerSlot >= 0
-  );
+  const inserted = events.filter((event) => event.isInserted || event.timerSlot >= 0);
   const active = events.filter((event) => event.queueState !== IDLE);
   return "Inserted events:\n" + inserted.map((event) => insertedLine(event, wallClockOffsetMs)).join("") +
     "Active events:\n" + active.map(activeLine).join("");

@@ -21,6 +21,7 @@ import {
 import { EV_PERSIST, EV_READ } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
+import { socketAddress } from "./socket_address.ts";
 import {
   type KeepAlive,
   setIpv6Only,
@@ -29,6 +30,7 @@ import {
   setReuseAddress,
   setReusePort,
 } from "./socket_options.ts";
+import { watch } from "./watch.ts";
 
 /** Where and how a {@linkcode Listener} listens. One of `port`, `path` and `fd` says where. */
 export interface ListenerOptions {
@@ -129,12 +131,17 @@ export class Listener implements Disposable {
     this.#callback = callback;
     this.#onError = options.onError;
     this.fd = options.fd === undefined ? openListening(options) : adopt(options.fd, options);
-    this.address = localAddress(this.fd);
+    const address = socketAddress(this.fd, getsockname);
+    if (typeof address === "number") {
+      if (options.fd === undefined) this.#discard(options.path);
+      throw systemError(address, "getsockname", `read the address of descriptor ${this.fd}`);
+    }
+    this.address = address;
     this.#unlinkPath = options.fd === undefined && options.path !== undefined && isFile(options.path)
       ? options.path
       : undefined;
     this.#event = new LoopEvent(base, this.fd, EV_READ | EV_PERSIST, () => this.#accept());
-    this.#resume = new LoopEvent(base, -1, 0, () => this.#event.add());
+    this.#resume = new LoopEvent(base, -1, 0, () => this.#watchAgain());
     try {
       if (options.disabled !== true) this.enable();
     } catch (error) {
@@ -190,6 +197,12 @@ export class Listener implements Disposable {
     this.close();
   }
 
+  /** Closes the socket of a listener that never came to be. */
+  #discard(path: string | undefined): void {
+    close(this.fd);
+    if (path !== undefined && isFile(path)) unlink(path);
+  }
+
   #accept(): void {
     for (let count = 0; count < ACCEPTS_PER_WAKE && this.#enabled; count++) {
       peerLength[0] = peerBytes.length;
@@ -219,6 +232,14 @@ export class Listener implements Disposable {
   #pause(): void {
     this.#event.delete();
     this.#resume.add(PAUSE_MS);
+  }
+
+  /** What was short when accepting failed may still be so: then the pause begins anew. */
+  #watchAgain(): void {
+    const error = watch(this.#event, true);
+    if (error === null) return;
+    this.#resume.add(PAUSE_MS);
+    this.#onError?.(error, this);
   }
 
   #report(result: number): void {
@@ -276,6 +297,8 @@ function openListening(options: ListenerOptions): number {
   }
   if (result < 0) {
     close(fd);
+    // Binding has made the file already.
+    if (syscall === "listen" && target.family === "unix" && isFile(target.path)) unlink(target.path);
     throw systemError(result, syscall, syscall === "bind" ? "bind" : "listen on", facts);
   }
   return fd;
@@ -305,11 +328,4 @@ function configureAccepted(fd: number, options: ListenerOptions): number {
   let result = options.noDelay !== false ? setNoDelay(fd, true) : 0;
   if (result >= 0 && options.keepAlive !== false) result = setKeepAlive(fd, options.keepAlive ?? KEEP_ALIVE);
   return result;
-}
-
-function localAddress(fd: number): SocketAddress {
-  const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
-  const length = getsockname(fd, bytes);
-  if (length < 0) throw systemError(length, "getsockname", `read the address of descriptor ${fd}`);
-  return decodeSocketAddress(bytes, length);
 }

@@ -1,8 +1,8 @@
-import { systemError, WakeChannel } from "../ffi/mod.ts";
+import { systemError, type WakeChannel } from "../ffi/mod.ts";
 import { EV_PERSIST, EV_READ } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
-import { PortBell, sweep } from "./port_bell.ts";
+import { openChannel, PortBell } from "./port_bell.ts";
 import { PortMemory, WAKE_ASKED } from "./port_memory.ts";
 import { PortQueue } from "./port_queue.ts";
 
@@ -94,8 +94,7 @@ export class LoopPort implements Disposable {
     this.#onWake = onWake;
     this.#memory = PortMemory.create(capacityBytes);
     this.#queue = new PortQueue(this.#memory);
-    sweep();
-    const channel = WakeChannel.open();
+    const channel = openChannel();
     if (typeof channel === "number") throw systemError(channel, "eventfd", "open a loop port");
     this.#channel = channel;
     this.#bell = new PortBell(this.#memory.cells, channel.writeFd);
@@ -105,7 +104,7 @@ export class LoopPort implements Disposable {
       this.#event.priority = base.priorities >> 1;
       this.#event.add();
     } catch (error) {
-      channel.close();
+      this.#bell.shut(channel);
       throw error;
     }
   }
@@ -135,8 +134,8 @@ export class LoopPort implements Disposable {
         this.#onMessage(message);
       }
     } finally {
-      // What was fetched is known to nobody else any more, so nobody else would ring for it.
-      if (!this.#closed && (this.#queue.hasFetched || this.#isWakeDue)) this.#bell.ring();
+      // For what is left over nobody else would ring: its senders did, and this very look has answered them.
+      if (!this.#closed && (!this.#queue.isEmpty || this.#isWakeDue)) this.#bell.ring();
     }
   }
 
@@ -151,8 +150,8 @@ export class LoopPort implements Disposable {
    * false. Messages that were not delivered are dropped. Closing twice is harmless.
    *
    * It waits for senders that are writing to the descriptor at this moment, which takes microseconds, and at most about
-   * 20 ms. Should one be terminated in the middle of that, the descriptor stays open for good, since nobody can tell a dead
-   * sender from a slow one.
+   * 20 ms. Should one be terminated in the middle of that, the descriptor is not closed, since nobody can tell a dead sender
+   * from a slow one, but kept for the next port of this thread.
    */
   close(): void {
     if (this.#closed) return;

@@ -21,6 +21,7 @@ export {
   type Ipv4SocketAddress,
   type Ipv6SocketAddress,
   parseSocketAddress,
+  type ScopeResolver,
   type SignalRecord,
   type SocketAddress,
   SystemError,
@@ -51,5 +52,4 @@ export type { DispatchLimits } from "./reactor.ts";
 export type { SignalDetails } from "./signal_details.ts";
 export * from "./socket_options.ts";
 export { CommonTimeout } from "./timer_queue.ts";
-export { ring, Wakeup } from "./wakeup.ts";
 export { CheckWatcher, PrepareWatcher } from "./watcher.ts";

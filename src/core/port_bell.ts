@@ -1,18 +1,21 @@
-import { allocate, type WakeChannel, write } from "../ffi/mod.ts";
+import { allocate, os, WakeChannel, write } from "../ffi/mod.ts";
 import { CLOSED, ROUND, RUNG, WRITERS } from "./port_memory.ts";
 
 /** How often {@linkcode PortBell.shut} looks, a millisecond apart, whether the last writer is done. */
 const LOOKS_MAX = 20;
 
-/** Channels whose ports were closed while a sender was writing, and did not come to an end with it. */
-const lingering: { readonly cells: Int32Array<SharedArrayBuffer>; readonly channel: WakeChannel }[] = [];
+/** Channels of closed ports that a sender may still write to. They are never closed, only used again. */
+const suspects = new Set<WakeChannel>();
+/** Those of them that no open port of this thread uses. */
+const spares: WakeChannel[] = [];
 
+const { EINTR } = os.errno as Record<"EINTR", number>;
 const one = allocate(8);
 one[0] = 1;
 
 /**
  * How threads wake the loop of a {@linkcode LoopPort}: by writing to a descriptor, but only if nobody has since the loop
- * looked last, and never once it is closed.
+ * looked last, and never once the port is closed.
  *
  * The round that a sender stores after its write says "rung" for that round only. A plain flag would stay up for ever if
  * its sender were terminated between raising the flag and writing, and everybody would think that the loop was awake.
@@ -42,7 +45,8 @@ export class PortBell {
     // The closer sets its flag and then looks at the count; we count and then look at the flag. One of us sees the other.
     Atomics.add(cells, WRITERS, 1);
     const isOpen = !this.isShut;
-    if (isOpen) write(this.#fd, one, 8);
+    // A full channel is as good as a written one; only an interrupted write would be a wake-up lost.
+    while (isOpen && write(this.#fd, one, 8) === -EINTR);
     Atomics.sub(cells, WRITERS, 1);
     if (isOpen) Atomics.store(cells, RUNG, round);
     if (this.isShut) Atomics.notify(cells, WRITERS);
@@ -58,8 +62,8 @@ export class PortBell {
 
   /**
    * Closes the channel as soon as nobody writes to it any more. A write takes microseconds, so a sender that has not
-   * finished by then was terminated in it, or gets no processor time: the descriptor is then kept, since a late write must
-   * not hit another file, and closed when the count allows it at one of the next {@linkcode sweep}s.
+   * finished after 20 ms was terminated in it, or gets no processor time, and nobody can tell which. The descriptor then
+   * stays open and goes to the next port of this thread: a late write is one needless look there, and hits no other file.
    */
   shut(channel: WakeChannel): void {
     const cells = this.#cells;
@@ -69,17 +73,13 @@ export class PortBell {
       if (writers === 0) break;
       Atomics.wait(cells, WRITERS, writers, 1);
     }
-    lingering.push({ cells, channel });
-    sweep();
+    if (Atomics.load(cells, WRITERS) !== 0) suspects.add(channel);
+    if (suspects.has(channel)) spares.push(channel);
+    else channel.close();
   }
 }
 
-/** Closes the channels that nobody writes to any more, of the ports that this thread has closed. */
-export function sweep(): void {
-  for (let index = lingering.length - 1; index >= 0; index--) {
-    const { cells, channel } = lingering[index]!;
-    if (Atomics.load(cells, WRITERS) !== 0) continue;
-    lingering.splice(index, 1);
-    channel.close();
-  }
+/** A channel for a new port, or `-errno`. It may be readable already. */
+export function openChannel(): WakeChannel | number {
+  return spares.pop() ?? WakeChannel.open();
 }

@@ -22,9 +22,9 @@ export class PortQueue {
     this.#memory = memory;
   }
 
-  /** Whether messages are left that were fetched together with the last one taken. */
-  get hasFetched(): boolean {
-    return this.#fetched !== 0;
+  /** Receiver: whether there is nothing to take. */
+  get isEmpty(): boolean {
+    return this.#fetched === 0 && Atomics.load(this.#memory.cells, TOP) === 0;
   }
 
   /** Appends a copy of `message`, which must fit the capacity; false when there is not enough room now. */

@@ -192,13 +192,19 @@ export class Reactor {
         this.signals.raised(backend.fdAt(index), 1, null);
         continue;
       }
-      let event = fds.headOf(backend.fdAt(index));
+      const fd = backend.fdAt(index);
+      let event = fds.headOf(fd);
+      let isWanted = false;
       while (event !== null) {
         const next = event.fdNext;
         const matched = event.events & ready;
-        if ((matched & ~INTEREST_EDGE) !== 0) event.markActive(matched, 1);
+        if ((matched & ~INTEREST_EDGE) !== 0) {
+          event.markActive(matched, 1);
+          isWanted = true;
+        }
         event = next;
       }
+      if (!isWanted) fds.correct(fd, ready);
     }
   }
 
@@ -252,7 +258,7 @@ export class Reactor {
     return Math.max(0, deadline - this.clock.now());
   }
 
-  /** Deletes every event, in whatever list it is. */
+  /** Deletes every event, in whatever list it is. Throws the first error of a finalizer, when all is done. */
   deleteAll(): void {
     const found = new Set<LoopEvent>();
     for (let fd = 0; fd < this.fds.limit; fd++) {
@@ -261,11 +267,22 @@ export class Reactor {
     this.signals.forEach((event) => found.add(event));
     this.timers.forEach((event) => found.add(event));
     for (const event of found) event.delete();
-    for (const queue of [this.later, ...this.queues]) {
-      while (queue.head !== null) this.#dismiss(queue.head);
+    const errors: unknown[] = [];
+    // From the start after each, since a finalizer may finalize an event of a queue that has been emptied already.
+    for (let queued = this.#firstQueued(); queued !== null; queued = this.#firstQueued()) {
+      try {
+        this.#dismiss(queued);
+      } catch (error) {
+        errors.push(error);
+      }
     }
     this.prepareWatchers.clear();
     this.checkWatchers.clear();
+    if (errors.length > 0) throw errors[0];
+  }
+
+  #firstQueued(): LoopCallback | null {
+    return [this.later, ...this.queues].find((queue) => queue.head !== null)?.head ?? null;
   }
 
   /** Takes a queued callback out; what it was to finalize is finalized now, since there will be no loop to do it. */

@@ -38,7 +38,7 @@ function deliver(channel: SignalChannel): void {
 export class SignalMap {
   readonly #reactor: Reactor;
   readonly #heads = new Map<number, LoopEvent>();
-  // Watches the channel while any signal is waited for.
+  // Watches the channel from the first signal event on.
   #watcher: LoopEvent | null = null;
 
   constructor(reactor: Reactor) {
@@ -101,14 +101,16 @@ export class SignalMap {
     }
     subscribe(channel, signo, this);
     if (this.#watcher !== null) return;
-    this.#watcher = new LoopEvent(
-      this.#reactor.base,
-      channel.readFd,
-      EV_READ | EV_PERSIST,
-      () => deliver(channel),
-      true,
-    );
-    this.#watcher.add();
+    const read = EV_READ | EV_PERSIST;
+    const watcher = new LoopEvent(this.#reactor.base, channel.readFd, read, () => deliver(channel), true);
+    try {
+      watcher.add();
+    } catch (error) {
+      // A signal that is caught and then reaches nobody would be worse than one that is not caught.
+      unsubscribe(channel, signo, this);
+      throw error;
+    }
+    this.#watcher = watcher;
   }
 
   #stop(signo: number): void {
@@ -118,9 +120,7 @@ export class SignalMap {
       this.#reactor.backend.watchSignal?.(signo, false);
       return;
     }
+    // The watcher stays, as in C: what was raised before this must not wait in the channel for whoever comes next.
     unsubscribe(channel, signo, this);
-    if (this.#heads.size > 0) return;
-    this.#watcher?.delete();
-    this.#watcher = null;
   }
 }

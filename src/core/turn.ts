@@ -62,17 +62,26 @@ export class Turn {
     const reactor = this.#reactor;
     reactor.continueAsked = false;
     if (reactor.exitAsked || reactor.breakAsked) return STOPPED;
-    if (reactor.activeCount === 0 && !reactor.hasEvents && (flags & EVLOOP_NO_EXIT_ON_EMPTY) === 0) return EMPTY;
-    const mayWait = reactor.activeCount === 0 && (flags & EVLOOP_NONBLOCK) === 0;
-    const timeoutMs = mayWait ? reactor.timeToNextMs() : 0;
+    if (this.#isEmpty(flags)) return EMPTY;
+    let timeoutMs = this.#timeToWaitMs(flags);
     reactor.promoteLater();
-    if (!reactor.prepareWatchers.isEmpty) this.#prepare(timeoutMs);
+    if (!reactor.prepareWatchers.isEmpty) {
+      reactor.nextWaitMs = timeoutMs;
+      reactor.prepareWatchers.callAll((error) => this.#report(error));
+      // They may have deleted the last event, or activated or added what the wait would otherwise sleep over.
+      if (reactor.breakAsked) return STOPPED;
+      if (this.#isEmpty(flags)) return EMPTY;
+      timeoutMs = this.#timeToWaitMs(flags);
+    }
     reactor.clock.forget();
     const ready = this.#wait(timeoutMs);
     if (ready > 0) reactor.collectReady(ready);
     else if (ready < 0 && ready !== -EINTR) throw systemError(ready, reactor.backend.name, "wait for events");
     const now = reactor.clock.remember();
-    if (!reactor.checkWatchers.isEmpty) this.#check();
+    if (!reactor.checkWatchers.isEmpty) {
+      reactor.checkWatchers.callAll((error) => this.#report(error));
+      if (reactor.breakAsked) return STOPPED;
+    }
     reactor.collectDue(now);
     if (reactor.activeCount === 0) return SLEPT;
     try {
@@ -87,21 +96,15 @@ export class Turn {
     return RAN;
   }
 
-  #prepare(timeoutMs: number): void {
-    this.#reactor.nextWaitMs = timeoutMs;
-    try {
-      this.#reactor.prepareWatchers.callAll();
-    } catch (error) {
-      this.#report(error);
-    }
+  /** Whether nothing is left to run or to wait for. */
+  #isEmpty(flags: number): boolean {
+    const reactor = this.#reactor;
+    return reactor.activeCount === 0 && !reactor.hasEvents && (flags & EVLOOP_NO_EXIT_ON_EMPTY) === 0;
   }
 
-  #check(): void {
-    try {
-      this.#reactor.checkWatchers.callAll();
-    } catch (error) {
-      this.#report(error);
-    }
+  #timeToWaitMs(flags: number): number {
+    const mayWait = this.#reactor.activeCount === 0 && (flags & EVLOOP_NONBLOCK) === 0;
+    return mayWait ? this.#reactor.timeToNextMs() : 0;
   }
 
   /** A callback's error goes to `onError`. The backend's never do: its next wait would fail the same way, for ever. */

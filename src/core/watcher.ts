@@ -25,17 +25,23 @@ export class WatcherList<T extends { call(): void }> {
     this.#watchers = [];
   }
 
-  /** Calls every watcher that was there at the start and has not left since. */
-  callAll(): void {
+  /** Calls every watcher that was there at the start and has not left since; `report` gets what one throws. */
+  callAll(report: (error: unknown) => void): void {
     for (const watcher of this.#watchers) {
-      if (this.#watchers.includes(watcher)) watcher.call();
+      if (!this.#watchers.includes(watcher)) continue;
+      try {
+        watcher.call();
+      } catch (error) {
+        report(error);
+      }
     }
   }
 }
 
 /**
  * Calls back right before the loop waits (evwatch_prepare_new). Watchers do not keep the loop alive. They are called in the
- * order in which they were made, and may close themselves and each other.
+ * order in which they were made, and may close themselves and each other. What they add, activate or delete is heeded by the
+ * wait that follows, and `loopBreak()` ends the loop without it.
  *
  * @example How long each turn may sleep
  * ```ts
@@ -55,7 +61,8 @@ export class PrepareWatcher implements Disposable {
    * Starts watching.
    *
    * @param callback gets the longest time in milliseconds that the loop is going to wait, 0 when it only looks, undefined
-   * when nothing limits it (evwatch_prepare_get_timeout).
+   * when nothing limits it (evwatch_prepare_get_timeout). Under `run()` the turns only look, and the host sleeps
+   * between them.
    */
   constructor(base: EventBase, callback: (timeoutMs: number | undefined) => void) {
     this.#reactor = reactorOf(base);

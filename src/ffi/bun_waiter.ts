@@ -58,8 +58,12 @@ export function createWaiter(libcPath: string, addressOf: (bytes: Uint8Array) =>
     };
     url = URL.createObjectURL(new Blob([program], { type: "application/javascript" }));
     const started = new globals.Worker(url, { type: "module" });
-    // A Worker that cannot start answers nothing: the wait then ends as failed, and the loop looks again.
+    // A Worker that cannot start answers nothing: the wait then ends as failed, and the loop looks again, with another one.
     started.onerror = () => {
+      if (worker !== started) return;
+      started.unref();
+      worker = undefined;
+      URL.revokeObjectURL(url);
       words[RESULT] = -1;
       Atomics.store(words, STATE, DONE);
       Atomics.notify(words, STATE);
@@ -86,7 +90,7 @@ export function createWaiter(libcPath: string, addressOf: (bytes: Uint8Array) =>
         if (Atomics.load(words, STATE) === DONE) break;
       }
       Atomics.store(words, STATE, IDLE);
-      worker.unref();
+      worker?.unref();
       return words[RESULT]!;
     },
     close() {

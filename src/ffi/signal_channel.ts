@@ -1,4 +1,4 @@
-import { errnoName } from "./errors.ts";
+import { systemError } from "./errors.ts";
 import { close, fcntl, pipe, read } from "./files.ts";
 import { os, runtime } from "./platform.ts";
 import { mapMemory, protectMemory, sigaction, unmapMemory } from "./process.ts";
@@ -70,7 +70,8 @@ export class SignalChannel {
   install(signo: number): number {
     const previous = allocate(os.structs.sigaction.size);
     const result = setHandler(signo, this.#codeAddress, previous);
-    if (result >= 0) this.#previous.set(signo, previous);
+    // Where giving it back has failed, the handler to remember is the one from before that.
+    if (result >= 0 && !this.#previous.has(signo)) this.#previous.set(signo, previous);
     return result;
   }
 
@@ -78,8 +79,9 @@ export class SignalChannel {
   restore(signo: number): number {
     const previous = this.#previous.get(signo);
     if (previous === undefined) return 0;
-    this.#previous.delete(signo);
-    return sigaction(signo, previous, allocate(previous.length));
+    const result = sigaction(signo, previous, allocate(previous.length));
+    if (result >= 0) this.#previous.delete(signo);
+    return result;
   }
 
   /**
@@ -199,13 +201,18 @@ let channel: SignalChannel | undefined;
 /**
  * This thread's channel; undefined on systems where kqueue reports signals (macOS, FreeBSD).
  *
- * @throws {Error} when it cannot be opened, for instance for want of descriptors.
+ * @throws {SystemError} when it cannot be opened, for want of descriptors (EMFILE, ENFILE) or because the system lets no
+ * memory become executable.
  */
 export function signalChannel(): SignalChannel | undefined {
   if (os.name !== "linux") return undefined;
   if (channel === undefined) {
     const opened = SignalChannel.open();
-    if (typeof opened === "number") throw new Error(`Cannot open the signal channel: ${errnoName(-opened)}`);
+    if (typeof opened === "number") {
+      const { EMFILE, ENFILE } = os.errno;
+      const syscall = opened === -EMFILE! || opened === -ENFILE! ? "pipe" : "mmap";
+      throw systemError(opened, syscall, "open the signal channel");
+    }
     channel = opened;
   }
   return channel;

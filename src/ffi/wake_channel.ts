@@ -1,7 +1,22 @@
 import { pipe, read, write } from "./files.ts";
 import { sys } from "./libc.ts";
+import { os } from "./platform.ts";
 import { openEventfd } from "./waiting.ts";
 import { allocate } from "./strings.ts";
+
+const { EINTR } = os.errno as Record<"EINTR", number>;
+
+const one = allocate(8);
+one[0] = 1;
+
+/**
+ * Writes to a {@linkcode WakeChannel}, from any thread. A full channel is as good as a written one; only an interrupted write
+ * would be a wake-up lost.
+ */
+export function ringChannel(writeFd: number): void {
+  // An eventfd takes exactly eight bytes; a pipe takes them as well.
+  while (write(writeFd, one, 8) === -EINTR);
+}
 
 /** A descriptor pair through which any thread wakes a loop: an eventfd, or a pipe where there is none. */
 export class WakeChannel {
@@ -9,14 +24,11 @@ export class WakeChannel {
   readonly readFd: number;
   /** What other threads write to. The same as `readFd` for an eventfd. */
   readonly writeFd: number;
-  // An eventfd takes exactly eight bytes; a pipe takes them as well.
-  readonly #one: Uint8Array = allocate(8);
   readonly #sink: Uint8Array = allocate(512);
 
   private constructor(readFd: number, writeFd: number) {
     this.readFd = readFd;
     this.writeFd = writeFd;
-    this.#one[0] = 1;
   }
 
   /** Opens a channel, or returns `-errno`. */
@@ -28,12 +40,12 @@ export class WakeChannel {
     return result < 0 ? result : new WakeChannel(pair[0]!, pair[1]!);
   }
 
-  /** Wakes the loop. A full channel is as good as a written one, so the result does not matter. */
+  /** Wakes the loop. */
   signal(): void {
-    write(this.writeFd, this.#one, 8);
+    ringChannel(this.writeFd);
   }
 
-  /** Empties the channel. */
+  /** Empties the channel. Where that fails it stays readable, so that whoever watches it tries again. */
   drain(): void {
     while (read(this.readFd, this.#sink, this.#sink.length) === this.#sink.length);
   }

@@ -163,6 +163,17 @@ describe("EpollChangelistBackend", { ignore: !isLinux }, () => {
       }
     });
 
+    it("of a descriptor that changes a thousand times no less of the others", () => {
+      const [fd] = quietPair(200), [last] = quietPair(210);
+      for (let round = 0; round < 500; round++) {
+        watch(fd, 0, READ);
+        watch(fd, READ, 0);
+      }
+      watch(last, 0, WRITE);
+      assertEquals([...ready(backend)], [[last, WRITE]]);
+      assertEquals(spy.take(), [`add ${last} w`]);
+    });
+
     it("at once when somebody asks for the descriptor to sleep on", () => {
       const [fd, far] = quietPair();
       const pollfd = allocate(8);
@@ -373,13 +384,16 @@ describe("EpollChangelistBackend", { ignore: !isLinux }, () => {
     });
 
     it("does not lose its turn when somebody asks for the descriptor to sleep on", () => {
-      const [fd] = quietPair();
-      watch(QUIET + 50, 0, READ);
-      assertStrictEquals(backend.wait(0), 1);
+      const [fd] = quietPair(), [full] = quietPair(220), closed = QUIET + 50;
+      spy.refusal = ENOSPC;
+      watch(full, 0, READ);
+      watch(closed, 0, READ);
+      assertStrictEquals(backend.wait(0), 2);
       watch(fd, 0, WRITE);
       assertGreaterOrEqual(backend.waitFd, 0);
-      assertEquals([backend.fdAt(0), backend.eventsAt(0) & BOTH], [QUIET + 50, READ]);
-      assertEquals(ready(backend, -1), new Map([[fd, WRITE], [QUIET + 50, READ]]));
+      assertEquals([backend.fdAt(0), backend.fdAt(1)], [full, closed]);
+      assertEquals([backend.eventsAt(0) & BOTH, backend.eventsAt(1) & BOTH], [READ, READ]);
+      assertEquals(ready(backend, -1), new Map([[fd, WRITE], [closed, READ]]));
     });
   });
 

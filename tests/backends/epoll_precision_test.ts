@@ -42,6 +42,21 @@ function sleepsBelowOneMs(backend: Backend): boolean {
   return false;
 }
 
+/** One struct pollfd that waits for `fd` to become readable. */
+function pollfd(fd: number): Uint8Array {
+  const bytes = allocate(8);
+  new Int32Array(bytes.buffer)[0] = fd;
+  new Int16Array(bytes.buffer)[2] = POLLIN;
+  return bytes;
+}
+
+/** `poll`, begun anew when it is interrupted. */
+function sleep(pollfds: Uint8Array, count: number, timeoutMs: number): number {
+  let found: number;
+  do found = poll(pollfds, count, timeoutMs); while (found === -EINTR);
+  return found;
+}
+
 /** The system's calls, with the waits written down as [call, timeout]. */
 function noted(log: [string, number][], withNanoseconds: (timeout: Uint8Array) => number | undefined): EpollCalls {
   return {
@@ -244,20 +259,32 @@ for (const Epoll of [EpollBackend, EpollChangelistBackend]) {
         assertEquals(ready(backend), expected);
       });
 
+      it("reports them too when it had run out before", () => {
+        const [first, firstFar] = descriptors.socketpair();
+        const pairs = Array.from({ length: 5 }, () => descriptors.socketpair());
+        for (const [near] of [[first], ...pairs]) backend.watch(near!, 0, READ);
+        writeText(firstFar, "x");
+        assertEquals([...ready(backend, 2)], [[first, READ]]);
+        empty(first);
+        sleep(allocate(0), 0, 10);
+        for (const [, far] of pairs) writeText(far, "x");
+        assertEquals(ready(backend), new Map(pairs.map(([near]) => [near, READ])));
+      });
+
+      it("is quiet once it has run out", () => {
+        assertEquals([...ready(backend, 1)], []);
+        assertStrictEquals(sleep(pollfd(backend.waitFd), 1, 5), 0);
+      });
+
       it("stops the timer of an earlier sleep before one without limit", () => {
         const [near, far] = descriptors.socketpair();
-        const nothing = allocate(8);
-        new Int32Array(nothing.buffer)[0] = backend.waitFd;
-        new Int16Array(nothing.buffer)[2] = POLLIN;
         backend.watch(near, 0, READ);
         writeText(far, "x");
         assertEquals([...ready(backend, 20)], [[near, READ]]);
         assertEquals([...ready(backend, -1)], [[near, READ]]);
         empty(near);
         assertEquals([...ready(backend)], []);
-        let found = -EINTR;
-        while (found === -EINTR) found = poll(nothing, 1, 40);
-        assertStrictEquals(found, 0);
+        assertStrictEquals(sleep(pollfd(backend.waitFd), 1, 40), 0);
       });
 
       it("takes the longest times for long ones", () => {

@@ -4,7 +4,8 @@ import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { EV_PERSIST, EV_READ, EV_TIMEOUT, EVLOOP_NONBLOCK } from "../../src/core/constants.ts";
 import { EventBase } from "../../src/core/event_base.ts";
-import { Wakeup } from "../../src/core/wakeup.ts";
+import { LoopPort } from "../../src/core/loop_port.ts";
+import { LoopPortSender } from "../../src/core/loop_port_sender.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
 
@@ -84,13 +85,15 @@ describe("nothing is left behind by", () => {
     });
   });
 
-  it("wakeups", async () => {
+  it("ports and their senders", async () => {
     using base = new EventBase();
     await assertLeakFree(ROUNDS, () => {
-      const wakeup = new Wakeup(base, () => {});
-      wakeup.ring();
+      const port = new LoopPort(base, () => {});
+      const sender = new LoopPortSender(port.handle);
+      sender.post("x");
       base.loop(EVLOOP_NONBLOCK);
-      wakeup.close();
+      sender.close();
+      port.close();
     });
   });
 

@@ -6,8 +6,10 @@ import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE 
 import type { LoopEvent } from "../../src/core/event.ts";
 import { ACTIVE, IDLE } from "../../src/core/loop_callback.ts";
 import type { Reactor } from "../../src/core/reactor.ts";
+import { fcntl } from "../../src/ffi/mod.ts";
 import type { Ready } from "./virtual_time.ts";
 
+const F_GETFD = 1;
 const IO = EV_READ | EV_WRITE | EV_CLOSED;
 
 /** Name and reason of every difference. */
@@ -17,11 +19,14 @@ export const differences = {
   "common timeouts fire directly":
     "Events of a common timeout become active with the other timers that are due. C activates an inner timer whose callback " +
     "activates them, so they come after everything else of the turn.",
+  "an empty common timeout is forgotten":
+    "Once no event is left in it, a common timeout has no deadline. In C its inner timer stays and wakes the loop once more, for nothing.",
   "a timeout keeps readiness":
     "An event that becomes ready and times out in one turn reports both; C forgets the readiness.",
   "an expired event stays registered":
     "A persistent event whose timeout has passed goes on waiting for its descriptor or signal. C takes it out until its callback is " +
-    "about to run, which costs two system calls, arms an edge anew and leaves a signal to its old handler.",
+    "about to run, which costs two system calls, arms an edge anew, makes it the newest of its descriptor, finds another file where the " +
+    "number was reused, and leaves a signal to its old handler.",
   "an event that is deleted forgets its interval":
     "Deleting a persistent event, or removing its timer, ends the repetition for good. In C an event that was deleted with a timeout set, " +
     "or whose timer was removed while its callback was queued, is added with the old timeout when its callback runs next.",
@@ -30,15 +35,33 @@ export const differences = {
     "everything that is queued, and registers nothing.",
   "a persistent signal repeats its timeout":
     "A timeout repeats for every persistent event. In C a signal's timeout passes once, and takes the signal along.",
+  "a persistent timeout of zero repeats":
+    "A timeout repeats for every persistent event, whatever its length. C takes zero for none, and leaves the event waiting for nothing.",
+  "sleeps no longer than to the next deadline":
+    "After a callback that took long, the time to the next deadline counts from now. C counts from the start of the turn and oversleeps.",
   "calls of a signal add up": "More of a signal while its callback is queued are more calls; in C they are lost.",
-  "signals in order of arrival": "Signals of several numbers run in the order in which they came; C goes by their numbers.",
+  "a signal's callback can drop its calls":
+    "Deleting a signal event in its callback drops the calls that are left and nothing else. In C it has no effect where the callback has " +
+    "activated the event before, and deleting the event once more later can drop the calls of another.",
+  "removing a signal's timer keeps its calls": "In C it drops the calls that are queued: the two share memory.",
+  "deleting always succeeds":
+    "delete() has no result: a descriptor that is closed already needs no taking out. C returns -1 where the backend complains about that.",
+  "a failed registration is reported":
+    "Where a persistent event cannot be registered anew before its callback, the loop fails after the callback. C says nothing, and the " +
+    "event waits no more.",
+  "signals in order of arrival":
+    "Signals of several numbers run in the order in which they came; C goes by their numbers.",
 } as const;
 
 /** One of the names. */
 export type DifferenceName = keyof typeof differences;
 
-/** What differs in the turn that begins with `ready`. */
-export function differenceInTurn(reactor: Reactor, ready: readonly Ready[]): DifferenceName | undefined {
+/** What differs in the turn that begins with `ready`; `hasReused` tells whether a descriptor was closed or replaced. */
+export function differenceInTurn(
+  reactor: Reactor,
+  ready: readonly Ready[],
+  hasReused: boolean,
+): DifferenceName | undefined {
   const nowMs = reactor.clock.now();
   const due: LoopEvent[] = [];
   reactor.timers.forEach((event) => {
@@ -51,57 +74,107 @@ export function differenceInTurn(reactor: Reactor, ready: readonly Ready[]): Dif
     return "common timeouts fire directly";
   }
   if (due.some((event) => isReady(event, ready))) return "a timeout keeps readiness";
-  if (due.some(({ events }) => (events & EV_ET) !== 0 && (events & EV_PERSIST) !== 0)) return "an expired event stays registered";
-  return undefined;
+  if (ready.some(({ fd }) => differenceOnDescriptor(reactor, fd) !== undefined)) {
+    return "an expired event stays registered";
+  }
+  const isLost = (event: LoopEvent): boolean => {
+    if ((event.events & EV_PERSIST) === 0 || (event.events & IO) === 0 || event.fd < 0) return false;
+    const isAlone = reactor.fds.headOf(event.fd) === event && event.fdNext === null;
+    // Taking it out and back in also moves its slot in poll's array.
+    return (event.events & EV_ET) !== 0 || !isAlone || hasReused ||
+      reactor.backend.name === "poll" && watchedCount(reactor) > 1;
+  };
+  return due.some(isLost) ? "an expired event stays registered" : undefined;
 }
 
 function isReady(event: LoopEvent, ready: readonly Ready[]): boolean {
   if (event.queueState === ACTIVE) return true;
-  return (event.events & EV_SIGNAL) === 0 && ready.some(({ fd, bits }) => fd === event.fd && (bits & event.events & IO) !== 0);
+  return (event.events & EV_SIGNAL) === 0 &&
+    ready.some(({ fd, bits }) => fd === event.fd && (bits & event.events & IO) !== 0);
+}
+
+function watchedCount({ fds }: Reactor): number {
+  let count = 0;
+  for (let fd = 0; fd < fds.limit; fd++) if (fds.headOf(fd) !== null) count++;
+  return count;
+}
+
+/** What differs in the order or number of the events on `fd`. */
+export function differenceOnDescriptor({ fds }: Reactor, fd: number): DifferenceName | undefined {
+  for (let event = fds.headOf(fd); event !== null; event = event.fdNext) {
+    if (hasExpired(event)) return "an expired event stays registered";
+  }
+  return undefined;
+}
+
+/** Whether its timeout has passed and its callback has not run yet. */
+function hasExpired(event: LoopEvent): boolean {
+  return event.queueState !== IDLE && event.timerSlot < 0 && event.pending(EV_TIMEOUT) !== 0;
 }
 
 /** What differs in a command that names `event`. */
-export function differenceInCommand([command, , timeout]: readonly string[], event: LoopEvent): DifferenceName | undefined {
+export function differenceInCommand(
+  [command, , timeout]: readonly string[],
+  event: LoopEvent,
+): DifferenceName | undefined {
   const isPersistent = (event.events & EV_PERSIST) !== 0;
   const waitsForMore = (event.events & (IO | EV_SIGNAL)) !== 0;
   const isQueued = event.queueState !== IDLE;
   const bits = event.pending();
   switch (command) {
     case "pending":
-      return isQueued && isPersistent && waitsForMore && event.timerSlot < 0 && (bits & EV_TIMEOUT) !== 0
-        ? "an expired event stays registered"
-        : undefined;
+      return isPersistent && waitsForMore && hasExpired(event) ? "an expired event stays registered" : undefined;
     case "add":
       if (timeout === undefined) return undefined;
       if (isPersistent && (event.events & EV_SIGNAL) !== 0) return "a persistent signal repeats its timeout";
-      return isQueued && (bits & EV_TIMEOUT) !== 0 && (waitsForMore || bits !== EV_TIMEOUT) ? "rescheduling loses nothing" : undefined;
+      if (isPersistent && timeout === "0") return "a persistent timeout of zero repeats";
+      return isQueued && (bits & EV_TIMEOUT) !== 0 && (waitsForMore || bits !== EV_TIMEOUT)
+        ? "rescheduling loses nothing"
+        : undefined;
+    case "del":
+      return (event.fdNext !== null || event.fdPrevious !== null) && event.fd >= 0 && fcntl(event.fd, F_GETFD, 0) < 0
+        ? "deleting always succeeds"
+        : undefined;
+    case "removetimer":
+      return isQueued && (event.events & EV_SIGNAL) !== 0 ? "removing a signal's timer keeps its calls" : undefined;
     case "active":
+      if ((event.events & EV_SIGNAL) !== 0 && event.base.runningEvent === event) {
+        return "a signal's callback can drop its calls";
+      }
       return isQueued && (event.events & EV_SIGNAL) !== 0 ? "calls of a signal add up" : undefined;
     default:
       return undefined;
   }
 }
 
-/** Remembers of one persistent event whether it has an interval that C still knows and ours has forgotten. */
-export class IntervalMemory {
-  #isSet = false;
-  #isForgotten = false;
+/** What C still knows about one event and ours has forgotten. */
+export class EventMemory {
+  #hasInterval = false;
+  #hasOldInterval = false;
+  // Its signal callback has deleted it: C keeps a pointer to the number of calls that were left.
+  #hasOldCalls = false;
 
-  /** A command names `event`. */
-  noteCommand([command, , timeout]: readonly string[], event: LoopEvent): void {
+  /** A command names `event`. Returns what differs in it. */
+  noteCommand([command, , timeout]: readonly string[], event: LoopEvent): DifferenceName | undefined {
     if (command === "add" && timeout !== undefined) {
-      this.#isSet = true;
-      this.#isForgotten = false;
+      this.#hasInterval = true;
+      this.#hasOldInterval = false;
     } else if (command === "removetimer" && event.timerSlot >= 0) {
-      this.#isSet = this.#isForgotten = false;
+      this.#hasInterval = this.#hasOldInterval = false;
     } else if (command === "del" || command === "removetimer") {
-      this.#isForgotten = this.#isSet;
+      this.#hasOldInterval = this.#hasInterval;
     }
+    if (command !== "del" || (event.events & EV_SIGNAL) === 0) return undefined;
+    if (this.#hasOldCalls) return "a signal's callback can drop its calls";
+    this.#hasOldCalls = event.base.runningEvent === event;
+    return undefined;
   }
 
   /** The callback of `event` is about to run. */
   differenceInRun(event: LoopEvent): DifferenceName | undefined {
-    const repeats = (event.events & EV_PERSIST) !== 0 && (event.events & EV_SIGNAL) === 0;
-    return repeats && this.#isForgotten ? "an event that is deleted forgets its interval" : undefined;
+    if ((event.events & EV_PERSIST) === 0 || (event.events & EV_SIGNAL) !== 0) return undefined;
+    if (this.#hasOldInterval) return "an event that is deleted forgets its interval";
+    const isUnregistered = (event.events & IO) !== 0 && (event.pending() & IO) === 0;
+    return this.#hasInterval && isUnregistered ? "a failed registration is reported" : undefined;
   }
 }

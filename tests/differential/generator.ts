@@ -103,7 +103,11 @@ class Cast {
   #declareSignals(): void {
     const { chance } = this;
     for (let count = 1 + chance.below(2); count > 0; count--) {
-      this.#declare("signal", this.signals, () => `${chance.percent(90) ? "USR2" : "USR1"} ${chance.percent(70) ? "PERSIST" : ""}`);
+      this.#declare(
+        "signal",
+        this.signals,
+        () => `${chance.percent(90) ? "USR2" : "USR1"} ${chance.percent(70) ? "PERSIST" : ""}`,
+      );
     }
   }
 
@@ -122,13 +126,17 @@ class Cast {
     if (dice < 46) return [`pending ${name}`];
     if (dice < 56) return [`write ${chance.from(this.fds)} ${1 + chance.below(3)}`];
     if (dice < 64) return [`read ${chance.from(this.fds)}${chance.percent(30) ? " 1" : ""}`];
-    if (dice < 70) return this.signals.length > 0 ? [`raise USR2${chance.percent(30) ? " 2" : ""}`] : [`pending ${name}`];
+    if (dice < 70) {
+      return this.signals.length > 0 ? [`raise USR2${chance.percent(30) ? " 2" : ""}`] : [`pending ${name}`];
+    }
     if (dice < 73) return [`removetimer ${name}`];
     if (dice < 77) return [this.#once()];
-    if (dice < 80) return inside ? [chance.from(["loopcontinue", "loopbreak", "loopexit"])] : [`loopexit ${this.duration()}`];
+    if (dice < 80) {
+      return inside ? [chance.from(["loopcontinue", "loopbreak", "loopexit"])] : [`loopexit ${this.duration()}`];
+    }
     if (dice < 82) return [this.#priority(name)];
     if (dice < 84) return inside ? ["running"] : ["got"];
-    if (dice < 87) return [`advance ${1 + chance.below(60)}`, ...(inside ? ["updatecache"] : [])];
+    if (dice < 87) return [`advance ${1 + chance.below(60)}`, ...(inside && chance.percent(80) ? ["updatecache"] : [])];
     if (dice < 90) return this.#hangUp();
     return inside ? [this.#add(name)] : [chance.from(LOOPS)];
   }
@@ -172,7 +180,9 @@ export function generate(seed: number, backend: string): string[] {
     for (let count = 1 + chance.below(4); count > 0; count--) lines.push(...cast.command(true));
     lines.push("}");
   }
-  for (const name of cast.all) if (chance.percent(50)) lines.push(`add ${name}${cast.timers.includes(name) ? ` ${cast.duration()}` : ""}`);
+  for (const name of cast.all) {
+    if (chance.percent(50)) lines.push(`add ${name}${cast.timers.includes(name) ? ` ${cast.duration()}` : ""}`);
+  }
   for (let count = 5 + chance.below(20); count > 0; count--) lines.push(...cast.command(false));
   lines.push("loop NONBLOCK", ...cast.all.map((name) => `pending ${name}`), "loopexit 2500", "loop", "got");
   return lines;

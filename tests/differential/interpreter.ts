@@ -1,17 +1,12 @@
 /** Plays scenarios on our event loop and writes down what happened, as runner.c does on C libevent. README.md describes the language. */
-import { type Backend, chooseBackend, EpollBackend, PollBackend, SelectBackend } from "../../src/backends/mod.ts";
 import {
-  EV_CLOSED,
-  EV_ET,
-  EV_PERSIST,
-  EV_READ,
-  EV_SIGNAL,
-  EV_TIMEOUT,
-  EV_WRITE,
-  EVLOOP_NO_EXIT_ON_EMPTY,
-  EVLOOP_NONBLOCK,
-  EVLOOP_ONCE,
-} from "../../src/core/constants.ts";
+  type Backend,
+  EpollBackend,
+  EpollChangelistBackend,
+  PollBackend,
+  SelectBackend,
+} from "../../src/backends/mod.ts";
+import { EV_SIGNAL } from "../../src/core/constants.ts";
 import { EventBase, type EventConfig, reactorOf } from "../../src/core/event_base.ts";
 import { LoopEvent } from "../../src/core/event.ts";
 import { IDLE } from "../../src/core/loop_callback.ts";
@@ -29,13 +24,19 @@ import {
   setNonBlocking,
   shutdown,
   signalChannel,
-  signalNumber,
   socketpair,
   unmuteSignal,
   write,
 } from "../../src/ffi/mod.ts";
 import { DoubledKqueueBackend } from "../support/backends.ts";
-import { type DifferenceName, differenceInCommand, differenceInTurn, IntervalMemory } from "./differences.ts";
+import {
+  differenceInCommand,
+  differenceInTurn,
+  type DifferenceName,
+  differenceOnDescriptor,
+  EventMemory,
+} from "./differences.ts";
+import { flagsText, parseEventFlags, parseLoopFlags, signalOf } from "./flags.ts";
 import type { Cut, Trace } from "./trace.ts";
 import { type Ready, VirtualTime } from "./virtual_time.ts";
 
@@ -44,28 +45,13 @@ const CALLBACKS_MAX = 300, WAITS_MAX = 2000;
 const F_GETFD = 1, O_RDWR = 2;
 const SIGNALS = [os.constants.SIGUSR1, os.constants.SIGUSR2];
 
-const eventFlags: Readonly<Record<string, number>> = {
-  TIMEOUT: EV_TIMEOUT,
-  READ: EV_READ,
-  WRITE: EV_WRITE,
-  SIGNAL: EV_SIGNAL,
-  PERSIST: EV_PERSIST,
-  ET: EV_ET,
-  CLOSED: EV_CLOSED,
-};
-const loopFlags: Readonly<Record<string, number>> = {
-  ONCE: EVLOOP_ONCE,
-  NONBLOCK: EVLOOP_NONBLOCK,
-  NO_EXIT_ON_EMPTY: EVLOOP_NO_EXIT_ON_EMPTY,
-};
-
 /** Anything that has a name: a descriptor, an event, a common timeout. */
 interface Named {
   readonly name: string;
   fd?: number;
   event?: LoopEvent;
   common?: CommonTimeout;
-  readonly interval: IntervalMemory;
+  readonly memory: EventMemory;
   script: readonly string[];
   runsMax: number;
   runs: number;
@@ -78,16 +64,6 @@ const libc = openFromLibc({
 });
 const bytes = allocate(65536);
 
-/** Whether this version of ours has the backend that a scenario may ask for. */
-export function hasBackend(name: string): boolean {
-  try {
-    openBackend(name).close();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function openBackend(name: string): Backend {
   switch (name) {
     case "poll":
@@ -96,12 +72,8 @@ function openBackend(name: string): Backend {
       return new SelectBackend();
     case "kqueue":
       return new DoubledKqueueBackend();
-    case "changelist": {
-      const backend = chooseBackend({ ignoreEnvironment: true, ...{ epollChangelist: true } });
-      if (backend.name.includes("changelist")) return backend;
-      backend.close();
-      throw new Error("There is no changelist backend");
-    }
+    case "changelist":
+      return new EpollChangelistBackend();
     default:
       return new EpollBackend();
   }
@@ -132,6 +104,12 @@ class Player implements Trace {
   #fdNext = FD_FIRST;
   #callbacks = 0;
   #waits = 0;
+  #hasReused = false;
+  // How many callbacks are running, and whether the time has gone on in one.
+  #depth = 0;
+  #isLate = false;
+  // From which priority on the clock is certain to be read after every callback.
+  #refreshedFrom = Infinity;
   // Numbers of the signals that have been raised and perhaps not been read yet.
   readonly #raised = new Set<number>();
 
@@ -163,7 +141,7 @@ class Player implements Trace {
   }
 
   #create(name: string): Named {
-    const named: Named = { name, interval: new IntervalMemory(), script: [], runsMax: 4, runs: 0 };
+    const named: Named = { name, memory: new EventMemory(), script: [], runsMax: 4, runs: 0 };
     this.#named.set(name, named);
     return named;
   }
@@ -184,7 +162,7 @@ class Player implements Trace {
     const named = this.#named.get(words[1] ?? "");
     if (named?.event !== undefined) {
       this.#differ(differenceInCommand(words, named.event));
-      named.interval.noteCommand(words, named.event);
+      this.#differ(named.memory.noteCommand(words, named.event));
     }
     try {
       answer = this.#commands[command]?.(words);
@@ -198,23 +176,30 @@ class Player implements Trace {
   }
 
   #ran(named: Named, what: number): void {
+    this.#depth++;
     this.#print(`cb ${named.name} ${flagsText(what)} @${this.#time.elapsedMs}`);
-    if (named.event !== undefined) this.#differ(named.interval.differenceInRun(named.event));
+    if (named.event !== undefined) this.#differ(named.memory.differenceInRun(named.event));
     if (++this.#callbacks > CALLBACKS_MAX) {
       this.#print("too many callbacks");
       this.#base!.loopBreak();
     } else if (++named.runs > named.runsMax) {
       this.#print(`spent ${named.name}`);
-      if (named.event !== undefined) named.interval.noteCommand(["del"], named.event);
+      if (named.event !== undefined) this.#differ(named.memory.noteCommand(["del"], named.event));
       named.event?.delete();
     } else {
       for (const line of named.script) this.#runLine(line);
     }
     this.#print(`end ${named.name}`);
+    this.#depth--;
   }
 
   #waited(ready: readonly Ready[]): void {
-    this.#differ(differenceInTurn(reactorOf(this.#base!), ready));
+    const { timers, activeCount } = reactorOf(this.#base!);
+    if (this.#isLate && ready.length === 0 && activeCount === 0 && timers.nextDeadlineMs < Infinity) {
+      this.#differ("sleeps no longer than to the next deadline");
+    }
+    this.#isLate = false;
+    this.#differ(differenceInTurn(reactorOf(this.#base!), ready, this.#hasReused));
     if (!ready.some(({ fd }) => fd === signalChannel()?.readFd)) {
       this.#raised.clear();
     } else {
@@ -227,9 +212,20 @@ class Player implements Trace {
     this.#base!.loopBreak();
   }
 
+  #stuck(): void {
+    if ([...this.#named.values()].some(({ common }) => common !== undefined)) {
+      this.#differ("an empty common timeout is forgotten");
+    }
+    this.#print("stuck");
+    this.#base!.loopBreak();
+  }
+
   #open(words: readonly string[]): Answer {
-    const settings = new Map<string, string>(words.slice(1).map((word) => [word.split("=")[0]!, word.split("=")[1] ?? ""]));
+    const settings = new Map<string, string>(
+      words.slice(1).map((word) => [word.split("=")[0]!, word.split("=")[1] ?? ""]),
+    );
     const [callbacks = -1, interval = -1, from = 1] = settings.get("limits")?.split(",").map(Number) ?? [];
+    this.#refreshedFrom = settings.has("nocache") ? 0 : interval < 0 || callbacks >= 0 ? Infinity : from;
     const config: EventConfig = {
       priorities: Number(settings.get("priorities") ?? 1),
       noCacheTime: settings.has("nocache"),
@@ -241,10 +237,7 @@ class Player implements Trace {
       openBackend: () =>
         this.#time.govern(openBackend(settings.get("backend") ?? "epoll"), {
           waited: (ready) => this.#waited(ready),
-          stuck: () => {
-            this.#print("stuck");
-            this.#base!.loopBreak();
-          },
+          stuck: () => this.#stuck(),
         }),
     };
     this.#base = new EventBase(config);
@@ -295,19 +288,20 @@ class Player implements Trace {
   readonly #commands: Readonly<Record<string, (words: readonly string[]) => Answer>> = {
     base: (words) => this.#open(words),
     priorities: ([, count]) => (this.#base!.initPriorities(Number(count)), 0),
-    pair: ([, name]) => this.#pair(name!, (ends) => socketpair(os.constants.AF_UNIX, os.constants.SOCK_STREAM, 0, ends)),
+    pair: ([, name]) =>
+      this.#pair(name!, (ends) => socketpair(os.constants.AF_UNIX, os.constants.SOCK_STREAM, 0, ends)),
     pipe: ([, name]) => this.#pair(name!, pipe),
     null: ([, name]) => (this.#nameFd(name!, open("/dev/null", O_RDWR)), 0),
-    event: ([, name, fd, flags]) => this.#newEvent(name!, fd === "-1" ? -1 : this.#fd(fd), parseFlags(eventFlags, flags)),
-    signal: ([, name, signal, flags]) =>
-      this.#newEvent(name!, signalOf(signal), parseFlags(eventFlags, flags) | EV_SIGNAL),
-    timer: ([, name, flags]) => this.#newEvent(name!, -1, parseFlags(eventFlags, flags)),
+    event: ([, name, fd, flags]) => this.#newEvent(name!, fd === "-1" ? -1 : this.#fd(fd), parseEventFlags(flags)),
+    signal: ([, name, signal, flags]) => this.#newEvent(name!, signalOf(signal), parseEventFlags(flags) | EV_SIGNAL),
+    timer: ([, name, flags]) => this.#newEvent(name!, -1, parseEventFlags(flags)),
     common: ([, name, ms]) => (this.#create(name!).common = this.#base!.commonTimeout(Number(ms)), 0),
     priority: ([, name, priority]) => this.#withEvent(name, (event) => (event.priority = Number(priority), 0)),
     add: ([, name, timeout]) =>
       this.#withEvent(name, (event) => {
         const common = this.#named.get(timeout ?? "")?.common;
         if (timeout !== undefined && common === undefined && !/^\d+$/.test(timeout)) return undefined;
+        if ((event.events & EV_SIGNAL) === 0) this.#differ(differenceOnDescriptor(reactorOf(this.#base!), event.fd));
         event.add(timeout === undefined ? undefined : common ?? Number(timeout));
         return 0;
       }),
@@ -317,22 +311,23 @@ class Player implements Trace {
       this.#withEvent(name, (event) => {
         // What was raised may still have to be read.
         if (this.#raised.has(event.fd) && (event.events & EV_SIGNAL) !== 0) this.#differ("calls of a signal add up");
-        event.activate(parseFlags(eventFlags, flags), Number(calls ?? 1));
+        event.activate(parseEventFlags(flags), Number(calls ?? 1));
         return 0;
       }),
     once: ([, name, fd, flags, ms]) => {
       const descriptor = fd === "-1" ? -1 : this.#fd(fd);
       if (descriptor === undefined) return undefined;
       const named = this.#named.get(name!) ?? this.#create(name!);
+      this.#differ(differenceOnDescriptor(reactorOf(this.#base!), descriptor));
       const timeoutMs = ms === undefined ? undefined : Number(ms);
-      this.#base!.once(descriptor, parseFlags(eventFlags, flags), (what) => this.#ran(named, what), timeoutMs);
+      this.#base!.once(descriptor, parseEventFlags(flags), (what) => this.#ran(named, what), timeoutMs);
       return 0;
     },
     pending: ([, name]) => this.#withEvent(name, (event) => [0, flagsText(event.pending())]),
     write: ([, name, count = "1"]) => this.#withFd(name, (fd) => write(fd, bytes, Number(count))),
     read: ([, name, count = "65536"]) => this.#withFd(name, (fd) => read(fd, bytes, Number(count))),
     shutdown: ([, name]) => this.#withFd(name, (fd) => shutdown(fd, os.constants.SHUT_WR)),
-    close: ([, name]) => this.#withFd(name, close),
+    close: ([, name]) => (this.#hasReused = true, this.#withFd(name, close)),
     dup: ([, name, copy]) =>
       this.#withFd(name, (fd) => {
         const copied = libc.dup(fd);
@@ -342,6 +337,7 @@ class Player implements Trace {
       }),
     dup2: ([, name, other]) => {
       const place = this.#fd(other);
+      this.#hasReused = true;
       return place === undefined ? undefined : this.#withFd(name, (fd) => Math.min(0, libc.dup2(fd, place)));
     },
     raise: ([, signal, times = "1"]) => {
@@ -350,9 +346,17 @@ class Player implements Trace {
       for (let time = 0; time < Number(times); time++) libc.raise(signalOf(signal));
       return 0;
     },
-    advance: ([, ms]) => (this.#time.elapsedMs += Number(ms), 0),
-    updatecache: () => (this.#base!.updateCacheTime(), 0),
-    loop: ([, flags]) => this.#base!.loop(parseFlags(loopFlags, flags)),
+    advance: ([, ms]) => {
+      this.#isLate ||= this.#depth > 0 && reactorOf(this.#base!).runningLevel < this.#refreshedFrom;
+      this.#time.elapsedMs += Number(ms);
+      return 0;
+    },
+    updatecache: () => {
+      this.#isLate = false;
+      this.#base!.updateCacheTime();
+      return 0;
+    },
+    loop: ([, flags]) => this.#base!.loop(parseLoopFlags(flags)),
     loopexit: ([, ms]) => (this.#base!.loopExit(ms === undefined ? undefined : Number(ms)), 0),
     loopbreak: () => (this.#base!.loopBreak(), 0),
     loopcontinue: () => (this.#base!.loopContinue(), 0),
@@ -362,16 +366,4 @@ class Player implements Trace {
       return [0, [...this.#named.values()].find(({ event }) => event !== undefined && event === running)?.name ?? ""];
     },
   };
-}
-
-function signalOf(name: string | undefined): number {
-  return /^\d+$/.test(name ?? "") ? Number(name) : signalNumber(`SIG${name}`);
-}
-
-function parseFlags(known: Readonly<Record<string, number>>, text: string = ""): number {
-  return text.split("|").reduce((flags, word) => flags | (known[word] ?? 0), 0);
-}
-
-function flagsText(flags: number): string {
-  return Object.keys(eventFlags).filter((name) => (flags & eventFlags[name]!) !== 0).join("|") || "none";
 }

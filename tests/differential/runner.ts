@@ -16,7 +16,9 @@ export class Runner implements Disposable {
   constructor() {
     const source = fileURLToPath(new URL("runner.c", import.meta.url));
     const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"];
-    const { status, stderr } = spawnSync("cc", [...flags, "-o", this.#program, source, "-levent_core"], { encoding: "utf8" });
+    const { status, stderr } = spawnSync("cc", [...flags, "-o", this.#program, source, "-levent_core"], {
+      encoding: "utf8",
+    });
     if (status === 0) return;
     this.close();
     throw new Error(`Cannot compile runner.c:\n${stderr}`);
@@ -40,9 +42,12 @@ export class Runner implements Disposable {
     });
     if (error !== undefined) throw error;
     const traces = splitScenarios(stdout);
-    const missing = [...scenarios.keys()].find((name) => !stdout.includes(`scenario ${name}\n`)) ?? [...traces.keys()].at(-1);
+    const missing = [...scenarios.keys()].find((name) => !stdout.includes(`scenario ${name}\n`)) ??
+      [...traces.keys()].at(-1);
     if (status === 0) return traces;
-    throw new Error(`The runner ended with ${signal ?? status} in or before "${missing}": ${stderr}\n${stdout.slice(-2000)}`);
+    throw new Error(
+      `The runner ended with ${signal ?? status} in or before "${missing}": ${stderr}\n${stdout.slice(-2000)}`,
+    );
   }
 
   close(): void {

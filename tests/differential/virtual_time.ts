@@ -4,7 +4,6 @@
  */
 import type { Backend } from "../../src/backends/mod.ts";
 import { sys } from "../../src/ffi/libc.ts";
-import { signalChannel } from "../../src/ffi/mod.ts";
 
 /** What the clock shows at the start, in milliseconds. */
 const START_MS = 1_000_000;
@@ -54,7 +53,9 @@ export class VirtualTime {
    * descriptor apart, is brought into select's shape.
    */
   govern(backend: Backend, waiting: Waiting): Backend {
-    const wait = backend.wait.bind(backend), fdAt = backend.fdAt.bind(backend), eventsAt = backend.eventsAt.bind(backend);
+    const wait = backend.wait.bind(backend),
+      fdAt = backend.fdAt.bind(backend),
+      eventsAt = backend.eventsAt.bind(backend);
     const slots = backend.name === "poll" ? followSlots(backend) : undefined;
     let ready: Ready[] = [];
     backend.wait = (timeoutMs) => {
@@ -82,14 +83,14 @@ function mergeDirections(ready: readonly Ready[]): Ready[] {
   return [...bits].map(([fd, both]) => ({ fd, bits: both }));
 }
 
-/** Keeps the order of the slots that poll has in C, where the descriptor for signals, once in, stays. */
+/** Keeps the order that poll's slots have: a new descriptor goes to the end, and the last one takes the place of one that leaves. */
 function followSlots(backend: Backend): number[] {
   const slots: number[] = [];
   const watch = backend.watch.bind(backend);
   backend.watch = (fd, before, after) => {
     const at = slots.indexOf(fd);
     if (after !== 0 && at < 0) slots.push(fd);
-    if (after === 0 && at >= 0 && fd !== signalChannel()?.readFd) {
+    if (after === 0 && at >= 0) {
       const last = slots.pop()!;
       if (last !== fd) slots[at] = last;
     }

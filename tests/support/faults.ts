@@ -47,6 +47,8 @@ export interface Fault {
   readonly times?: number;
   /** Makes the real call all the same, and only its result is replaced: for `close`, which gives the number back even when it fails. */
   readonly after?: boolean;
+  /** The object to take the function from, where it is no C function: it then returns `-errno`. */
+  readonly on?: object;
 }
 
 /** What has happened to a fault's function so far. */
@@ -57,21 +59,25 @@ export interface FaultCount {
   injected: number;
 }
 
+function holdersOf(call: string): Table[] {
+  return tables.filter((table) => typeof table[call] === "function");
+}
+
 function inject(fault: Fault, count: FaultCount): () => void {
   const number = os.errno[fault.error];
   if (number === undefined) throw new RangeError(`Cannot inject ${fault.error}: ${os.name} has no such error`);
-  const holders = tables.filter((table) => typeof table[fault.call] === "function");
+  const holders = fault.on === undefined ? holdersOf(fault.call) : [fault.on as Table];
   if (holders.length === 0) throw new RangeError(`Cannot inject a fault into ${fault.call}: no table has it here`);
-  const failure = ADDRESS_CALLS.includes(fault.call) ? runtime.word(-1) : -1;
+  const failure = fault.on !== undefined ? -number : ADDRESS_CALLS.includes(fault.call) ? runtime.word(-1) : -1;
   const times = fault.times ?? Infinity;
   const originals = holders.map((table) => table[fault.call]!);
   holders.forEach((table, index) => {
     const real = originals[index]!;
     table[fault.call] = (...args: unknown[]): unknown => {
       count.calls++;
-      if (count.injected >= times || !isMeant(fault, count.calls, args)) return real(...args);
+      if (count.injected >= times || !isMeant(fault, count.calls, args)) return real.apply(table, args);
       count.injected++;
-      if (fault.after === true) real(...args);
+      if (fault.after === true) real.apply(table, args);
       errno[0] = number;
       return failure;
     };
@@ -114,5 +120,5 @@ export function withFault<T>(fault: Fault, body: (count: FaultCount) => T): T {
 
 /** Whether some table holds `call` here. */
 export function canFail(call: string): boolean {
-  return tables.some((table) => typeof table[call] === "function");
+  return holdersOf(call).length > 0;
 }
