@@ -31,12 +31,14 @@ function events(count: number): Subject {
     base.loop(EVLOOP_ONCE);
   };
   return {
-    add: (delays) => inLoop(() => {
-      for (let i = 0; i < count; i++) timers[i]!.add(delays[i]);
-    }),
-    cancel: () => inLoop(() => {
-      for (let i = 0; i < count; i++) timers[i]!.delete();
-    }),
+    add: (delays) =>
+      inLoop(() => {
+        for (let i = 0; i < count; i++) timers[i]!.add(delays[i]);
+      }),
+    cancel: () =>
+      inLoop(() => {
+        for (let i = 0; i < count; i++) timers[i]!.delete();
+      }),
     expire: () => {
       base.dispatch();
       return fired;

@@ -1,4 +1,5 @@
 import { os } from "../ffi/mod.ts";
+import { INTEREST_EDGE } from "./backend.ts";
 
 const { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL } = os.constants;
 
@@ -35,10 +36,9 @@ export class ChangeList {
   /** Makes `interest` the one that is wanted for `fd`, 0 for none, and lists the descriptor. */
   put(fd: number, interest: number): void {
     if (fd >= this.#known.length) this.#grow(fd);
+    const before = this.#wanted[fd]!;
     this.#wanted[fd] = interest;
-    // Whoever lets go of a descriptor may close it, and its number may come back with another file behind it, of which the
-    // kernel knows nothing: the same interest as before is then news.
-    if (interest === 0 && this.#known[fd] !== 0) this.#state[fd]! |= RELEASED;
+    if (this.#known[fd] !== 0 && mustBeToldAgain(before, interest)) this.#state[fd]! |= RELEASED;
     this.#enlist(fd);
   }
 
@@ -114,6 +114,15 @@ export class ChangeList {
     this.#tags = grown(new Int32Array(length), this.#tags);
     this.#list = grown(new Int32Array(length), this.#list);
   }
+}
+
+/**
+ * Whether going from one interest to the other is news to the kernel even if the next change brings the old one back.
+ * Whoever lets go of a descriptor may close it, and its number may come back with another file behind it. And an edge that
+ * was withdrawn and is wanted again has to be armed anew, or readiness that came before is never reported.
+ */
+function mustBeToldAgain(before: number, after: number): boolean {
+  return after === 0 || ((before & INTEREST_EDGE) !== 0 && (before & ~after) !== 0);
 }
 
 function grown<T extends Uint8Array | Int32Array>(larger: T, smaller: T): T {

@@ -231,11 +231,12 @@ function toEpoll(interest: number): number {
 }
 
 function fromEpoll(events: number): number {
-  // An error or a full hang-up must reach whoever waits, in either direction, so that the next call can report it.
+  const closed = (events & EPOLLRDHUP) !== 0 ? INTEREST_CLOSED : 0;
+  // An error or a full hang-up must reach whoever waits, in either direction, so that the next call can report it. A
+  // connection that was reset is closed as well: who waits for nothing else would never hear of it, and the loop would spin.
   if ((events & EPOLLERR) !== 0 || (events & (EPOLLHUP | EPOLLRDHUP)) === EPOLLHUP) {
-    return INTEREST_READ | INTEREST_WRITE | INTEREST_EDGE;
+    return INTEREST_READ | INTEREST_WRITE | INTEREST_EDGE | closed;
   }
-  return ((events & EPOLLIN) !== 0 ? INTEREST_READ : 0) |
-    ((events & EPOLLOUT) !== 0 ? INTEREST_WRITE : 0) |
-    ((events & EPOLLRDHUP) !== 0 ? INTEREST_CLOSED : 0) | INTEREST_EDGE;
+  return closed | ((events & EPOLLIN) !== 0 ? INTEREST_READ : 0) |
+    ((events & EPOLLOUT) !== 0 ? INTEREST_WRITE : 0) | INTEREST_EDGE;
 }

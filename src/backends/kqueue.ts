@@ -103,8 +103,9 @@ export class KqueueBackend implements Backend {
     if (count === 0) return 0;
     let received: number;
     // Interrupted, some of the changes may have been made: to make them again does no harm.
-    do received = this.#provider.kevent(this.waitFd, this.#changes, count, this.#receipts, count, this.#zero);
-    while (received === -os.errno.EINTR!);
+    do received = this.#provider.kevent(this.waitFd, this.#changes, count, this.#receipts, count, this.#zero); while (
+      received === -os.errno.EINTR!
+    );
     if (received < 0) return received;
     for (let index = 0; index < received; index++) {
       const at = index * this.#stride;

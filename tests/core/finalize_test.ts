@@ -1,6 +1,7 @@
 /** The place to release what an event's callback uses: called when that callback is certain never to run again. */
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { chooseBackend } from "../../src/backends/mod.ts";
 import { EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EVLOOP_ONCE } from "../../src/core/constants.ts";
 import { disableDebugMode, enableDebugMode } from "../../src/core/debug_mode.ts";
 import { EventBase } from "../../src/core/event_base.ts";
@@ -169,10 +170,24 @@ describe("EventBase.close", () => {
     first.finalize(() => {
       log.push("first");
       other.finalize(() => log.push("other"));
-      base.close();
     });
     base.close();
     assertEquals(log, ["first", "other"]);
+  });
+
+  it("gives the backend back once, though a finalizer closes the base again", () => {
+    const backend = chooseBackend({});
+    const close = backend.close.bind(backend);
+    let closes = 0;
+    backend.close = () => {
+      // A second time the number might be somebody else's already.
+      if (++closes === 1) close();
+    };
+    const base = new EventBase({ openBackend: () => backend });
+    base.timer(() => {}).finalize(() => base.close());
+    base.close();
+    base.close();
+    assertEquals(closes, 1);
   });
 
   it("runs them all and gives everything back though one throws, and then hands that on", () => {

@@ -128,12 +128,14 @@ describe("watchers", () => {
     using base = new EventBase();
     const log: string[] = [];
     const watchers: PrepareWatcher[] = [];
-    watchers.push(new PrepareWatcher(base, () => {
-      log.push("first");
-      watchers[0]!.close();
-      third.close();
-      new PrepareWatcher(base, () => log.push("fourth"));
-    }));
+    watchers.push(
+      new PrepareWatcher(base, () => {
+        log.push("first");
+        watchers[0]!.close();
+        third.close();
+        new PrepareWatcher(base, () => log.push("fourth"));
+      }),
+    );
     new PrepareWatcher(base, () => log.push("second"));
     const third = new PrepareWatcher(base, () => log.push("third"));
     const timer = base.timer(() => {}, { repeat: true }).add(0);

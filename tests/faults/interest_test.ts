@@ -11,6 +11,7 @@ import { withFault, withFaults } from "../support/faults.ts";
 import { everyError, faultyBase, never, total } from "./waiting.ts";
 
 const { EPOLL_CTL_DEL, SOL_SOCKET, SO_LINGER } = os.constants;
+const { EAGAIN } = os.errno as Record<"EAGAIN", number>;
 
 forEachBackend((backend) => {
   const { watchFault: canWatchFail, base: probe } = faultyBase(backend);
@@ -88,7 +89,8 @@ forEachBackend((backend) => {
       });
       writeText(far, "x");
       settle(base);
-      assertEquals(log, ["x"]);
+      // Where the change was put off, the descriptor may have been reported without need.
+      assertEquals(log.filter((entry) => entry !== -EAGAIN), ["x"]);
     });
 
     it(`deleting an event does not make the loop spin when the kernel answers ${error}, and adding it again works`, () => {

@@ -1,0 +1,167 @@
+/** Opening a listener and accepting fail: no connection is lost, nothing spins, no descriptor is left behind. */
+import { assert, assertEquals, assertFalse, assertLessOrEqual, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EVLOOP_NONBLOCK } from "../../src/core/constants.ts";
+import { EventBase } from "../../src/core/event_base.ts";
+import { Listener, type ListenerOptions } from "../../src/core/listener.ts";
+import { close, type SystemError } from "../../src/ffi/mod.ts";
+import { clientSocket, runFor, settle, until, untilReadable } from "../core/bufferevent_support.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
+import { canFail, type Fault, withFault, withFaults } from "../support/faults.ts";
+import { everyError, faultyBase } from "./waiting.ts";
+
+const acceptCall = canFail("accept4") ? "accept4" : "accept";
+
+/** A listener that closes what it accepts, counts it, and keeps the codes of the errors it is told of. */
+class Greeter implements Disposable {
+  readonly codes: string[] = [];
+  readonly listener: Listener;
+  accepted = 0;
+
+  constructor(base: EventBase, options: ListenerOptions = {}) {
+    const onError = (error: SystemError): void => void this.codes.push(error.code);
+    this.listener = new Listener(base, { port: 0, onError, ...options }, (fd) => {
+      this.accepted++;
+      close(fd);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.listener.close();
+  }
+}
+
+forEachBackend((backend) => {
+  for (const error of everyError) {
+    const isQuiet = error === "EINTR" || error === "EAGAIN";
+
+    it(`a connection is accepted after accepting has failed with ${error}, which is ${isQuiet ? "not " : ""}reported`, () => {
+      using base = backend.newBase();
+      using fds = new Descriptors();
+      using greeter = new Greeter(base);
+      const descriptors = openDescriptorCount();
+      clientSocket(fds, greeter.listener.port);
+      untilReadable(greeter.listener.fd);
+      withFault({ call: acceptCall, error, times: 2 }, (count) => {
+        until(base, () => greeter.accepted === 1, "the connection is accepted");
+        settle(base);
+        assertEquals(greeter.codes, isQuiet ? [] : [error, error]);
+        assertLessOrEqual(count.calls, 5);
+      });
+      assertEquals(openDescriptorCount(), descriptors + 1);
+    });
+  }
+
+  for (const error of ["ENOMEM", "EMFILE", "EBADF"]) {
+    it(`accepting is tried a few times a second while it fails with ${error}`, () => {
+      using base = backend.newBase();
+      using fds = new Descriptors();
+      using greeter = new Greeter(base);
+      clientSocket(fds, greeter.listener.port);
+      untilReadable(greeter.listener.fd);
+      withFault({ call: acceptCall, error }, (count) => {
+        runFor(base, 70);
+        assertLessOrEqual(count.calls, 2);
+        assertEquals(greeter.codes.length, count.calls);
+        assert(greeter.listener.enabled);
+      });
+      until(base, () => greeter.accepted === 1, "the connection is accepted");
+    });
+  }
+
+  it("interruptions without end let the other events have their turn", () => {
+    using base = backend.newBase();
+    using fds = new Descriptors();
+    using greeter = new Greeter(base);
+    clientSocket(fds, greeter.listener.port);
+    untilReadable(greeter.listener.fd);
+    let ticks = 0;
+    base.timer(() => ticks++).add(0);
+    withFault({ call: acceptCall, error: "EINTR" }, () => {
+      until(base, () => ticks === 1, "the timer");
+    });
+    until(base, () => greeter.accepted === 1, "the connection is accepted");
+  });
+
+  it("a listener that cannot be watched again after its pause goes on pausing, reports it, and then accepts", () => {
+    const { base, watchFault } = faultyBase(backend);
+    using _base = base;
+    if (watchFault === undefined || backend.name === "epoll (with changelist)") return;
+    using fds = new Descriptors();
+    using greeter = new Greeter(base);
+    clientSocket(fds, greeter.listener.port);
+    untilReadable(greeter.listener.fd);
+    const faults: Fault[] = [{ call: acceptCall, error: "ENFILE", times: 1 }];
+    withFaults(faults, () => settle(base));
+    assertEquals(greeter.codes, ["ENFILE"]);
+    withFault(watchFault({ error: "ENOMEM", times: 2 }), () => {
+      until(base, () => greeter.accepted === 1, "the connection is accepted");
+    });
+    assertEquals(greeter.codes, ["ENFILE", "ENOMEM", "ENOMEM"]);
+  });
+});
+
+describe("a listener that cannot be opened", () => {
+  for (const call of ["socket", "setsockopt", "bind", "listen", "getsockname", "epoll_ctl"]) {
+    it(
+      `because of ${call} throws what the system said and leaves no descriptor behind`,
+      { ignore: !canFail(call) },
+      () => {
+        using base = new EventBase({ avoid: ["epoll (with changelist)"], ignoreEnvironment: true });
+        const descriptors = openDescriptorCount();
+        for (const error of everyError) {
+          withFault({ call, error, times: 1 }, () => {
+            const thrown = assertThrows(() => new Greeter(base)) as SystemError;
+            assertEquals([thrown.name, thrown.code], ["SystemError", error]);
+          });
+          assertEquals(openDescriptorCount(), descriptors);
+        }
+        using greeter = new Greeter(base);
+        using fds = new Descriptors();
+        clientSocket(fds, greeter.listener.port);
+        until(base, () => greeter.accepted === 1, "the connection is accepted");
+      },
+    );
+  }
+
+  it("leaves no Unix socket's file behind", () => {
+    using base = new EventBase();
+    const folder = mkdtempSync(join(tmpdir(), "evbase-faults-"));
+    try {
+      const path = join(folder, "socket");
+      for (const call of ["listen", "getsockname"]) {
+        withFault({ call, error: "ENOMEM" }, () => assertThrows(() => new Greeter(base, { path, port: undefined })));
+        assertFalse(existsSync(path), call);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("is the caller's to close when it was adopted", () => {
+    using base = new EventBase();
+    using owner = new Greeter(base, { disabled: true });
+    const descriptors = openDescriptorCount();
+    for (const call of ["fcntl", "getsockname"]) {
+      withFault({ call, error: "EBADF" }, () => {
+        assertThrows(() => new Greeter(base, { port: undefined, fd: owner.listener.fd }));
+      });
+    }
+    assertEquals(openDescriptorCount(), descriptors);
+    base.loop(EVLOOP_NONBLOCK);
+  });
+
+  it("has its descriptor closed once even when close is interrupted", () => {
+    using base = new EventBase();
+    const descriptors = openDescriptorCount();
+    withFault({ call: "close", error: "EINTR", after: true }, (count) => {
+      new Greeter(base).listener.close();
+      assertEquals(count.calls, 1);
+    });
+    assertEquals(openDescriptorCount(), descriptors);
+  });
+});
