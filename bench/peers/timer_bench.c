@@ -1,6 +1,6 @@
 /*
- * The peer "C libevent" of the timer bench. Per line on standard input, "COUNT", it answers with the microseconds of processor time
- * that COUNT timers took: "ADD CANCEL EXPIRE". All events exist before the clock starts.
+ * The peer "C libevent" of the timer bench. Per line on standard input, "COUNT SPREAD_MS", it answers with the microseconds of
+ * processor time that COUNT timers took, whose delays differ by up to SPREAD_MS: "ADD CANCEL EXPIRE". All events exist before the clock starts.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -53,9 +53,10 @@ static double in_loop(struct event_base *base, event_callback_fn work) {
 }
 
 int main(void) {
-  while (scanf("%ld", &count) == 1) {
+  long spread_ms;
+  while (scanf("%ld %ld", &count, &spread_ms) == 2) {
     struct event_base *base = event_base_new();
-    struct timespec second = {1, 0};
+    struct timespec spread = {spread_ms / 1000, spread_ms % 1000 * 1000000};
     double adding, cancelling, started;
     uint32_t seed = 12345;
     timers = calloc(count, sizeof *timers);
@@ -64,16 +65,16 @@ int main(void) {
     for (long i = 0; i < count; i++) {
       seed = seed * 1103515245u + 12345u;
       delays[i].tv_sec = 60;
-      delays[i].tv_usec = (seed >> 8) % 1000000;
+      delays[i].tv_usec = (seed >> 8) % (spread_ms * 1000);
       timers[i] = evtimer_new(base, fire, NULL);
       if (!timers[i]) return 1;
     }
     adding = in_loop(base, add);
     cancelling = in_loop(base, cancel);
-    /* All within a second, which then passes. */
+    /* All within that time, which then passes. */
     for (long i = 0; i < count; i++) delays[i].tv_sec = 0;
     in_loop(base, add);
-    nanosleep(&second, NULL);
+    nanosleep(&spread, NULL);
     fired = 0;
     started = cpu_us();
     event_base_dispatch(base);

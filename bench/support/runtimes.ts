@@ -11,11 +11,18 @@ export function projectFile(path: string): string {
 }
 
 /** The program of a runtime, and how it runs a script; undefined when it is not installed. */
-export function runWith(name: "deno" | "bun", script: string, args: readonly string[] = []): string[] | undefined {
+export function runWith(
+  name: "deno" | "bun",
+  script: string,
+  args: readonly string[] = [],
+  denoOptions: readonly string[] = [],
+): string[] | undefined {
   const local = projectFile(`node_modules/.bin/${name}`);
   // The running one goes by its own path, so that a bench compares the versions that run the tests.
   const program = runtime.name === name ? process.execPath : existsSync(local) ? local : findCommand(name);
   if (program === undefined) return undefined;
-  const options = name === "deno" ? ["run", "--no-check", "--no-prompt", "--allow-ffi", "--allow-net"] : [];
+  const options = name === "deno"
+    ? ["run", "--no-check", "--no-prompt", "--allow-ffi", "--allow-net", ...denoOptions]
+    : [];
   return [program, ...options, projectFile(script), ...args];
 }

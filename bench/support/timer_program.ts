@@ -1,10 +1,10 @@
 /**
- * The timer bench on whichever runtime runs it, in step with `bench/peers/timer_bench.c`. Per line on standard input, `COUNT`, it answers
- * with the microseconds of processor time that COUNT timers took: `ADD CANCEL EXPIRE`. All objects exist before the clock starts,
+ * The timer bench on whichever runtime runs it, in step with `bench/peers/timer_bench.c`. Per line on standard input, `COUNT SPREAD_MS`, it
+ * answers with the microseconds of processor time that COUNT timers took: `ADD CANCEL EXPIRE`. All objects exist before the clock starts,
  * except those of `setTimeout`, which makes them itself.
  *
  * ```sh
- * echo 1000000 | bun bench/support/timer_program.ts (events | heap | host)
+ * echo 1000000 1000 | bun bench/support/timer_program.ts (events | heap | host)
  * ```
  */
 import process from "node:process";
@@ -14,11 +14,13 @@ import { nextRequest } from "./requests.ts";
 import { cpuUs } from "./stopwatch.ts";
 
 /** The three steps, each doing all timers; returns how many expired. */
-interface Subject {
+interface Subject extends Disposable {
   add(delays: Float64Array): void;
   cancel(): void;
   expire(): number | Promise<number>;
 }
+
+function nothing(): void {}
 
 function events(count: number): Subject {
   const base = new EventBase();
@@ -43,6 +45,7 @@ function events(count: number): Subject {
       base.dispatch();
       return fired;
     },
+    [Symbol.dispose]: () => base.close(),
   };
 }
 
@@ -61,6 +64,7 @@ function heap(count: number): Subject {
       while (heap.pop() >= 0) popped++;
       return popped;
     },
+    [Symbol.dispose]: nothing,
   };
 }
 
@@ -79,15 +83,16 @@ function host(count: number): Subject {
       for (let i = 0; i < count; i++) clearTimeout(timers[i]);
     },
     expire: () => promise,
+    [Symbol.dispose]: nothing,
   };
 }
 
-/** Delays in no order, from `fromMs` to a second later. */
-function delaysFrom(fromMs: number, count: number): Float64Array {
+/** Delays in no order, from `fromMs` to `spreadMs` later. */
+function delaysFrom(fromMs: number, spreadMs: number, count: number): Float64Array {
   let seed = 12_345;
   return new Float64Array(count).map(() => {
     seed = Math.imul(seed, 1_103_515_245) + 12_345;
-    return fromMs + (seed >>> 8) % 1_000_000 / 1000;
+    return fromMs + (seed >>> 8) % (spreadMs * 1000) / 1000;
   });
 }
 
@@ -102,9 +107,9 @@ const make = { events, heap, host }[process.argv[2]!];
 if (make === undefined) throw new TypeError("Cannot measure timers without one of: events, heap, host");
 const pause = new Int32Array(new SharedArrayBuffer(4));
 for (let request = nextRequest(); request !== undefined; request = nextRequest()) {
-  const [count = 0] = request;
-  const subject = make(count);
-  const [late, soon] = [delaysFrom(60_000, count), delaysFrom(0, count)];
+  const [count = 0, spreadMs = 0] = request;
+  using subject = make(count);
+  const [late, soon] = [delaysFrom(60_000, spreadMs, count), delaysFrom(0, spreadMs, count)];
   collectGarbage();
   const marks = [cpuUs()];
   subject.add(late);
@@ -112,8 +117,8 @@ for (let request = nextRequest(); request !== undefined; request = nextRequest()
   subject.cancel();
   marks.push(cpuUs());
   subject.add(soon);
-  // All were within a second, which now passes.
-  Atomics.wait(pause, 0, 0, 1000);
+  // All were within that time, which now passes.
+  Atomics.wait(pause, 0, 0, spreadMs);
   marks.push(cpuUs());
   const expired = await subject.expire();
   marks.push(cpuUs());

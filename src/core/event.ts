@@ -51,8 +51,11 @@ export class LoopEvent extends LoopCallback implements Disposable {
   fdPrevious: LoopEvent | null = null;
   /** @internal Slot in the timer heap (0 in a common list), -1 while no timeout is set. */
   timerSlot = -1;
-  /** @internal */
-  deadlineMs = 0;
+  /**
+   * @internal When the timeout is due. Not 0 at first: V8 stores that as a small integer, and the first fraction would then
+   * make it convert every event, at 1000 ns each against 40 for the whole of a later `add()`.
+   */
+  deadlineMs = -Infinity;
   /** @internal The common list of the timeout that is set, or null. */
   common: CommonTimeout | null = null;
   /** @internal */

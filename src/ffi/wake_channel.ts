@@ -6,17 +6,9 @@ import { allocate } from "./strings.ts";
 
 const { EINTR } = os.errno as Record<"EINTR", number>;
 
+// An eventfd takes exactly eight bytes; a pipe takes them as well.
 const one = allocate(8);
 one[0] = 1;
-
-/**
- * Writes to a {@linkcode WakeChannel}, from any thread. A full channel is as good as a written one; only an interrupted write
- * would be a wake-up lost.
- */
-export function ringChannel(writeFd: number): void {
-  // An eventfd takes exactly eight bytes; a pipe takes them as well.
-  while (write(writeFd, one, 8) === -EINTR);
-}
 
 /** A descriptor pair through which any thread wakes a loop: an eventfd, or a pipe where there is none. */
 export class WakeChannel {
@@ -40,9 +32,9 @@ export class WakeChannel {
     return result < 0 ? result : new WakeChannel(pair[0]!, pair[1]!);
   }
 
-  /** Wakes the loop. */
+  /** Wakes the loop. A full channel is as good as a written one; only an interrupted write would be a wake-up lost. */
   signal(): void {
-    ringChannel(this.writeFd);
+    while (write(this.writeFd, one, 8) === -EINTR);
   }
 
   /** Empties the channel. Where that fails it stays readable, so that whoever watches it tries again. */

@@ -6,7 +6,7 @@ import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE 
 import type { LoopEvent } from "../../src/core/event.ts";
 import { ACTIVE, IDLE } from "../../src/core/loop_callback.ts";
 import type { Reactor } from "../../src/core/reactor.ts";
-import { fcntl } from "../../src/ffi/mod.ts";
+import { allocate, fcntl, os, poll } from "../../src/ffi/mod.ts";
 import type { Ready } from "./virtual_time.ts";
 
 const F_GETFD = 1;
@@ -49,6 +49,9 @@ export const differences = {
   "a failed registration is reported":
     "Where a persistent event cannot be registered anew before its callback, the loop fails after the callback. C says nothing, and the " +
     "event waits no more.",
+  "a reset connection is closed":
+    "With epoll a connection that was reset is reported as closed, like one that was half-closed. C's epoll says readable and writable " +
+    "only, so that an event that waits for nothing but the close never fires, and the loop spins.",
   "signals in order of arrival":
     "Signals of several numbers run in the order in which they came; C goes by their numbers.",
 } as const;
@@ -73,6 +76,7 @@ export function differenceInTurn(
   if (commons.size > 1 || (commons.size > 0 && (plain.length > 0 || ready.length > 0 || reactor.activeCount > 0))) {
     return "common timeouts fire directly";
   }
+  if (ready.some((report) => isReset(reactor, report))) return "a reset connection is closed";
   if (due.some((event) => isReady(event, ready))) return "a timeout keeps readiness";
   if (ready.some(({ fd }) => differenceOnDescriptor(reactor, fd) !== undefined)) {
     return "an expired event stays registered";
@@ -85,6 +89,18 @@ export function differenceInTurn(
       reactor.backend.name === "poll" && watchedCount(reactor) > 1;
   };
   return due.some(isLost) ? "an expired event stays registered" : undefined;
+}
+
+/** Whether epoll has reported an error on a descriptor whose close somebody waits for; asking poll leaves the error pending. */
+function isReset({ backend, fds }: Reactor, { fd, bits }: Ready): boolean {
+  if (!backend.name.startsWith("epoll") || (bits & EV_CLOSED) === 0) return false;
+  let isAwaited = false;
+  for (let event = fds.headOf(fd); event !== null; event = event.fdNext) isAwaited ||= (event.events & EV_CLOSED) !== 0;
+  if (!isAwaited) return false;
+  const asked = allocate(os.structs.pollfd.size);
+  const view = new DataView(asked.buffer);
+  view.setInt32(0, fd, true);
+  return poll(asked, 1, 0) > 0 && (view.getInt16(6, true) & os.constants.POLLERR) !== 0;
 }
 
 function isReady(event: LoopEvent, ready: readonly Ready[]): boolean {

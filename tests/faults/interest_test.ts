@@ -8,7 +8,7 @@ import { clientSocket, listeningSocket, runFor, settle, untilReadable } from "..
 import { backendsUnderTest, forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
 import { withFault, withFaults } from "../support/faults.ts";
-import { everyError, faultyBase, never, total } from "./waiting.ts";
+import { assertNoneLeft, everyError, faultyBase, never, total } from "./waiting.ts";
 
 const { EPOLL_CTL_DEL, SOL_SOCKET, SO_LINGER } = os.constants;
 const { EAGAIN } = os.errno as Record<"EAGAIN", number>;
@@ -50,7 +50,7 @@ forEachBackend((backend) => {
         assertEquals(log, ["x"]);
         assertSleeps(faulty);
         event.delete();
-        assertEquals(openDescriptorCount(), descriptors);
+        assertNoneLeft(descriptors);
       });
 
       it(`an event goes on when a second one on its descriptor is refused with ${error}`, () => {
@@ -197,7 +197,7 @@ describe("epoll_create1", { ignore: os.name !== "linux" }, () => {
         const thrown = assertThrows(() => new EventBase({ ignoreEnvironment: true }), SystemError, "epoll instance");
         assertEquals([thrown.code, thrown.syscall], [error, "epoll_create1"]);
       });
-      assertEquals(openDescriptorCount(), descriptors);
+      assertNoneLeft(descriptors);
     });
   }
 });
@@ -215,7 +215,7 @@ describe("close", () => {
         using _fds = new Descriptors();
         _fds.socketpair();
       });
-      assertEquals(openDescriptorCount(), descriptors);
+      assertNoneLeft(descriptors);
     });
   }
 });

@@ -1,7 +1,9 @@
 /** What the tests of faults share: which calls a backend waits by, and a base over a backend whose calls can fail. */
+import { assertLessOrEqual } from "@std/assert";
 import { EventBase } from "../../src/core/event_base.ts";
 import type { EventConfig } from "../../src/core/mod.ts";
 import type { BackendUnderTest, DoubledKqueueBackend } from "../support/backends.ts";
+import { openDescriptorCount } from "../support/descriptors.ts";
 import { canFail, type Fault } from "../support/faults.ts";
 
 /** The errors that are injected everywhere, whether or not a manual page knows them of the call in question. */
@@ -57,4 +59,9 @@ export function faultyBase(backend: BackendUnderTest, config: EventConfig = {}):
 /** How many calls several counts add up to. */
 export function total(counts: readonly { readonly calls: number }[]): number {
   return counts.reduce((sum, { calls }) => sum + calls, 0);
+}
+
+/** Expects no more open descriptors than `before`. There may be fewer: a Worker that slept for an earlier test ends when it likes. */
+export function assertNoneLeft(before: number): void {
+  assertLessOrEqual(openDescriptorCount(), before, "descriptors were left behind");
 }
