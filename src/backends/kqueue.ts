@@ -81,10 +81,9 @@ export class KqueueBackend implements Backend {
   #putFilter(count: number, fd: number, filter: number, before: number, after: number, interest: number): number {
     const { KEV_ADD, KEV_DELETE, KEV_CLEAR } = this.#provider.constants;
     const had = (before & interest) !== 0, wanted = (after & interest) !== 0;
-    // Whether a filter reports edges is settled when it is created, so a change of that takes a new one.
-    if (had && (!wanted || ((before ^ after) & INTEREST_EDGE) !== 0)) this.#putChange(count++, fd, filter, KEV_DELETE);
-    // A filter that stays is added again, which changes nothing, unless the descriptor was closed and its number reused:
-    // then the kernel has forgotten it.
+    // A filter that stays is taken out and added again too. Whether it reports edges is settled when it is created; and if the
+    // descriptor was closed and its number reused, the kernel has forgotten it.
+    if (had) this.#putChange(count++, fd, filter, KEV_DELETE);
     if (wanted) {
       this.#putChange(count++, fd, filter, KEV_ADD | ((after & INTEREST_EDGE) !== 0 ? KEV_CLEAR : 0));
     }

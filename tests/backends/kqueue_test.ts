@@ -52,12 +52,12 @@ describe("KqueueBackend over a double", { ignore: os.name !== "linux" }, () => {
     const [fd] = descriptors.socketpair();
     const steps: readonly (readonly [number, string])[] = [
       [READ, "+r"],
-      [BOTH, "+r +w"],
-      [WRITE, "-r +w"],
+      [BOTH, "-r +r +w"],
+      [WRITE, "-r -w +w"],
       [READ, "+r -w"],
       [0, "-r"],
       [BOTH | EDGE, "+r^ +w^"],
-      [READ | EDGE, "+r^ -w"],
+      [READ | EDGE, "-r +r^ -w"],
       [READ, "-r +r"],
       [BOTH | EDGE, "-r +r^ +w^"],
       [BOTH, "-r +r -w +w"],
