@@ -3,6 +3,7 @@ import {
   type Backend,
   EpollBackend,
   EpollChangelistBackend,
+  KqueueBackend,
   PollBackend,
   SelectBackend,
 } from "../../src/backends/mod.ts";
@@ -18,6 +19,7 @@ import {
   fcntl,
   muteSignal,
   open,
+  openKqueue,
   os,
   pipe,
   read,
@@ -70,8 +72,11 @@ function openBackend(name: string): Backend {
       return new PollBackend();
     case "select":
       return new SelectBackend();
-    case "kqueue":
-      return new DoubledKqueueBackend();
+    case "kqueue": {
+      // The library that EVBASE_KQUEUE_LIBRARY names, where there is one, else our double.
+      const provider = openKqueue();
+      return provider === undefined ? new DoubledKqueueBackend() : new KqueueBackend(provider);
+    }
     case "changelist":
       return new EpollChangelistBackend();
     default:
