@@ -138,6 +138,24 @@ forEachBackend((backend) => {
     });
   }
 
+  if (backend.isDouble) {
+    it("a change that is interrupted is made again", () => {
+      using fds = new Descriptors();
+      const [near, far] = fds.socketpair();
+      const faulty = faultyBase(backend);
+      using base = faulty.base;
+      const log: unknown[] = [];
+      const event = base.event(near, EV_READ | EV_WRITE | EV_PERSIST, () => {
+        log.push(readText(near));
+        event.delete();
+      });
+      writeText(far, "x");
+      withFault(faulty.watchFault!({ error: "EINTR", times: 3 }), () => event.add());
+      base.dispatch();
+      assertEquals(log, ["x"]);
+    });
+  }
+
   it("a persistent event that is refused while its timeout is renewed fires all the same, and is watched from the next time on", () => {
     using fds = new Descriptors();
     const [near, far] = fds.socketpair();

@@ -26,16 +26,18 @@ const listener = new Listener(base, { port: 0, onError: () => {} }, (fd) => {
     event: (what) => {
       if ((what & BEV_EVENT_EOF) === 0) console.log("error " + client.error);
       client.closeAfterFlush();
-      if (++served === ${CLIENTS}) listener.close();
+      served++;
     },
   });
   client.enable(EV_READ | EV_WRITE);
 });
 // A sleep with a fraction of a millisecond takes the other call that waits.
 const ticker = base.timer(() => {
-  if (served === ${CLIENTS}) ticker.delete();
+  if (served === ${CLIENTS}) base.loopBreak();
 }, { repeat: true });
 ticker.add(3.7);
+// Killing strace does not end what it traces.
+base.loopExit(${TIME_LIMIT_MS});
 console.log("port " + listener.port);
 base.dispatch();
 console.log("served " + served);
