@@ -4,8 +4,8 @@
  * Tiny by default: it then only says that all timers expire. `EVBASE_BENCH=full` measures.
  */
 import { assertEquals } from "@std/assert";
-import { afterAll, describe, it } from "@std/testing/bdd";
-import { type AskedProcess, withProcesses } from "./support/asked_process.ts";
+import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { type AskedProcess, startAll, stopAll } from "./support/asked_process.ts";
 import { compile } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
 import { isFull, rounds } from "./support/settings.ts";
@@ -26,32 +26,47 @@ for (const [subject, label] of [["events", "evbase"], ["heap", "bare heap"], ["h
   }
 }
 
-/** Asks all in turn, A B C, A B C; answers the nanoseconds per timer of each step, one list per step. */
-async function measure(processes: ReadonlyMap<string, AskedProcess>): Promise<Map<string, number[][]>> {
-  const found = new Map([...processes.keys()].map((name) => [name, steps.map((): number[] => [])]));
-  // The first round is the warm-up: it counts only where nothing is measured.
-  for (let round = isFull ? 0 : 1; round <= rounds; round++) {
-    for (const [name, asked] of processes) {
-      const cpuUs = await asked.ask(count, spreadMs);
-      assertEquals(cpuUs.length, steps.length);
-      if (round > 0) cpuUs.forEach((us, step) => found.get(name)![step]!.push(us * 1000 / count));
-    }
+/** Nanoseconds per timer, one list per step. */
+const found = new Map<string, number[][]>();
+
+async function measure(processes: ReadonlyMap<string, AskedProcess>): Promise<void> {
+  for (const [name, asked] of processes) {
+    const cpuUs = await asked.ask(count, spreadMs);
+    assertEquals(cpuUs.length, steps.length);
+    const all = found.get(name) ?? steps.map((): number[] => []);
+    cpuUs.forEach((us, step) => all[step]!.push(us * 1000 / count));
+    found.set(name, all);
   }
-  return found;
 }
 
 describe("a crowd of timers", () => {
-  afterAll(() => libevent[Symbol.dispose]());
+  let processes: Map<string, AskedProcess>;
+  beforeAll(() => void (processes = startAll(commands)));
+  afterAll(async () => {
+    await stopAll(processes);
+    libevent[Symbol.dispose]();
+  });
 
   if (libevent.path === undefined) it.skip(`leaves out C libevent: ${libevent.problem}`, () => {});
 
-  it("all expire, however they are kept", async () => {
-    await withProcesses(commands, async (processes) => {
-      const found = await measure(processes);
+  if (isFull) {
+    it("warms everybody up", async () => {
+      await measure(processes);
+      found.clear();
+    });
+  }
+
+  for (let round = 1; round <= rounds; round++) {
+    it(`all expires, however it is kept, round ${round} of ${rounds}`, async () => {
+      await measure(processes);
       assertEquals(found.size, processes.size);
-      if (!isFull) return;
+    });
+  }
+
+  if (isFull) {
+    it("has figures for every way to keep it", () => {
       const rows = [...found].map(([name, all]) => [name, ...all.map((ns) => figure(median(ns), 0))]);
       console.log(`\n${markdownTable([`${count} timers, CPU ns each`, ...steps], rows)}\n`);
     });
-  });
+  }
 });

@@ -1,7 +1,11 @@
 /*
- * The peer "C libevent" of the event bench. Per line on standard input, "PAIRS ACTIVE WARM_UP WRITES", it lets ACTIVE bytes travel along
- * PAIRS socket pairs: WARM_UP passes that do not count, then WRITES that do. It answers each line with "EVENTS WALL_US CPU_US".
+ * The peer "C libevent" of the event bench. Per line on standard input, "PAIRS USED ACTIVE WARM_UP WRITES", it watches PAIRS socket
+ * pairs and lets ACTIVE bytes travel along the first USED of them: WARM_UP passes that do not count, then WRITES that do. It answers
+ * each line with "EVENTS WALL_US CPU_US".
+ * With any argument a second thread sleeps beside the loop, as threads of a JavaScript runtime do: from then on the kernel and the
+ * C library may no longer leave out what only threads need.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -36,23 +40,31 @@ static void pass_on(evutil_socket_t fd, short what, void *next) {
 }
 
 /* Lets the bytes travel, and ends when all have come to rest. */
-static long travel(int (*pairs)[2], int count, int active, long passes) {
+static long travel(int (*pairs)[2], int used, int active, long passes) {
   to_pass = passes;
   received = 0;
   ends_at = passes + active;
-  for (int i = 0; i < active; i++) send(pairs[(long)i * count / active][1], "a", 1, 0);
+  for (int i = 0; i < active; i++) send(pairs[(long)i * used / active][1], "a", 1, 0);
   event_base_dispatch(base);
   return received;
 }
 
-int main(void) {
+static void *sleep_on(void *unused) {
+  for (;;) pause();
+  return unused;
+}
+
+int main(int argc, char **argv) {
+  pthread_t thread;
   struct rlimit limit;
-  int count, active;
+  int count, used, active;
   long warm_up, passes;
+  (void)argv;
+  if (argc > 1 && pthread_create(&thread, NULL, sleep_on, NULL) != 0) return 1;
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  while (scanf("%d %d %ld %ld", &count, &active, &warm_up, &passes) == 4) {
+  while (scanf("%d %d %d %ld %ld", &count, &used, &active, &warm_up, &passes) == 5) {
     int(*pairs)[2] = calloc(count, sizeof *pairs);
     struct event **events = calloc(count, sizeof *events);
     double wall, cpu;
@@ -66,13 +78,13 @@ int main(void) {
       }
     }
     for (int i = 0; i < count; i++) {
-      events[i] = event_new(base, pairs[i][0], EV_READ | EV_PERSIST, pass_on, &pairs[(i + 1) % count][1]);
+      events[i] = event_new(base, pairs[i][0], EV_READ | EV_PERSIST, pass_on, &pairs[(i + 1) % used][1]);
       if (!events[i] || event_add(events[i], NULL) != 0) return 1;
     }
-    travel(pairs, count, active, warm_up);
+    travel(pairs, used, active, warm_up);
     wall = wall_us();
     cpu = cpu_us();
-    fired = travel(pairs, count, active, passes);
+    fired = travel(pairs, used, active, passes);
     cpu = cpu_us() - cpu;
     wall = wall_us() - wall;
     printf("%ld %.1f %.1f\n", fired, wall, cpu);

@@ -77,16 +77,14 @@ export class AskedProcess {
   }
 }
 
-/** Starts those of `commands` that can be had, lets `work` ask them, and ends them however that goes. */
-export async function withProcesses(
-  commands: ReadonlyMap<string, readonly string[] | undefined>,
-  work: (processes: ReadonlyMap<string, AskedProcess>) => Promise<void>,
-): Promise<void> {
+/** Starts those of `commands` that can be had. */
+export function startAll(commands: ReadonlyMap<string, readonly string[] | undefined>): Map<string, AskedProcess> {
   const processes = new Map<string, AskedProcess>();
-  try {
-    for (const [name, command] of commands) if (command !== undefined) processes.set(name, new AskedProcess(command));
-    await work(processes);
-  } finally {
-    await Promise.all([...processes.values()].map((each) => each.stop()));
-  }
+  for (const [name, command] of commands) if (command !== undefined) processes.set(name, new AskedProcess(command));
+  return processes;
+}
+
+/** Ends them all, whether or not they have been asked. */
+export async function stopAll(processes: ReadonlyMap<string, AskedProcess>): Promise<void> {
+  await Promise.all([...processes.values()].map((each) => each.stop()));
 }

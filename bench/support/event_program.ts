@@ -1,10 +1,10 @@
 /**
  * The event bench on whichever runtime runs it, in step with `bench/peers/event_bench.c`. Per line on standard input,
- * `PAIRS ACTIVE WARM_UP WRITES`, it lets ACTIVE bytes travel along PAIRS socket pairs: WARM_UP passes that do not count, then WRITES
- * that do. It answers each line with `EVENTS WALL_US CPU_US`.
+ * `PAIRS USED ACTIVE WARM_UP WRITES`, it watches PAIRS socket pairs and lets ACTIVE bytes travel along the first USED of them: WARM_UP
+ * passes that do not count, then WRITES that do. It answers each line with `EVENTS WALL_US CPU_US`.
  *
  * ```sh
- * echo 100 1 100000 100000 | bun bench/support/event_program.ts [epoll | poll | ...]
+ * echo 100 100 1 100000 100000 | bun bench/support/event_program.ts [epoll | poll | ...]
  * ```
  */
 import process from "node:process";
@@ -22,9 +22,9 @@ const byte = allocate(1);
 let [toPass, received, endsAt] = [0, 0, 0];
 
 /** Lets the bytes travel, and ends when all have come to rest. */
-function travel(base: EventBase, pairs: readonly Int32Array[], active: number, passes: number): void {
+function travel(base: EventBase, pairs: readonly Int32Array[], used: number, active: number, passes: number): void {
   [toPass, received, endsAt] = [passes, 0, passes + active];
-  for (let i = 0; i < active; i++) send(pairs[Math.floor(i * pairs.length / active)]![1]!, byte, 1, 0);
+  for (let i = 0; i < active; i++) send(pairs[Math.floor(i * used / active)]![1]!, byte, 1, 0);
   base.dispatch();
 }
 
@@ -35,11 +35,11 @@ function openPair(): Int32Array {
   return pair;
 }
 
-function measure(count: number, active: number, warmUp: number, passes: number): string {
+function measure(count: number, used: number, active: number, warmUp: number, passes: number): string {
   using base = new EventBase({ avoid: backendNames().filter((name) => name !== backend) });
   const pairs = Array.from({ length: count }, openPair);
   for (const [index, pair] of pairs.entries()) {
-    const next = pairs[(index + 1) % count]![1]!;
+    const next = pairs[(index + 1) % used]![1]!;
     base.event(pair[0]!, EV_READ | EV_PERSIST, (_what, event) => {
       if (recv(event.fd, byte, 1, 0) !== 1) return;
       received++;
@@ -47,9 +47,9 @@ function measure(count: number, active: number, warmUp: number, passes: number):
       else if (received === endsAt) base.loopBreak();
     }).add();
   }
-  travel(base, pairs, active, warmUp);
+  travel(base, pairs, used, active, warmUp);
   const [startedMs, startedCpuUs] = [performance.now(), cpuUs()];
-  travel(base, pairs, active, passes);
+  travel(base, pairs, used, active, passes);
   const [tookUs, tookCpuUs] = [(performance.now() - startedMs) * 1000, cpuUs() - startedCpuUs];
   for (const pair of pairs) pair.forEach((fd) => close(fd));
   return `${received} ${tookUs.toFixed(1)} ${tookCpuUs.toFixed(1)}`;
@@ -57,6 +57,6 @@ function measure(count: number, active: number, warmUp: number, passes: number):
 
 setDescriptorLimit(DESCRIPTORS);
 for (let request = nextRequest(); request !== undefined; request = nextRequest()) {
-  const [pairs = 0, active = 0, warmUp = 0, passes = 0] = request;
-  console.log(measure(pairs, active, warmUp, passes));
+  const [pairs = 0, used = 0, active = 0, warmUp = 0, passes = 0] = request;
+  console.log(measure(pairs, used, active, warmUp, passes));
 }

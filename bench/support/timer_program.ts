@@ -96,21 +96,26 @@ function delaysFrom(fromMs: number, spreadMs: number, count: number): Float64Arr
   });
 }
 
-/** Gets the garbage of making the objects out of the way, where the runtime offers that (Deno by a flag of V8). */
-function collectGarbage(): void {
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Gets the garbage of making the objects, and of the round before, out of the way, where the runtime offers that (Deno by a flag of
+ * V8). `sweepMs` more let the threads finish that go on sweeping behind it.
+ */
+function collectGarbage(sweepMs: number): void {
   const { gc, Bun: bun } = globalThis as unknown as { gc?: () => void; Bun?: { gc: (force: boolean) => void } };
   gc?.();
   bun?.gc(true);
+  Atomics.wait(pause, 0, 0, sweepMs);
 }
 
 const make = { events, heap, host }[process.argv[2]!];
 if (make === undefined) throw new TypeError("Cannot measure timers without one of: events, heap, host");
-const pause = new Int32Array(new SharedArrayBuffer(4));
 for (let request = nextRequest(); request !== undefined; request = nextRequest()) {
   const [count = 0, spreadMs = 0] = request;
   using subject = make(count);
   const [late, soon] = [delaysFrom(60_000, spreadMs, count), delaysFrom(0, spreadMs, count)];
-  collectGarbage();
+  collectGarbage(spreadMs / 2);
   const marks = [cpuUs()];
   subject.add(late);
   marks.push(cpuUs());

@@ -52,8 +52,8 @@ export class LoopEvent extends LoopCallback implements Disposable {
   /** @internal Slot in the timer heap (0 in a common list), -1 while no timeout is set. */
   timerSlot = -1;
   /**
-   * @internal When the timeout is due. Not 0 at first: V8 stores that as a small integer, and the first fraction would then
-   * make it convert every event, at 1000 ns each against 40 for the whole of a later `add()`.
+   * @internal When the timeout is due. Not 0 at first: V8 would take that for an integer, and convert every event when its first
+   * fraction comes (a million first calls of `add()` took 1140 ns each on Deno, 135 as it is).
    */
   deadlineMs = -Infinity;
   /** @internal The common list of the timeout that is set, or null. */
