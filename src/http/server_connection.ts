@@ -81,12 +81,6 @@ export class ServerConnection implements ByteSink, RequestConnection {
     this.#fail(503, "Too many connections");
   }
 
-  /** Closes an idle connection at once; a busy one after its reply. */
-  closeWhenIdle(): void {
-    if (this.#phase === IDLE) this.close();
-    else this.#lastReply = true;
-  }
-
   close(): void {
     if (this.#phase === CLOSED) return;
     this.#phase = CLOSED;
