@@ -4,7 +4,7 @@
  * Tiny by default: it then only says that every server answers every request rightly. `EVBASE_BENCH=full` measures and prints
  * a table; see docs/benchmarks.md.
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { findCommand } from "../tests/support/requires.ts";
 import { compile, type CProgram } from "./support/c_program.ts";
@@ -13,6 +13,7 @@ import type { LoadResult } from "./support/load_generator.ts";
 import { type LoadOptions, runLoad, runWrk } from "./support/run_load.ts";
 import { ServerProcess } from "./support/server_process.ts";
 import { scriptServers, type ServerKind } from "./support/servers.ts";
+import { loadInSlices } from "./support/slice_load.ts";
 import { isFull, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
 
 /** One way of loading a server. */
@@ -36,6 +37,8 @@ if (isFull && findCommand("wrk") !== undefined) {
 }
 
 const evhttp: CProgram = compile("bench/peers/evhttp.c", ["event_core", "event_extra"]);
+// Sliced load needs the compiler; without it, and for the tiny sizes, our own generator loads one server after the other.
+const sliced: CProgram | undefined = isFull ? compile("bench/peers/http_load.c", []) : undefined;
 const servers: ServerKind[] = [
   ...scriptServers(),
   {
@@ -45,6 +48,10 @@ const servers: ServerKind[] = [
   },
 ];
 const results = new HelloResults();
+
+/** Whether a server takes part in a scenario. */
+const takesPart = (kind: ServerKind, scenario: Scenario): boolean =>
+  kind.command !== undefined && (kind.forLoneConnection !== true || scenario.isLone === true);
 
 /** Requests after which the compilers of a runtime have seen enough of a server that is written in TypeScript. */
 const WARM_UP = { connections: 64, depth: 1, requests: 50_000, seconds: 4 };
@@ -63,8 +70,16 @@ async function measure(scenario: Scenario, kind: ServerKind, server: ServerProce
   return result;
 }
 
-for (let round = 1; round <= rounds; round++) {
-  describe(`hello over HTTP, round ${round} of ${rounds}`, () => {
+function measureInSlices(program: string, scenario: Scenario, running: ReadonlyMap<string, ServerProcess>): void {
+  const kinds = servers.filter((kind) => takesPart(kind, scenario));
+  const slices = loadInSlices(program, kinds.map(({ name }) => running.get(name)!), scenario.load);
+  for (const { server, result, cpuNs } of slices) results.add(scenario.name, kinds[server]!.name, result, cpuNs);
+}
+
+const slicer = sliced?.path;
+const isSliced = slicer !== undefined;
+for (let round = 1; round <= (isSliced ? 1 : rounds); round++) {
+  describe(isSliced ? "hello over HTTP, in slices" : `hello over HTTP, round ${round} of ${rounds}`, () => {
     const running = new Map<string, ServerProcess>();
 
     // All wait at the same time, so that each scenario goes from one to the next without a pause: A B C, A B C.
@@ -92,11 +107,18 @@ for (let round = 1; round <= rounds; round++) {
     }
 
     for (const scenario of scenarios) {
-      it(`gets every response right from every server: ${scenario.name}`, async () => {
+      const title = `gets every response right from every server: ${scenario.name}`;
+      if (slicer !== undefined && scenario.byWrk !== true) {
+        for (let part = 1; part <= rounds; part++) {
+          it(`${title}, part ${part} of ${rounds}`, () => measureInSlices(slicer, scenario, running));
+        }
+        continue;
+      }
+      it(title, async () => {
         // There and back: whatever gets slower or faster by and by then does so for all alike.
         for (const kind of round % 2 === 1 ? servers : servers.toReversed()) {
           const server = running.get(kind.name);
-          if (server === undefined || (kind.forLoneConnection === true && scenario.isLone !== true)) continue;
+          if (server === undefined || !takesPart(kind, scenario)) continue;
           const { requests } = await measure(scenario, kind, server);
           if (scenario.load.requests !== undefined) assertEquals(requests, scenario.load.requests);
         }
@@ -106,14 +128,16 @@ for (let round = 1; round <= rounds; round++) {
 }
 
 describe("the comparison of servers", () => {
-  afterAll(() => evhttp[Symbol.dispose]());
+  afterAll(() => {
+    evhttp[Symbol.dispose]();
+    sliced?.[Symbol.dispose]();
+  });
 
   it("has figures for every server and scenario", () => {
     for (const kind of servers) {
-      if (kind.command === undefined) continue;
-      const count = results.countOf(kind.name);
-      const perRound = kind.forLoneConnection === true ? 1 : scenarios.length;
-      assertEquals(count, perRound * rounds, kind.name);
+      for (const scenario of scenarios.filter((each) => takesPart(kind, each))) {
+        assert(results.countOf(scenario.name, kind.name) > 0, `${kind.name}, ${scenario.name}`);
+      }
     }
     if (isFull) console.log(`\n${results.table()}\n`);
   });

@@ -8,6 +8,10 @@ interface Sample {
   readonly cpuNs: number;
 }
 
+function cpuUs({ cpuNs, result }: Sample): number {
+  return cpuNs / 1000 / result.requests;
+}
+
 /** What the rounds of the HTTP bench found, and the table of it. */
 export class HelloResults {
   readonly #samples: Sample[] = [];
@@ -17,12 +21,15 @@ export class HelloResults {
     this.#samples.push({ scenario, server, result, cpuNs });
   }
 
-  /** How many measurements a server has. */
-  countOf(server: string): number {
-    return this.#samples.filter((sample) => sample.server === server).length;
+  /** How many measurements a server has in a scenario. */
+  countOf(scenario: string, server: string): number {
+    return this.#of(scenario, server).length;
   }
 
-  /** One table per scenario, medians over the rounds; ratios against Bun.serve and Deno.serve say how many times their figure. */
+  /**
+   * One table per scenario, medians over the rounds. Ratios against Bun.serve and Deno.serve say how many times their figure; they
+   * are medians too, over the ratios within each round, since the machine may be another one in the next.
+   */
   table(): string {
     return [...new Set(this.#samples.map(({ scenario }) => scenario))].map((scenario) => this.#section(scenario)).join(
       "\n\n",
@@ -33,17 +40,15 @@ export class HelloResults {
     const names = [
       ...new Set(this.#samples.filter((sample) => sample.scenario === scenario).map(({ server }) => server)),
     ];
-    const cpuUs = (name: string): number =>
-      this.#median(scenario, name, ({ cpuNs, result }) => cpuNs / 1000 / result.requests);
-    const speed = (name: string): number => this.#median(scenario, name, ({ result }) => result.perSecond);
+    const speed = ({ result }: Sample): number => result.perSecond;
     const rows = names.map((name) => [
       name,
-      figure(cpuUs(name) / cpuUs("Bun.serve")),
-      figure(cpuUs(name) / cpuUs("Deno.serve")),
-      figure(cpuUs(name)),
+      figure(this.#ratio(scenario, name, "Bun.serve", cpuUs)),
+      figure(this.#ratio(scenario, name, "Deno.serve", cpuUs)),
+      figure(this.#median(scenario, name, cpuUs)),
       this.#range(scenario, name),
-      figure(speed(name) / speed("Bun.serve")),
-      thousands(speed(name)),
+      figure(this.#ratio(scenario, name, "Bun.serve", speed)),
+      thousands(this.#median(scenario, name, speed)),
       figure(this.#median(scenario, name, ({ result }) => result.p50Ms), 3),
       figure(this.#median(scenario, name, ({ result }) => result.p99Ms), 3),
     ]);
@@ -69,8 +74,13 @@ export class HelloResults {
     return median(this.#of(scenario, server).map(value));
   }
 
+  #ratio(scenario: string, server: string, peer: string, value: (sample: Sample) => number): number {
+    const peers = this.#of(scenario, peer);
+    return median(this.#of(scenario, server).map((sample, round) => value(sample) / value(peers[round]!)));
+  }
+
   #range(scenario: string, server: string): string {
-    const all = this.#of(scenario, server).map(({ cpuNs, result }) => cpuNs / 1000 / result.requests);
+    const all = this.#of(scenario, server).map(cpuUs);
     return `${figure(Math.min(...all))} to ${figure(Math.max(...all))}`;
   }
 }

@@ -50,6 +50,11 @@ export class ServerProcess {
     }
   }
 
+  /** Its process id. */
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Nanoseconds of processor time used so far, see {@linkcode cpuTimeNs}. */
   cpuTimeNs(): number | undefined {
     return this.#child.pid === undefined ? undefined : cpuTimeNs(this.#child.pid);

@@ -1,0 +1,183 @@
+/*
+ * The load of the HTTP bench where a C compiler is at hand: it costs so little that the servers, not the load, decide what is measured.
+ *
+ * It takes the servers one after the other, a slice of time each, over and over, so that whatever makes the machine faster or slower
+ * meanwhile does so for all alike, and figures of one pass can be compared with each other.
+ *
+ *   http_load CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
+ *
+ * keeps CONNECTIONS connections to each server and DEPTH requests on the way on each. Per slice it prints
+ * "SERVER REQUESTS WALL_NS CPU_NS P50_NS P99_NS": the server's index, and the processor time that its whole process used. Every response
+ * must be "Hello, World!" with status 200; the first that is not ends the program with status 1.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define DEPTH_MAX 64
+#define RESPONSE_MAX 1024
+#define SAMPLES_MAX 65536
+#define WARM_UP_PASSES 2
+#define STALL_MS 5000
+
+static const char one_request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const char body[] = "Hello, World!";
+
+struct connection {
+  int fd;
+  size_t filled;
+  double sent_at;
+  char responses[DEPTH_MAX * RESPONSE_MAX];
+};
+
+struct server {
+  int pid, port, epoll;
+  /* Bytes of each of its responses, 0 before the first. */
+  size_t response;
+  struct connection *connections;
+};
+
+static int connection_count, depth;
+static char requests[DEPTH_MAX * sizeof one_request];
+static size_t requests_length;
+static double samples[SAMPLES_MAX];
+static long sample_count;
+
+static void fail(const struct server *server, const char *what) {
+  fprintf(stderr, "port %d: %s (%s)\n", server->port, what, strerror(errno));
+  exit(1);
+}
+
+static double now_ns(clockid_t clock) {
+  struct timespec time;
+  if (clock_gettime(clock, &time) != 0) return 0;
+  return time.tv_sec * 1e9 + time.tv_nsec;
+}
+
+/* The clock of a whole process, as clock_getcpuclockid() makes it: threads that have ended are in it. */
+static double cpu_ns(const struct server *server) {
+  return now_ns((clockid_t)((~(unsigned)server->pid << 3) | 2));
+}
+
+static void open_connections(struct server *server) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server->port)};
+  int one = 1;
+  inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+  server->epoll = epoll_create1(EPOLL_CLOEXEC);
+  server->connections = calloc(connection_count, sizeof *server->connections);
+  if (server->epoll < 0 || !server->connections) fail(server, "no memory or descriptors");
+  for (int i = 0; i < connection_count; i++) {
+    struct connection *connection = &server->connections[i];
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = connection};
+    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) != 0) fail(server, "cannot connect");
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) fail(server, "cannot watch");
+  }
+}
+
+static void ask(struct server *server, struct connection *connection, double now) {
+  connection->filled = 0;
+  connection->sent_at = now;
+  if (send(connection->fd, requests, requests_length, MSG_NOSIGNAL) != (ssize_t)requests_length) fail(server, "cannot send");
+}
+
+/* Learns from the first response how long all are; the date in them has always the same length. */
+static void learn_length(struct server *server, const struct connection *connection) {
+  const char *end = memmem(connection->responses, connection->filled, "\r\n\r\n", 4);
+  if (end != NULL) server->response = end + 4 - connection->responses + strlen(body);
+  if (server->response > RESPONSE_MAX) fail(server, "its responses are too long");
+}
+
+static void check(const struct server *server, const struct connection *connection) {
+  for (int i = 0; i < depth; i++) {
+    const char *response = connection->responses + i * server->response;
+    if (memcmp(response, "HTTP/1.1 200 ", 13) != 0) fail(server, "a response is not 200");
+    if (memcmp(response + server->response - strlen(body), body, strlen(body)) != 0) fail(server, "a body is wrong");
+  }
+}
+
+/* Takes what has come. Returns whether all responses are there. */
+static int take(struct server *server, struct connection *connection) {
+  size_t room = sizeof connection->responses - connection->filled;
+  ssize_t count = recv(connection->fd, connection->responses + connection->filled, room, MSG_DONTWAIT);
+  if (count < 0 && errno == EAGAIN) return 0;
+  if (count <= 0) fail(server, "it has closed a connection");
+  connection->filled += count;
+  if (server->response == 0) learn_length(server, connection);
+  if (server->response == 0 || connection->filled < depth * server->response) return 0;
+  if (connection->filled > depth * server->response) fail(server, "it sends more than was asked for");
+  check(server, connection);
+  return 1;
+}
+
+/* Returns how many requests were answered. */
+static long load(struct server *server, double end) {
+  struct epoll_event events[256];
+  long answered = 0;
+  int busy = connection_count;
+  sample_count = 0;
+  for (int i = 0; i < connection_count; i++) ask(server, &server->connections[i], now_ns(CLOCK_MONOTONIC));
+  while (busy > 0) {
+    int ready = epoll_wait(server->epoll, events, 256, STALL_MS);
+    double now = now_ns(CLOCK_MONOTONIC);
+    if (ready <= 0) fail(server, "it does not answer any more");
+    for (int i = 0; i < ready; i++) {
+      struct connection *connection = events[i].data.ptr;
+      if (!take(server, connection)) continue;
+      answered += depth;
+      samples[sample_count++ % SAMPLES_MAX] = now - connection->sent_at;
+      if (now >= end) busy--;
+      else ask(server, connection, now);
+    }
+  }
+  return answered;
+}
+
+static int compare(const void *left, const void *right) {
+  double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+static void slice(struct server *server, int index, int milliseconds, int counts) {
+  double cpu = cpu_ns(server), wall = now_ns(CLOCK_MONOTONIC);
+  long answered = load(server, wall + milliseconds * 1e6);
+  wall = now_ns(CLOCK_MONOTONIC) - wall;
+  cpu = cpu_ns(server) - cpu;
+  if (!counts) return;
+  if (sample_count > SAMPLES_MAX) sample_count = SAMPLES_MAX;
+  qsort(samples, sample_count, sizeof *samples, compare);
+  printf("%d %ld %.0f %.0f %.0f %.0f\n", index, answered, wall, cpu, samples[sample_count / 2], samples[sample_count * 99 / 100]);
+}
+
+int main(int argc, char **argv) {
+  int slice_ms, passes, count = argc - 5;
+  struct server *servers;
+  if (count < 1) return 2;
+  connection_count = atoi(argv[1]);
+  depth = atoi(argv[2]);
+  slice_ms = atoi(argv[3]);
+  passes = atoi(argv[4]);
+  servers = calloc(count, sizeof *servers);
+  if (!servers || connection_count < 1 || depth < 1 || depth > DEPTH_MAX) return 2;
+  for (int i = 0; i < depth; i++) requests_length += sprintf(requests + requests_length, "%s", one_request);
+  for (int i = 0; i < count; i++) {
+    if (sscanf(argv[5 + i], "%d:%d", &servers[i].pid, &servers[i].port) != 2) return 2;
+    open_connections(&servers[i]);
+  }
+  for (int pass = -WARM_UP_PASSES; pass < passes; pass++) {
+    /* There and back again, so that none always follows the same one. */
+    for (int i = 0; i < count; i++) {
+      int index = pass & 1 ? count - 1 - i : i;
+      slice(&servers[index], index, slice_ms, pass >= 0);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,44 @@
+/** Load in slices: every server gets a moment of it, over and over, so that the machine's moods meet all of them alike. */
+import { spawnSync } from "node:child_process";
+import type { LoadResult } from "./load_generator.ts";
+import type { ServerProcess } from "./server_process.ts";
+import { onLoadCore, secondsPerLoad } from "./settings.ts";
+
+/** Slices of each server; together they last as long as one load by another generator. */
+const PASSES = 10;
+const LIMIT_MS = 55_000;
+
+/** One slice of one server. */
+export interface Slice {
+  /** Index of the server. */
+  readonly server: number;
+  /** What the load saw. */
+  readonly result: LoadResult;
+  /** Nanoseconds of processor time that the server's process took. */
+  readonly cpuNs: number;
+}
+
+/**
+ * Loads all of `servers` in turn by `bench/peers/http_load.c`, compiled at `program`. The slices of one pass follow each other.
+ *
+ * @throws {Error} when any response was not as it must be.
+ */
+export function loadInSlices(
+  program: string,
+  servers: readonly ServerProcess[],
+  load: { connections: number; depth: number },
+): Slice[] {
+  const sizes = [load.connections, load.depth, secondsPerLoad * 1000 / PASSES, PASSES];
+  const places = servers.map(({ pid, port }) => `${pid}:${port}`);
+  const [command = "", ...args] = [...onLoadCore, program, ...sizes.map((size) => String(Math.round(size))), ...places];
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: LIMIT_MS });
+  if (status !== 0) throw new Error(`The load ended with ${status}: ${stderr}`);
+  return stdout.trim().split("\n").map((line) => {
+    const [server = NaN, requests = NaN, wallNs = NaN, cpuNs = NaN, p50Ns = NaN, p99Ns = NaN] = line.split(" ").map(
+      Number,
+    );
+    const seconds = wallNs / 1e9;
+    const result = { requests, seconds, perSecond: requests / seconds, p50Ms: p50Ns / 1e6, p99Ms: p99Ns / 1e6 };
+    return { server, result, cpuNs };
+  });
+}
