@@ -8,10 +8,10 @@ import { assert, assertEquals } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { findCommand } from "../tests/support/requires.ts";
 import { compile, type CProgram } from "./support/c_program.ts";
-import { HelloResults } from "./support/hello_results.ts";
 import type { LoadResult } from "./support/load_generator.ts";
 import { type LoadOptions, runLoad, runWrk } from "./support/run_load.ts";
 import { ServerProcess } from "./support/server_process.ts";
+import { ServerResults } from "./support/server_results.ts";
 import { scriptServers, type ServerKind } from "./support/servers.ts";
 import { loadInSlices } from "./support/slice_load.ts";
 import { isFull, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
@@ -38,7 +38,7 @@ if (isFull && findCommand("wrk") !== undefined) {
 
 const evhttp: CProgram = compile("bench/peers/evhttp.c", ["event_core", "event_extra"]);
 // Sliced load needs the compiler; without it, and for the tiny sizes, our own generator loads one server after the other.
-const sliced: CProgram | undefined = isFull ? compile("bench/peers/http_load.c", []) : undefined;
+const sliced: CProgram | undefined = isFull ? compile("bench/peers/load.c", []) : undefined;
 const servers: ServerKind[] = [
   ...scriptServers(),
   {
@@ -47,7 +47,7 @@ const servers: ServerKind[] = [
     problem: evhttp.problem,
   },
 ];
-const results = new HelloResults();
+const results = new ServerResults(["Bun.serve", "Deno.serve"]);
 
 /** Whether a server takes part in a scenario. */
 const takesPart = (kind: ServerKind, scenario: Scenario): boolean =>
@@ -72,7 +72,10 @@ async function measure(scenario: Scenario, kind: ServerKind, server: ServerProce
 
 function measureInSlices(program: string, scenario: Scenario, running: ReadonlyMap<string, ServerProcess>): void {
   const kinds = servers.filter((kind) => takesPart(kind, scenario));
-  const slices = loadInSlices(program, kinds.map(({ name }) => running.get(name)!), scenario.load);
+  const slices = loadInSlices(program, kinds.map(({ name }) => running.get(name)!), {
+    what: "http",
+    ...scenario.load,
+  });
   for (const { server, result, cpuNs } of slices) results.add(scenario.name, kinds[server]!.name, result, cpuNs);
 }
 

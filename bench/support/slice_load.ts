@@ -8,6 +8,16 @@ import { onLoadCore, secondsPerLoad } from "./settings.ts";
 const PASSES = 10;
 const LIMIT_MS = 55_000;
 
+/** What is sent. */
+export interface SlicedLoad {
+  /** GET requests, or messages of so many bytes that are to come back. */
+  readonly what: "http" | number;
+  /** Connections to each server. */
+  readonly connections: number;
+  /** Requests on the way on each. */
+  readonly depth: number;
+}
+
 /** One slice of one server. */
 export interface Slice {
   /** Index of the server. */
@@ -19,18 +29,18 @@ export interface Slice {
 }
 
 /**
- * Loads all of `servers` in turn by `bench/peers/http_load.c`, compiled at `program`. The slices of one pass follow each other.
+ * Loads all of `servers` in turn by `bench/peers/load.c`, compiled at `program`. The slices of one pass follow each other.
  *
  * @throws {Error} when any response was not as it must be.
  */
 export function loadInSlices(
   program: string,
   servers: readonly ServerProcess[],
-  load: { connections: number; depth: number },
+  load: SlicedLoad,
 ): Slice[] {
-  const sizes = [load.connections, load.depth, secondsPerLoad * 1000 / PASSES, PASSES];
+  const sizes = [load.connections, load.depth, Math.round(secondsPerLoad * 1000 / PASSES), PASSES];
   const places = servers.map(({ pid, port }) => `${pid}:${port}`);
-  const [command = "", ...args] = [...onLoadCore, program, ...sizes.map((size) => String(Math.round(size))), ...places];
+  const [command = "", ...args] = [...onLoadCore, program, String(load.what), ...sizes.map(String), ...places];
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: LIMIT_MS });
   if (status !== 0) throw new Error(`The load ended with ${status}: ${stderr}`);
   return stdout.trim().split("\n").map((line) => {

@@ -1,14 +1,15 @@
 /*
- * The load of the HTTP bench where a C compiler is at hand: it costs so little that the servers, not the load, decide what is measured.
+ * The load of the server benches where a C compiler is at hand: it costs so little that the servers, not the load, decide what is measured.
  *
  * It takes the servers one after the other, a slice of time each, over and over, so that whatever makes the machine faster or slower
  * meanwhile does so for all alike, and figures of one pass can be compared with each other.
  *
- *   http_load CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
+ *   load http CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
+ *   load BYTES CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
  *
- * keeps CONNECTIONS connections to each server and DEPTH requests on the way on each. Per slice it prints
- * "SERVER REQUESTS WALL_NS CPU_NS P50_NS P99_NS": the server's index, and the processor time that its whole process used. Every response
- * must be "Hello, World!" with status 200; the first that is not ends the program with status 1.
+ * keeps CONNECTIONS connections to each server and DEPTH requests on the way on each: GET requests, or messages of BYTES bytes. Per
+ * slice it prints "SERVER REQUESTS WALL_NS CPU_NS P50_NS P99_NS": the server's index, and the processor time that its whole process
+ * used. Every response must be "Hello, World!" with status 200, or the very message; the first that is not ends the program with status 1.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,7 +28,7 @@
 #define WARM_UP_PASSES 2
 #define STALL_MS 5000
 
-static const char one_request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const char get[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 static const char body[] = "Hello, World!";
 
 struct connection {
@@ -44,8 +45,8 @@ struct server {
   struct connection *connections;
 };
 
-static int connection_count, depth;
-static char requests[DEPTH_MAX * sizeof one_request];
+static int connection_count, depth, is_echo;
+static char requests[DEPTH_MAX * RESPONSE_MAX];
 static size_t requests_length;
 static double samples[SAMPLES_MAX];
 static long sample_count;
@@ -97,6 +98,10 @@ static void learn_length(struct server *server, const struct connection *connect
 }
 
 static void check(const struct server *server, const struct connection *connection) {
+  if (is_echo) {
+    if (memcmp(connection->responses, requests, requests_length) != 0) fail(server, "a message came back changed");
+    return;
+  }
   for (int i = 0; i < depth; i++) {
     const char *response = connection->responses + i * server->response;
     if (memcmp(response, "HTTP/1.1 200 ", 13) != 0) fail(server, "a response is not 200");
@@ -157,19 +162,32 @@ static void slice(struct server *server, int index, int milliseconds, int counts
   printf("%d %ld %.0f %.0f %.0f %.0f\n", index, answered, wall, cpu, samples[sample_count / 2], samples[sample_count * 99 / 100]);
 }
 
+/* Makes what is sent at once, DEPTH requests; returns the bytes of one. */
+static size_t make_requests(size_t message_bytes) {
+  size_t length = is_echo ? message_bytes : strlen(get);
+  for (int i = 0; i < depth; i++) {
+    for (size_t at = 0; at < length; at++) requests[requests_length++] = is_echo ? (char)('a' + (at + i) % 26) : get[at];
+  }
+  return length;
+}
+
 int main(int argc, char **argv) {
-  int slice_ms, passes, count = argc - 5;
+  int slice_ms, passes, count = argc - 6;
+  size_t request;
   struct server *servers;
   if (count < 1) return 2;
-  connection_count = atoi(argv[1]);
-  depth = atoi(argv[2]);
-  slice_ms = atoi(argv[3]);
-  passes = atoi(argv[4]);
+  is_echo = strcmp(argv[1], "http") != 0;
+  connection_count = atoi(argv[2]);
+  depth = atoi(argv[3]);
+  slice_ms = atoi(argv[4]);
+  passes = atoi(argv[5]);
   servers = calloc(count, sizeof *servers);
   if (!servers || connection_count < 1 || depth < 1 || depth > DEPTH_MAX) return 2;
-  for (int i = 0; i < depth; i++) requests_length += sprintf(requests + requests_length, "%s", one_request);
+  if (is_echo && (atoi(argv[1]) < 1 || atoi(argv[1]) > RESPONSE_MAX)) return 2;
+  request = make_requests(is_echo ? atoi(argv[1]) : 0);
   for (int i = 0; i < count; i++) {
-    if (sscanf(argv[5 + i], "%d:%d", &servers[i].pid, &servers[i].port) != 2) return 2;
+    if (sscanf(argv[6 + i], "%d:%d", &servers[i].pid, &servers[i].port) != 2) return 2;
+    servers[i].response = is_echo ? request : 0;
     open_connections(&servers[i]);
   }
   for (int pass = -WARM_UP_PASSES; pass < passes; pass++) {

@@ -12,9 +12,15 @@ function cpuUs({ cpuNs, result }: Sample): number {
   return cpuNs / 1000 / result.requests;
 }
 
-/** What the rounds of the HTTP bench found, and the table of it. */
-export class HelloResults {
+/** What the rounds of a bench of servers found, and the tables of it. */
+export class ServerResults {
+  readonly #peers: readonly string[];
   readonly #samples: Sample[] = [];
+
+  /** @param peers the servers that all are compared with; requests/s only with the first. */
+  constructor(peers: readonly string[]) {
+    this.#peers = peers;
+  }
 
   /** Notes one measurement. */
   add(scenario: string, server: string, result: LoadResult, cpuNs: number): void {
@@ -27,8 +33,8 @@ export class HelloResults {
   }
 
   /**
-   * One table per scenario, medians over the rounds. Ratios against Bun.serve and Deno.serve say how many times their figure; they
-   * are medians too, over the ratios within each round, since the machine may be another one in the next.
+   * One table per scenario, medians over the rounds. Ratios say how many times a peer's figure; they are medians too, over the
+   * ratios within each round, since the machine may be another one in the next.
    */
   table(): string {
     return [...new Set(this.#samples.map(({ scenario }) => scenario))].map((scenario) => this.#section(scenario)).join(
@@ -43,22 +49,20 @@ export class HelloResults {
     const speed = ({ result }: Sample): number => result.perSecond;
     const rows = names.map((name) => [
       name,
-      figure(this.#ratio(scenario, name, "Bun.serve", cpuUs)),
-      figure(this.#ratio(scenario, name, "Deno.serve", cpuUs)),
+      ...this.#peers.map((peer) => figure(this.#ratio(scenario, name, peer, cpuUs))),
       figure(this.#median(scenario, name, cpuUs)),
       this.#range(scenario, name),
-      figure(this.#ratio(scenario, name, "Bun.serve", speed)),
+      figure(this.#ratio(scenario, name, this.#peers[0]!, speed)),
       thousands(this.#median(scenario, name, speed)),
       figure(this.#median(scenario, name, ({ result }) => result.p50Ms), 3),
       figure(this.#median(scenario, name, ({ result }) => result.p99Ms), 3),
     ]);
     const head = [
       scenario,
-      "CPU / Bun.serve",
-      "CPU / Deno.serve",
+      ...this.#peers.map((peer) => `CPU / ${peer}`),
       "CPU us/request",
       "lowest to highest",
-      "speed / Bun.serve",
+      `speed / ${this.#peers[0]}`,
       "requests/s",
       "p50 ms",
       "p99 ms",
