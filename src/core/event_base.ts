@@ -304,7 +304,8 @@ export class EventBase implements Disposable {
   }
 
   /**
-   * Gives everything back. Its events become inert: deleting them is harmless, adding them throws. Closing twice is
+   * Gives everything back. Its events become inert: deleting them is harmless, adding them throws. Its ports are closed, so
+   * that their senders learn of it. Listeners and connections are not: their descriptors are their owners'. Closing twice is
    * harmless.
    *
    * @throws {Error} from inside the loop, since the loop still needs it.

@@ -1,10 +1,12 @@
 import { systemError, type WakeChannel } from "../ffi/mod.ts";
 import { EV_PERSIST, EV_READ } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
-import type { EventBase } from "./event_base.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
 import { openChannel, PortBell } from "./port_bell.ts";
 import { PortMemory, WAKE_ASKED } from "./port_memory.ts";
 import { PortQueue } from "./port_queue.ts";
+import { type PortMessagesOptions, PortReaders } from "./port_readers.ts";
+import type { Reactor } from "./reactor.ts";
 
 /** What a {@linkcode LoopPortSender} is opened with. `postMessage` carries it to any thread of this process. */
 export interface LoopPortHandle {
@@ -28,12 +30,16 @@ export interface LoopPortOptions {
   readonly keepAlive?: boolean | undefined;
   /**
    * Called after {@linkcode LoopPortSender.wake}, once for any number of calls before the loop looks, and after whatever
-   * that sender had posted before.
+   * that sender had posted before. Of a port that is iterated over it is called as soon as the loop looks, whatever messages
+   * still wait.
    */
   readonly onWake?: (() => void) | undefined;
 }
 
 const CAPACITY_BYTES_DEFAULT = 256 * 1024;
+
+/** Receives one message; the bytes are the callee's to keep. */
+export type MessageCallback = (message: Uint8Array<ArrayBuffer>) => void;
 
 /** After so many messages other events have their turn, so that busy senders cannot starve the descriptors. */
 const MESSAGES_PER_TURN = 256;
@@ -46,9 +52,9 @@ const MESSAGES_PER_TURN = 256;
  * never dropped: see {@linkcode LoopPortSender.post}. No thread waits for another, so a Worker may be terminated at any time; all
  * that can be lost with it is the message it was posting, and the room that message had taken.
  *
- * Close the port before its base: a base that is closed merely stops looking.
+ * A base that is closed closes its ports.
  *
- * @example
+ * @example With a callback
  * ```ts
  * import { EventBase, LoopPort, LoopPortSender } from "@evbase/evbase";
  *
@@ -62,8 +68,24 @@ const MESSAGES_PER_TURN = 256;
  * sender.post("Hello from another thread");
  * base.dispatch();
  * ```
+ *
+ * @example In a loop of its own
+ * ```ts
+ * import { EventBase, LoopPort, LoopPortSender } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * const port = new LoopPort(base);
+ * const running = base.run();
+ * using sender = new LoopPortSender(port.handle);
+ * sender.post("Hello");
+ * for await (const message of port) {
+ *   console.log(new TextDecoder().decode(message));
+ *   port.close();
+ * }
+ * await running;
+ * ```
  */
-export class LoopPort implements Disposable {
+export class LoopPort implements AsyncIterable<Uint8Array<ArrayBuffer>, undefined>, Disposable {
   /** What senders are opened with. After the port is closed it still can be opened, and says `closed`. */
   readonly handle: LoopPortHandle;
   readonly #channel: WakeChannel;
@@ -71,25 +93,29 @@ export class LoopPort implements Disposable {
   readonly #queue: PortQueue;
   readonly #bell: PortBell;
   readonly #event: LoopEvent;
-  readonly #onMessage: (message: Uint8Array<ArrayBuffer>) => void;
+  readonly #reactor: Reactor;
+  readonly #onMessage: MessageCallback | undefined;
+  // Only without a callback.
+  readonly #readers: PortReaders | undefined;
   readonly #onWake: (() => void) | undefined;
   #isWakeDue = false;
   #closed = false;
 
   /**
-   * Opens the port.
+   * Opens the port. Without a callback, its messages wait for {@linkcode LoopPort.messages}.
    *
    * @param onMessage called from the loop with each message; the bytes are the callee's to keep. If it throws, that message
    * counts as delivered and the rest follows.
    * @throws {SystemError} when no descriptor is to be had (EMFILE, ENFILE).
    * @throws {RangeError} for a capacity that is no whole number from 1 to 1 GiB.
+   * @throws {TypeError} when `onMessage` is neither a function nor undefined.
    */
-  constructor(
-    base: EventBase,
-    onMessage: (message: Uint8Array<ArrayBuffer>) => void,
-    options: LoopPortOptions = {},
-  ) {
+  constructor(base: EventBase, onMessage?: MessageCallback, options: LoopPortOptions = {}) {
+    if (onMessage !== undefined && typeof onMessage !== "function") {
+      throw new TypeError("Cannot open a loop port: its callback is not a function");
+    }
     const { capacityBytes = CAPACITY_BYTES_DEFAULT, keepAlive = true, onWake } = options;
+    this.#reactor = reactorOf(base);
     this.#onMessage = onMessage;
     this.#onWake = onWake;
     this.#memory = PortMemory.create(capacityBytes);
@@ -99,6 +125,7 @@ export class LoopPort implements Disposable {
     this.#channel = channel;
     this.#bell = new PortBell(this.#memory.cells, channel.writeFd);
     this.handle = { fd: channel.writeFd, memory: this.#memory.shared };
+    this.#readers = onMessage === undefined ? this.#newReaders() : undefined;
     try {
       this.#event = new LoopEvent(base, channel.readFd, EV_READ | EV_PERSIST, () => this.#receive(), !keepAlive);
       this.#event.priority = base.priorities >> 1;
@@ -107,6 +134,19 @@ export class LoopPort implements Disposable {
       this.#bell.shut(channel);
       throw error;
     }
+    this.#reactor.dependents.add(this);
+  }
+
+  #newReaders(): PortReaders {
+    const queue = this.#queue;
+    const source = {
+      take: () => queue.take(),
+      get isEmpty() {
+        return queue.isEmpty;
+      },
+      ring: () => void this.#bell.ring(),
+    };
+    return new PortReaders(source, MESSAGES_PER_TURN);
   }
 
   /** Most bytes that can be under way, and in one message: what was asked for, rounded up. */
@@ -123,6 +163,11 @@ export class LoopPort implements Disposable {
     this.#bell.answer(this.#channel);
     // Before the messages are fetched, so that those which were posted before the wake-up are among them.
     if (Atomics.exchange(this.#memory.cells, WAKE_ASKED, 0) !== 0) this.#isWakeDue = true;
+    if (this.#onMessage === undefined) {
+      this.#readers!.serve();
+      this.#callWake();
+      return;
+    }
     try {
       for (let count = 0; count < MESSAGES_PER_TURN; count++) {
         if (this.#closed) return;
@@ -146,6 +191,31 @@ export class LoopPort implements Disposable {
   }
 
   /**
+   * Iterates over the messages, of a port that has no callback. They wait in the port until they are asked for, so that a slow
+   * reader is bounded by the capacity: meanwhile `post()` answers false. Where several iterations are under way, each message
+   * goes to one of them, in the order in which they ask.
+   *
+   * The iteration ends when the port is closed, by this side or with its base, and when `signal` is aborted, which counts as
+   * being told to stop, not as an error. Ending it, by `break` for instance, leaves the port open.
+   *
+   * The loop has to run meanwhile: use {@linkcode EventBase.run}, since `dispatch()` leaves no room for promises on every
+   * runtime. After 256 messages in one turn the rest waits for the next one.
+   *
+   * @throws {TypeError} when the port was opened with a callback.
+   */
+  messages(options: PortMessagesOptions = {}): AsyncIterableIterator<Uint8Array<ArrayBuffer>, undefined> {
+    if (this.#readers === undefined) {
+      throw new TypeError("Cannot iterate over the messages of a loop port: they go to its callback");
+    }
+    return this.#readers.iterate(options.signal);
+  }
+
+  /** Same as {@linkcode LoopPort.messages} without options. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>, undefined> {
+    return this.messages();
+  }
+
+  /**
    * Stops receiving and gives the descriptor back, whatever the senders are doing: from now on `post()` and `wake()` answer
    * false. Messages that were not delivered are dropped. Closing twice is harmless.
    *
@@ -156,8 +226,10 @@ export class LoopPort implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#reactor.dependents.delete(this);
     this.#event.close();
     this.#bell.shut(this.#channel);
+    this.#readers?.close();
   }
 
   /** Same as {@linkcode LoopPort.close}. */

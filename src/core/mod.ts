@@ -44,8 +44,9 @@ export {
 export type { RunOptions } from "./host_loop.ts";
 export { type AcceptCallback, Listener, type ListenerOptions } from "./listener.ts";
 export { LoopCallback } from "./loop_callback.ts";
-export { LoopPort, type LoopPortHandle, type LoopPortOptions } from "./loop_port.ts";
+export { LoopPort, type LoopPortHandle, type LoopPortOptions, type MessageCallback } from "./loop_port.ts";
 export { LoopPortSender } from "./loop_port_sender.ts";
+export type { PortMessagesOptions } from "./port_readers.ts";
 export { disableDebugMode, enableDebugMode } from "./debug_mode.ts";
 export { activateByFd, activateBySignal, countEvents, dumpEvents, forEachEvent, maxEvents } from "./introspection.ts";
 export type { DispatchLimits } from "./reactor.ts";

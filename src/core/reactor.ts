@@ -67,6 +67,8 @@ export class Reactor {
   /** Called before and after waiting. */
   readonly prepareWatchers: WatcherList<PrepareWatcher> = new WatcherList();
   readonly checkWatchers: WatcherList<CheckWatcher> = new WatcherList();
+  /** What is closed together with the base. */
+  readonly dependents: Set<{ close(): void }> = new Set();
   /** While prepare watchers run: how long the turn may wait, -1 without limit. */
   nextWaitMs = 0;
 
@@ -258,7 +260,10 @@ export class Reactor {
     return Math.max(0, deadline - this.clock.now());
   }
 
-  /** Deletes every event, in whatever list it is. Throws the first error of a finalizer, when all is done. */
+  /**
+   * Closes what depends on the base and deletes every event, in whatever list it is. Throws the first error of a finalizer, when
+   * all is done.
+   */
   deleteAll(): void {
     const found = new Set<LoopEvent>();
     for (let fd = 0; fd < this.fds.limit; fd++) {
@@ -276,6 +281,8 @@ export class Reactor {
         errors.push(error);
       }
     }
+    // Only now, since a finalizer may have made one.
+    for (const dependent of this.dependents) dependent.close();
     this.prepareWatchers.clear();
     this.checkWatchers.clear();
     if (errors.length > 0) throw errors[0];
