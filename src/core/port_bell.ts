@@ -4,8 +4,11 @@ import { CLOSED, ROUND, RUNG, WRITERS } from "./port_memory.ts";
 /** How often {@linkcode PortBell.shut} looks, a millisecond apart, whether the last writer is done. */
 const LOOKS_MAX = 20;
 
-/** Channels of closed ports that a sender may still write to. They are never closed, only used again. */
-const suspects = new Set<WakeChannel>();
+/**
+ * Channels that a sender of a closed port may still write to, with the cells of each such port. They are used again, and closed
+ * once every writer turns out to be done.
+ */
+const suspects = new Map<WakeChannel, readonly Int32Array<SharedArrayBuffer>[]>();
 /** Those of them that no open port of this thread uses. */
 const spares: WakeChannel[] = [];
 
@@ -64,6 +67,7 @@ export class PortBell {
    * Closes the channel as soon as nobody writes to it any more. A write takes microseconds, so a sender that has not
    * finished after 20 ms was terminated in it, or gets no processor time, and nobody can tell which. The descriptor then
    * stays open and goes to the next port of this thread: a late write is one needless look there, and hits no other file.
+   * When that port is closed the writer is asked for again, so that one that was merely slow costs no descriptor in the end.
    */
   shut(channel: WakeChannel): void {
     const cells = this.#cells;
@@ -73,10 +77,18 @@ export class PortBell {
       if (writers === 0) break;
       Atomics.wait(cells, WRITERS, writers, 1);
     }
-    if (Atomics.load(cells, WRITERS) !== 0) suspects.add(channel);
-    if (suspects.has(channel)) spares.push(channel);
+    suspects.set(channel, [...suspects.get(channel) ?? [], cells]);
+    if (isSuspect(channel)) spares.push(channel);
     else channel.close();
   }
+}
+
+/** Whether some sender of a closed port may still write to `channel`. A writer that comes later sees that its port is closed. */
+function isSuspect(channel: WakeChannel): boolean {
+  const unfinished = suspects.get(channel)?.filter((cells) => Atomics.load(cells, WRITERS) !== 0) ?? [];
+  if (unfinished.length > 0) suspects.set(channel, unfinished);
+  else suspects.delete(channel);
+  return unfinished.length > 0;
 }
 
 /** A channel for a new port, or `-errno`. It may be readable already. */

@@ -14,9 +14,10 @@ import { EventBase } from "../../src/core/event_base.ts";
 import { LoopPort, type LoopPortOptions } from "../../src/core/loop_port.ts";
 import { LoopPortSender } from "../../src/core/loop_port_sender.ts";
 import { BLOCK_BYTES, FREE, PortMemory, RUNG, TOP, WRITERS } from "../../src/core/port_memory.ts";
-import { close, os, read, WakeChannel } from "../../src/ffi/mod.ts";
+import { os, read, WakeChannel } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
+import { takeSpareChannels } from "../support/spare_channels.ts";
 import { PortWorker, type Progress, sequenceIn } from "../support/port_worker.ts";
 
 const decoder = new TextDecoder();
@@ -332,14 +333,20 @@ describe("closing", () => {
     assertEquals(calls, 1);
   });
 
-  it("the base first leaves the port deaf, and both can still be closed", () => {
+  it("the base closes its ports with it, those that its finalizers open too, and their channels", () => {
+    const before = openDescriptorCount();
     const base = new EventBase();
     const { port } = texts(base);
+    const handles = [port.handle];
     using sender = new LoopPortSender(port.handle);
+    base.timer(() => {}).finalize(() => handles.push(new LoopPort(base, () => {}).handle));
+    assert(sender.post("never delivered"));
     base.close();
-    assert(sender.post("x"));
-    port.close();
+    assert(port.closed && sender.closed);
     assertFalse(sender.post("x"));
+    assertEquals(handles.map((handle) => new LoopPortSender(handle).closed), [true, true]);
+    port.close();
+    assertLessOrEqual(openDescriptorCount(), before);
   });
 
   it("never lets a Worker write to a descriptor that got the number of a closed one", async () => {
@@ -431,9 +438,11 @@ describe("a sender that is terminated", () => {
   });
 
   it("in the middle of a write does not keep the port from closing, and the next port takes its channel over", () => {
+    using _others = takeSpareChannels();
     using base = new EventBase();
     const { port: first } = texts(base);
-    Atomics.add(PortMemory.open(first.handle.memory).cells, WRITERS, 1);
+    const { cells } = PortMemory.open(first.handle.memory);
+    Atomics.add(cells, WRITERS, 1);
     first.close();
     const stranger = WakeChannel.open() as WakeChannel;
     assertNotEquals(stranger.readFd, first.handle.fd);
@@ -449,6 +458,33 @@ describe("a sender that is terminated", () => {
       port.close();
       assertLessOrEqual(openDescriptorCount(), before);
     }
-    close(first.handle.fd);
+    // It was only slow.
+    Atomics.sub(cells, WRITERS, 1);
+    texts(base).port.close();
+    assertLess(openDescriptorCount(), before);
+  });
+
+  it("in the middle of a write, twice on one channel, keeps it open until both writers are done", () => {
+    using _others = takeSpareChannels();
+    using base = new EventBase();
+    const held: Int32Array[] = [];
+    let fd = -1;
+    for (let round = 0; round < 2; round++) {
+      const { port } = texts(base);
+      if (round > 0) assertEquals(port.handle.fd, fd);
+      fd = port.handle.fd;
+      held.push(PortMemory.open(port.handle.memory).cells);
+      Atomics.add(held[round]!, WRITERS, 1);
+      port.close();
+    }
+    const before = openDescriptorCount();
+    for (const [done, cells] of held.entries()) {
+      Atomics.sub(cells, WRITERS, 1);
+      const { port } = texts(base);
+      assertEquals(port.handle.fd, fd);
+      port.close();
+      if (done === 0) assertLessOrEqual(openDescriptorCount(), before);
+    }
+    assertLess(openDescriptorCount(), before);
   });
 });
