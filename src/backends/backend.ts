@@ -59,6 +59,19 @@ export interface Backend {
   fdAt(index: number): number;
   /** The readiness bits of ready entry `index`, valid until the next wait or watch. */
   eventsAt(index: number): number;
+  /**
+   * Begins anew with the kernel; only epoll has to. It is asked for after a report without readiness: the kernel goes on about a
+   * file that was closed while a duplicate keeps it open, and cannot be told to stop.
+   *
+   * @param interest what is wanted, by descriptor.
+   * @returns 0 or `-errno`, which changes nothing.
+   */
+  renew?(interest: Uint8Array): number;
+  /**
+   * True while `waitFd` is readable for nothing and that cannot be helped: whoever sleeps on it does well to pause before
+   * looking again. Holds until the next wait.
+   */
+  readonly mustPause?: boolean;
   /** Gives the kernel's resources back. */
   close(): void;
 }

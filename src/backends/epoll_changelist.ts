@@ -60,6 +60,10 @@ export class EpollChangelistBackend implements Backend {
     return this.#set.fd;
   }
 
+  get mustPause(): boolean {
+    return this.#set.mustPause;
+  }
+
   /** What it sleeps by; a kernel without `epoll_pwait2` shows at the first sleep that would need it. */
   get clock(): EpollClock {
     return this.#set.clock;
@@ -145,7 +149,7 @@ export class EpollChangelistBackend implements Backend {
       if (kept !== index) set.move(index, kept);
       kept++;
     }
-    // Should there be no descriptor left for a fresh instance, the next ghost asks again.
+    // Should there be no descriptor left for a fresh instance, the next ghost asks again, after a pause.
     if (kept < count && set.renew() === 0) changes.forgetAll();
     return kept;
   }

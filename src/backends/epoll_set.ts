@@ -3,10 +3,11 @@ import {
   close,
   epollControl,
   epollCreate,
-  epollRenew,
   epollWait,
   epollWaitNanoseconds,
   os,
+  poll,
+  replaceDescriptor,
   systemError,
 } from "../ffi/mod.ts";
 import {
@@ -23,6 +24,9 @@ const { EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET, EPOLL_CTL_AD
 const { ENOSYS, EPERM } = os.errno as Record<"ENOSYS" | "EPERM", number>;
 
 const EVENTS_FIRST = 32, EVENTS_MAX = 4096;
+/** How long to pause where a wait would return at once for nothing, because no fresh instance was to be had. */
+const PAUSE_MS = 10;
+const nothing = allocate(8);
 
 /** The calls that drive an epoll instance, each returning its result when >= 0, else `-errno`. */
 export interface EpollCalls {
@@ -85,6 +89,7 @@ export class EpollSet {
   #words: Int32Array;
   #capacity = EVENTS_FIRST;
   #full = false;
+  #mustPause = false;
 
   /** @throws {SystemError} when the kernel refuses another epoll instance (EMFILE, ENOMEM). */
   constructor(options: EpollOptions) {
@@ -108,22 +113,36 @@ export class EpollSet {
     return this.#clock;
   }
 
+  /** As {@linkcode Backend.mustPause}. */
+  get mustPause(): boolean {
+    return this.#mustPause;
+  }
+
   /** One `epoll_ctl`; `tag` comes back with every report of the descriptor. */
-  control(operation: number, fd: number, interest: number, tag: number): number {
+  control(operation: number, fd: number, interest: number, tag: number, epollFd: number = this.fd): number {
     const words = this.#changeWords;
     words[0] = toEpoll(interest);
     words[this.#fdWord] = fd;
     words[this.#fdWord + 1] = tag;
-    return this.#calls.control(this.fd, operation, fd, this.#change);
+    return this.#calls.control(epollFd, operation, fd, this.#change);
   }
 
   /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     // The last wait filled the array: more may have been waiting, and by now the caller has read what it held.
     if (this.#full) this.#grow();
+    if (this.#mustPause) timeoutMs = this.#pause(timeoutMs);
     const count = this.#sleep(timeoutMs);
     this.#full = count === this.#capacity && count < EVENTS_MAX;
     return this.#timer === undefined ? count : this.#withoutTimer(this.#timer, count);
+  }
+
+  /** Sleeps a little without the instance, which would not let anybody sleep. Returns the time that is left, which is none. */
+  #pause(timeoutMs: number): number {
+    this.#mustPause = false;
+    if (timeoutMs === 0) return 0;
+    poll(nothing, 0, wholeMilliseconds(timeoutMs < 0 ? PAUSE_MS : Math.min(PAUSE_MS, timeoutMs)));
+    return 0;
   }
 
   #sleep(timeoutMs: number): number {
@@ -160,8 +179,8 @@ export class EpollSet {
   }
 
   /** Edge-triggered, so that it need not be read each time it has run out. */
-  #watchTimer(timer: EpollTimer): number {
-    return this.control(EPOLL_CTL_ADD, timer.fd, INTEREST_READ | INTEREST_EDGE, 0);
+  #watchTimer(timer: EpollTimer, epollFd: number = this.fd): number {
+    return this.control(EPOLL_CTL_ADD, timer.fd, INTEREST_READ | INTEREST_EDGE, 0, epollFd);
   }
 
   #dropTimer(): void {
@@ -209,10 +228,28 @@ export class EpollSet {
     return fromEpoll(this.#words[index * this.#stride]!);
   }
 
-  /** Puts a fresh instance, which watches nothing, in the place of this one. Returns 0 or `-errno`, which changes nothing. */
-  renew(): number {
-    const result = epollRenew(this.fd);
-    if (result === 0 && this.#timer !== undefined && this.#watchTimer(this.#timer) < 0) this.#dropTimer();
+  /** Makes report `index` one of nothing. */
+  blank(index: number): void {
+    this.#words[index * this.#stride] = 0;
+  }
+
+  /**
+   * Puts a fresh instance in the place of this one, under the same descriptor, so that whoever sleeps on it sees no difference.
+   * Where that fails, the next wait pauses, since it would return at once for what a fresh instance was wanted for.
+   *
+   * @param fill adds to the fresh instance what it is to watch, and returns 0 or `-errno`.
+   * @returns 0 or `-errno`, which changes nothing: the old instance stays.
+   */
+  renew(fill: (epollFd: number) => number = () => 0): number {
+    const fresh = epollCreate();
+    let result = fresh;
+    if (fresh >= 0) {
+      result = this.#timer === undefined ? 0 : this.#watchTimer(this.#timer, fresh);
+      if (result >= 0) result = fill(fresh);
+      if (result >= 0) result = replaceDescriptor(this.fd, fresh);
+      else close(fresh);
+    }
+    this.#mustPause = result < 0;
     return result;
   }
 

@@ -5,7 +5,8 @@ import type { LoopEvent } from "./event.ts";
 const EVENTS_PER_FD_MAX = 65535;
 /** Far above what systems hand out. The tables have a place for each number, so a wild one must not make them that large. */
 const FD_MAX = 2 ** 24 - 1;
-const INTEREST = EV_READ | EV_WRITE | EV_CLOSED | EV_ET;
+const IO = EV_READ | EV_WRITE | EV_CLOSED;
+const INTEREST = IO | EV_ET;
 
 /**
  * Which events wait for which descriptor, and what the backend was told about it. The backend hears only of transitions:
@@ -76,11 +77,17 @@ export class FdMap {
 
   /**
    * The backend has reported `ready` although nobody waits for it: it was last told something else, but could not heed it
-   * (ENOMEM, say). It is told again, since it would otherwise go on reporting and let nobody sleep.
+   * (ENOMEM, say). It is told again, since it would otherwise go on reporting and let nobody sleep. A report without readiness is
+   * about a file that nobody can name any more: then the backend has to begin anew.
    */
   correct(fd: number, ready: number): void {
+    if ((ready & IO) === 0) {
+      // Should it fail, the backend pauses, and the next report asks again.
+      this.#backend.renew?.(this.#interest);
+      return;
+    }
     const wanted = this.#interest[fd] ?? 0;
-    const before = wanted | (ready & (EV_READ | EV_WRITE | EV_CLOSED));
+    const before = wanted | (ready & IO);
     this.#backend.watch(fd, before, wanted);
   }
 

@@ -12,7 +12,7 @@ export interface RunOptions {
 
 /** Turns run back to back while there is work; then the host's loop gets its turn. */
 const TURNS_PER_TASK = 8;
-/** How long to leave a sleeper alone that fails time and again: without memory, or without a thread. */
+/** How long to leave a sleeper alone that fails time and again, without memory, or without a thread, or finds nothing to sleep on. */
 const FAILED_SLEEP_MS = 10;
 const { POLLIN, POLLOUT, POLLRDHUP } = os.constants;
 
@@ -78,7 +78,10 @@ export class HostLoop {
       const result = await this.#waiter.wait(this.#pollfds, count, Math.ceil(Math.min(timeoutMs, 2 ** 31 - 1)));
       this.#failures = result < 0 ? this.#failures + 1 : 0;
       // The first time it was most likely a signal, and to be heard of at once.
-      if (this.#failures > 1) await new Promise<void>((resolve) => setTimeout(resolve, FAILED_SLEEP_MS));
+      if (this.#failures > 1 || reactor.backend.mustPause === true) {
+        const pauseMs = timeoutMs < 0 ? FAILED_SLEEP_MS : Math.min(FAILED_SLEEP_MS, timeoutMs);
+        await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+      }
     } finally {
       reactor.wakeSleeper = null;
       // Also what an earlier drain has left, or nobody could sleep any more.

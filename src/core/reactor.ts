@@ -1,6 +1,13 @@
 import { type Backend, INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
+import { hasHungUp } from "../ffi/mod.ts";
 import type { Clock } from "./clock.ts";
-import { EVENT_BASE_COUNT_ACTIVE, EVENT_BASE_COUNT_ADDED, EVENT_BASE_COUNT_VIRTUAL } from "./constants.ts";
+import {
+  EV_CLOSED,
+  EV_READ,
+  EVENT_BASE_COUNT_ACTIVE,
+  EVENT_BASE_COUNT_ADDED,
+  EVENT_BASE_COUNT_VIRTUAL,
+} from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
 import { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
@@ -206,8 +213,20 @@ export class Reactor {
         }
         event = next;
       }
-      if (!isWanted) fds.correct(fd, ready);
+      if (!isWanted && !this.#tellHangup(fd, ready)) fds.correct(fd, ready);
     }
+  }
+
+  /**
+   * Nobody waits for the readiness that was reported of `fd`. A pipe's hang-up is not called a close by the kernel, but reported
+   * whether or not one asks: those who wait for nothing but the close are told, since nothing else would ever end the reports.
+   */
+  #tellHangup(fd: number, ready: number): boolean {
+    if ((ready & EV_READ) === 0 || (this.fds.interestIn(fd) & EV_CLOSED) === 0 || !hasHungUp(fd)) return false;
+    for (let event = this.fds.headOf(fd); event !== null; event = event.fdNext) {
+      if ((event.events & EV_CLOSED) !== 0) event.markActive(EV_CLOSED, 1);
+    }
+    return true;
   }
 
   /** Activates every event whose time has come. */

@@ -6,6 +6,7 @@
 
 import { check, errno, sys, sysEpollPwait2, sysLinux, sysPpoll } from "./libc.ts";
 import { os } from "./platform.ts";
+import { allocate } from "./strings.ts";
 
 // Bound once: on systems without epoll nobody calls these, since `choose()` never offers the backend there.
 const linux = sysLinux!;
@@ -38,10 +39,8 @@ export const epollWaitNanoseconds:
     return result < 0 ? -errno[0]! : result;
   };
 
-/** Makes descriptor `fd` mean a fresh epoll instance; what it meant before is closed. Returns 0 or `-errno`, which changes nothing. */
-export function epollRenew(fd: number): number {
-  const fresh = epollCreate();
-  if (fresh < 0) return fresh;
+/** Makes descriptor `fd` mean what `fresh` means, and closes `fresh` in any case. Returns 0 or `-errno`, which changes nothing else. */
+export function replaceDescriptor(fd: number, fresh: number): number {
   const result = check(linux.dup3(fresh, fd, os.constants.O_CLOEXEC));
   sys.close(fresh);
   return result < 0 ? result : 0;
@@ -61,6 +60,17 @@ export function timerfdSet(fd: number, setting: Uint8Array): number {
 export function poll(pollfds: Uint8Array, count: number, timeoutMs: number): number {
   const result = sys.poll(pollfds, count, timeoutMs);
   return result < 0 ? -errno[0]! : result;
+}
+
+const asked = allocate(8);
+const askedFd = new Int32Array(asked.buffer);
+const answer = new Int16Array(asked.buffer);
+
+/** Whether the file behind `fd` has an error or a hang-up to report, or is not open: what `poll` tells unasked. */
+export function hasHungUp(fd: number): boolean {
+  askedFd[0] = fd;
+  answer[2] = answer[3] = 0;
+  return poll(asked, 1, 0) > 0 && answer[3] !== 0;
 }
 
 /** {@linkcode poll} with a struct timespec; undefined where the system has no `ppoll` (macOS). */

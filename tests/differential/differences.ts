@@ -52,6 +52,9 @@ export const differences = {
   "a reset connection is closed":
     "With epoll a connection that was reset is reported as closed, like one that was half-closed. C's epoll says readable and writable " +
     "only, so that an event that waits for nothing but the close never fires, and the loop spins.",
+  "a file that lost its number falls silent":
+    "A file that was closed while a duplicate keeps it open is not reported any more once its event is deleted. C's epoll goes on: the " +
+    "loop spins, and whoever waits for that number by then is called for a file that is not his.",
   "signals in order of arrival":
     "Signals of several numbers run in the order in which they came; C goes by their numbers.",
 } as const;
@@ -76,6 +79,7 @@ export function differenceInTurn(
   if (commons.size > 1 || (commons.size > 0 && (plain.length > 0 || ready.length > 0 || reactor.activeCount > 0))) {
     return "common timeouts fire directly";
   }
+  if (ready.some(({ bits }) => (bits & (IO | EV_SIGNAL)) === 0)) return "a file that lost its number falls silent";
   if (ready.some((report) => isReset(reactor, report))) return "a reset connection is closed";
   if (due.some((event) => isReady(event, ready))) return "a timeout keeps readiness";
   if (ready.some(({ fd }) => differenceOnDescriptor(reactor, fd) !== undefined)) {

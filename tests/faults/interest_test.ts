@@ -263,4 +263,26 @@ forEachBackend((backend) => {
     });
     assertEquals(closed, 1);
   });
+
+  it("an event for EV_CLOSED alone hears that the other end of a pipe is gone, and the loop sleeps afterwards", () => {
+    for (const isReader of [true, false]) {
+      const faulty = faultyBase(backend);
+      using base = faulty.base;
+      if ((base.features & 0x08) === 0) return;
+      using fds = new Descriptors();
+      const [reader, writer] = fds.pipe();
+      const [watched, other] = isReader ? [reader, writer] : [writer, reader];
+      const log: number[] = [];
+      base.event(watched, EV_CLOSED, (what) => log.push(what)).add();
+      base.timer(() => {}).add(20);
+      settle(base);
+      assertEquals(log, []);
+      fds.close(other);
+      withFaults(faulty.waitFaults({ error: "EINTR", when: never }), (...counts) => {
+        base.dispatch();
+        assertLessOrEqual(total(counts), 8);
+      });
+      assertEquals(log, [EV_CLOSED]);
+    }
+  });
 });
