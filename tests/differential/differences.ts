@@ -152,6 +152,8 @@ export function differenceInCommand(
         ? "rescheduling loses nothing"
         : undefined;
     case "del":
+      // Of a signal event the number means a signal, whatever descriptor has the same one.
+      if ((event.events & EV_SIGNAL) !== 0) return undefined;
       return (event.fdNext !== null || event.fdPrevious !== null) && event.fd >= 0 && fcntl(event.fd, F_GETFD, 0) < 0
         ? "deleting always succeeds"
         : undefined;

@@ -31,6 +31,7 @@ import {
   write,
 } from "../../src/ffi/mod.ts";
 import { DoubledKqueueBackend } from "../support/backends.ts";
+import { waitingBytes } from "../support/descriptors.ts";
 import {
   differenceInCommand,
   differenceInTurn,
@@ -65,6 +66,9 @@ const libc = openFromLibc({
   dup2: { args: ["i32", "i32"], result: "i32" },
 });
 const bytes = allocate(65536);
+
+/** The kernel has not delivered a signal: no result of a scenario, but a machine or a harness in trouble. */
+class LostSignal extends Error {}
 
 function openBackend(name: string): Backend {
   switch (name) {
@@ -172,7 +176,7 @@ class Player implements Trace {
     try {
       answer = this.#commands[command]?.(words);
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof Error) || error instanceof LostSignal) throw error;
       // Where C returns -1, ours throws.
       answer = -1;
     }
@@ -285,6 +289,22 @@ class Player implements Trace {
     return event === undefined ? undefined : act(event);
   }
 
+  /**
+   * Raises a signal, and waits until the loop can see it where an event waits for it: in C the handler has run when raise()
+   * returns, and here too as long as the runtime lets this very thread take the signal.
+   */
+  #raise(signo: number): void {
+    const channel = signalChannel();
+    let isAwaited = false;
+    reactorOf(this.#base!).signals.forEach((event) => isAwaited ||= event.fd === signo);
+    const before = channel === undefined ? 0 : waitingBytes(channel.readFd);
+    libc.raise(signo);
+    if (channel === undefined || !isAwaited) return;
+    for (const end = performance.now() + 10_000; waitingBytes(channel.readFd) <= before;) {
+      if (performance.now() > end) throw new LostSignal(`Signal ${signo} was raised and does not arrive`);
+    }
+  }
+
   #withFd(name: string | undefined, act: (fd: number) => number): Answer {
     const fd = this.#fd(name);
     return fd === undefined ? undefined : Math.max(-1, act(fd));
@@ -348,7 +368,7 @@ class Player implements Trace {
     raise: ([, signal, times = "1"]) => {
       this.#raised.add(signalOf(signal));
       if (this.#raised.size > 1) this.#differ("signals in order of arrival");
-      for (let time = 0; time < Number(times); time++) libc.raise(signalOf(signal));
+      for (let time = 0; time < Number(times); time++) this.#raise(signalOf(signal));
       return 0;
     },
     advance: ([, ms]) => {

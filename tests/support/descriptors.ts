@@ -1,8 +1,11 @@
 /** Descriptors for tests: made in one line, closed together, counted. */
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { openFromLibc } from "../../src/ffi/libc.ts";
 import { allocate, close, listDirectory, os, pipe, read, socketpair, write } from "../../src/ffi/mod.ts";
 
 const { AF_UNIX, SOCK_STREAM } = os.constants;
+const FIONREAD = os.name === "linux" ? 0x541b : 0x4004667f;
+const libc = openFromLibc({ ioctl: { args: ["i32", "u32", "buffer"], result: "i32" } });
 
 /** Two connected ends: for a pipe the reading one comes first. */
 export type Pair = readonly [number, number];
@@ -70,6 +73,13 @@ export function empty(fd: number): number {
   let total = 0;
   for (let count = read(fd, bytes, bytes.length); count > 0; count = read(fd, bytes, bytes.length)) total += count;
   return total;
+}
+
+/** How many bytes can be read from `fd` now. */
+export function waitingBytes(fd: number): number {
+  const count = allocate(4);
+  assertEquals(libc.ioctl(fd, FIONREAD, count), 0);
+  return new Int32Array(count.buffer)[0]!;
 }
 
 /** How many descriptors this process has open; listing them takes one more, which is not counted. */
