@@ -1,5 +1,5 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
-import { allocate, libcPath, os, runtime, systemError, type Waiter, WakeChannel } from "../ffi/mod.ts";
+import { libcPath, MappedBytes, os, runtime, systemError, type Waiter, WakeChannel } from "../ffi/mod.ts";
 import { EV_CLOSED, EV_READ, EV_WRITE } from "./constants.ts";
 import type { Reactor } from "./reactor.ts";
 import { EMPTY, RAN, SLEPT, STOPPED, type TurnOutcome } from "./turn.ts";
@@ -14,6 +14,8 @@ export interface RunOptions {
 const TURNS_PER_TASK = 8;
 /** How long to leave a sleeper alone that fails time and again, without memory, or without a thread, or finds nothing to sleep on. */
 const FAILED_SLEEP_MS = 10;
+/** Room for the first 512 descriptors. */
+const POLLFDS_BYTES_FIRST = 4096;
 const { POLLIN, POLLOUT, POLLRDHUP } = os.constants;
 
 /**
@@ -28,8 +30,10 @@ export class HostLoop {
   #wake: WakeChannel | undefined;
   // How often in a row the sleeper has failed.
   #failures = 0;
-  // struct pollfd: descriptor in 32 bits, `events` and `revents` in 16 bits each.
-  #pollfds: Uint8Array = allocate(8 * 8);
+  // struct pollfd: descriptor in 32 bits, `events` and `revents` in 16 bits each. The other thread may still be at it when this
+  // one is terminated.
+  #pollfds: MappedBytes | undefined;
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(reactor: Reactor) {
     this.#reactor = reactor;
@@ -57,7 +61,8 @@ export class HostLoop {
   close(): void {
     this.#waiter?.close();
     this.#wake?.close();
-    this.#waiter = this.#wake = undefined;
+    this.#pollfds?.unmap();
+    this.#waiter = this.#wake = this.#pollfds = undefined;
   }
 
   /** Sleeps until a descriptor is ready, a timer is due, or something was changed meanwhile. */
@@ -75,7 +80,7 @@ export class HostLoop {
       woken = true;
     };
     try {
-      const result = await this.#waiter.wait(this.#pollfds, count, Math.ceil(Math.min(timeoutMs, 2 ** 31 - 1)));
+      const result = await this.#waiter.wait(this.#pollfds!.bytes, count, Math.ceil(Math.min(timeoutMs, 2 ** 31 - 1)));
       this.#failures = result < 0 ? this.#failures + 1 : 0;
       // The first time it was most likely a signal, and to be heard of at once.
       if (this.#failures > 1 || reactor.backend.mustPause === true) {
@@ -112,19 +117,27 @@ export class HostLoop {
 
   /** Whether the last sleep found entry `index` ready. */
   #isReported(index: number): boolean {
-    return new DataView(this.#pollfds.buffer, index * 8, 8).getInt16(6, true) !== 0;
+    return this.#view.getInt16(index * 8 + 6, true) !== 0;
   }
 
   #put(index: number, fd: number, events: number): void {
-    if ((index + 1) * 8 > this.#pollfds.length) {
-      const larger = allocate(this.#pollfds.length * 2);
-      larger.set(this.#pollfds);
-      this.#pollfds = larger;
+    const at = index * 8;
+    if (at + 8 > this.#view.byteLength) this.#growPollfds();
+    this.#view.setInt32(at, fd, true);
+    this.#view.setInt16(at + 4, events, true);
+    this.#view.setInt16(at + 6, 0, true);
+  }
+
+  #growPollfds(): void {
+    const smaller = this.#pollfds;
+    const larger = MappedBytes.map(Math.max(POLLFDS_BYTES_FIRST, this.#view.byteLength * 2));
+    if (typeof larger === "number") throw systemError(larger, "mmap", "list the descriptors to wait for");
+    if (smaller !== undefined) {
+      larger.bytes.set(smaller.bytes);
+      smaller.unmap();
     }
-    const view = new DataView(this.#pollfds.buffer, index * 8, 8);
-    view.setInt32(0, fd, true);
-    view.setInt16(4, events, true);
-    view.setInt16(6, 0, true);
+    this.#pollfds = larger;
+    this.#view = new DataView(larger.bytes.buffer, 0, larger.bytes.length);
   }
 }
 

@@ -28,6 +28,7 @@ export { addressOf, allocate, cString, putAddress, stringAt, stringIn } from "./
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./kqueue.ts";
+export { MappedBytes } from "./mapped_bytes.ts";
 export * from "./process.ts";
 export * from "./sockaddr.ts";
 export * from "./sockets.ts";

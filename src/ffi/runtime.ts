@@ -54,7 +54,8 @@ export type Address = number;
 export interface Waiter {
   /**
    * Waits until one of `count` descriptors in `pollfds` is ready or `timeoutMs` has passed (-1: no limit).
-   * At most one wait is under way at a time; `pollfds` must not be touched until it has ended.
+   * At most one wait is under way at a time; `pollfds` must not be touched until it has ended. It has to be memory that outlives
+   * this thread, since nothing ends the wait when a Worker that asked for it is terminated.
    *
    * @returns what `poll` returned (>= 0), or a negative number after a failure, which the caller treats as "look again".
    */
