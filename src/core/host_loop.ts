@@ -49,6 +49,8 @@ export class HostLoop {
         let outcome: TurnOutcome = RAN;
         for (let count = 0; count < TURNS_PER_TASK && outcome === RAN; count++) outcome = turn();
         if (outcome === STOPPED || outcome === EMPTY) return outcome === STOPPED;
+        // Time runs on while the host has the thread.
+        this.#reactor.clock.forget();
         if (outcome === SLEPT) await this.#sleep();
         else await new Promise<void>((resolve) => runtime.setImmediate(resolve));
       }
@@ -71,8 +73,6 @@ export class HostLoop {
     this.#waiter ??= runtime.createWaiter(libcPath);
     const wake = this.#wake ??= openWake();
     const timeoutMs = reactor.timeToNextMs();
-    // Time runs on while the host has the thread.
-    reactor.clock.forget();
     const count = this.#fillPollfds(wake.readFd);
     let woken = false;
     reactor.wakeSleeper = () => {
