@@ -68,8 +68,8 @@ export interface Backend {
    */
   renew?(interest: Uint8Array): number;
   /**
-   * True while `waitFd` is readable for nothing and that cannot be helped: whoever sleeps on it does well to pause before
-   * looking again. Holds until the next wait.
+   * True while waits end at once for something that only time can help, and `waitFd` may be readable for nothing: whoever looks
+   * without sleeping does well to pause before he looks again. Holds until the next wait.
    */
   readonly mustPause?: boolean;
   /** Gives the kernel's resources back. */

@@ -61,7 +61,7 @@ export class EpollChangelistBackend implements Backend {
   }
 
   get mustPause(): boolean {
-    return this.#set.mustPause;
+    return this.#set.mustPause || (this.#refused > 0 && !this.#isHopeless);
   }
 
   /** What it sleeps by; a kernel without `epoll_pwait2` shows at the first sleep that would need it. */

@@ -52,6 +52,7 @@ export class HostLoop {
         // Time runs on while the host has the thread.
         this.#reactor.clock.forget();
         if (outcome === SLEPT) await this.#sleep();
+        else if (this.#reactor.backend.mustPause === true) await pause(FAILED_SLEEP_MS);
         else await new Promise<void>((resolve) => runtime.setImmediate(resolve));
       }
     } finally {
@@ -84,8 +85,7 @@ export class HostLoop {
       this.#failures = result < 0 ? this.#failures + 1 : 0;
       // The first time it was most likely a signal, and to be heard of at once.
       if (this.#failures > 1 || reactor.backend.mustPause === true) {
-        const pauseMs = timeoutMs < 0 ? FAILED_SLEEP_MS : Math.min(FAILED_SLEEP_MS, timeoutMs);
-        await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+        await pause(timeoutMs < 0 ? FAILED_SLEEP_MS : Math.min(FAILED_SLEEP_MS, timeoutMs));
       }
     } finally {
       reactor.wakeSleeper = null;
@@ -139,6 +139,10 @@ export class HostLoop {
     this.#pollfds = larger;
     this.#view = new DataView(larger.bytes.buffer, 0, larger.bytes.length);
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function openWake(): WakeChannel {
