@@ -350,6 +350,7 @@ describe("closing", () => {
   });
 
   it("never lets a Worker write to a descriptor that got the number of a closed one", async () => {
+    using _others = takeSpareChannels();
     using base = new EventBase();
     using worker = await PortWorker.start();
     let reused = 0;
