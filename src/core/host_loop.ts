@@ -66,6 +66,7 @@ export class HostLoop {
     this.#wake?.close();
     this.#pollfds?.unmap();
     this.#waiter = this.#wake = this.#pollfds = undefined;
+    this.#view = new DataView(new ArrayBuffer(0));
   }
 
   /** Sleeps until a descriptor is ready, a timer is due, or something was changed meanwhile. */
