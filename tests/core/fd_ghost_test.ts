@@ -160,8 +160,10 @@ forEachReal((backend) => {
         await withFaults(faults, async (...counts) => {
           const started = performance.now();
           const waits = (): number => total(counts.slice(0, -1));
-          base.timer(() => writeText(far, "x")).add(20);
-          base.loopExit(60);
+          base.timer(() => {
+            writeText(far, "x");
+            base.loopExit(40);
+          }).add(20);
           if (isBlocking) base.dispatch();
           else await base.run();
           // A run takes up to eight turns before it pauses.

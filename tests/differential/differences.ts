@@ -55,6 +55,9 @@ export const differences = {
   "a file that lost its number falls silent":
     "A file that was closed while a duplicate keeps it open is not reported any more once its event is deleted. C's epoll goes on: the " +
     "loop spins, and whoever waits for that number by then is called for a file that is not his.",
+  "a hang-up is a close to who waits for nothing else":
+    "An event that waits for EV_CLOSED alone is called when the other end of a pipe is gone. C says readable and writable only, so that " +
+    "such an event never fires, and the loop spins.",
   "signals in order of arrival":
     "Signals of several numbers run in the order in which they came; C goes by their numbers.",
 } as const;
@@ -81,6 +84,7 @@ export function differenceInTurn(
   }
   if (ready.some(({ bits }) => (bits & (IO | EV_SIGNAL)) === 0)) return "a file that lost its number falls silent";
   if (ready.some((report) => isReset(reactor, report))) return "a reset connection is closed";
+  if (ready.some((report) => isHangup(reactor, report))) return "a hang-up is a close to who waits for nothing else";
   if (due.some((event) => isReady(event, ready))) return "a timeout keeps readiness";
   if (ready.some(({ fd }) => differenceOnDescriptor(reactor, fd) !== undefined)) {
     return "an expired event stays registered";
@@ -105,6 +109,16 @@ function isReset({ backend, fds }: Reactor, { fd, bits }: Ready): boolean {
   const view = new DataView(asked.buffer);
   view.setInt32(0, fd, true);
   return poll(asked, 1, 0) > 0 && (view.getInt16(6, true) & os.constants.POLLERR) !== 0;
+}
+
+/** Whether what was reported concerns nobody but those who wait for the close, and is not called one. */
+function isHangup({ fds }: Reactor, { fd, bits }: Ready): boolean {
+  let isAwaited = false;
+  for (let event = fds.headOf(fd); event !== null; event = event.fdNext) {
+    if ((event.events & bits & IO) !== 0) return false;
+    isAwaited ||= (event.events & EV_CLOSED) !== 0;
+  }
+  return isAwaited && (bits & EV_READ) !== 0;
 }
 
 function isReady(event: LoopEvent, ready: readonly Ready[]): boolean {
