@@ -17,7 +17,7 @@ const ROUNDS = 2000;
 const GROWTH_MAX = 16 * 1024 * 1024;
 
 /** A leak grows in every attempt; what a garbage collector or a compiler takes at one time, it does not take again. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 8;
 
 /** Runs `round` until the caches are warm, and then so often that a leak would show. */
 async function assertLeakFree(rounds: number, round: () => void | Promise<void>): Promise<void> {
