@@ -1,84 +1,63 @@
 import type { SystemError } from "../ffi/mod.ts";
-import { EV_READ, EV_WRITE } from "./constants.ts";
-import { EvBuffer } from "./evbuffer.ts";
+import { DeferredCalls } from "./bufferevent_calls.ts";
+import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
+import { BufferEventFlow } from "./bufferevent_flow.ts";
+import { ConnectionRates } from "./connection_rates.ts";
+import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, EV_READ, EV_WRITE } from "./constants.ts";
+import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
+import type { RateLimit } from "./rate_limit.ts";
+import type { RateLimitGroup } from "./rate_limit_group.ts";
 
-/**
- * What a {@linkcode BufferEvent} calls. All may close the connection they are called for. (Written as methods, so that a
- * `SocketBufferEvent` passes for a `BufferEvent`.)
- */
-export interface BufferEventCallbacks<T> {
-  /** The input holds at least the read low watermark, and something was added to it. */
-  read?(connection: T): void;
-  /** Something was sent, and the output is down to the write low watermark. */
-  write?(connection: T): void;
-  /** `what` is a `BEV_EVENT_` combination: connected, end of stream, error or timeout. */
-  event?(what: number, connection: T): void;
-}
-
-/** Takes bytes past the input buffer: protocol code that parses them where they lie. */
-export interface ByteSink {
-  /**
-   * Receives `bytes[start..end)`. They are never overwritten, so offsets into them may be kept for as long as the bytes
-   * are referred to.
-   */
-  receive(bytes: Uint8Array, start: number, end: number): void;
-}
-
-/** The least and most bytes a direction wants, see {@linkcode BufferEvent.setWatermark}. */
-export interface Watermark {
-  /** Bytes from which (input) or down to which (output) the callback is called. */
-  low: number;
-  /** Bytes from which reading is suspended; 0: never. */
-  high: number;
-}
+export type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
+export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
 
 /**
  * A connection with an input and an output buffer (libevent's bufferevent): reading fills the one, and what is added to
- * the other is sent. This class holds what all kinds share; {@linkcode SocketBufferEvent} is the one over a socket.
+ * the other is sent. This class holds what all kinds share: {@linkcode SocketBufferEvent} over a socket,
+ * {@linkcode PairBufferEvent} in memory, and {@linkcode FilterBufferEvent} over another connection.
  *
  * Reading starts with `enable(EV_READ)`; writing is enabled from the start, as in libevent.
  */
-export abstract class BufferEvent implements Disposable {
-  /** The loop it lives on. */
-  readonly base: EventBase;
-  /** What has been received and not consumed yet. */
-  readonly input: EvBuffer = new EvBuffer();
-  /** What is waiting to be sent. */
-  readonly output: EvBuffer = new EvBuffer();
+export abstract class BufferEvent extends BufferEventFlow implements Disposable {
   /** The error behind the last `BEV_EVENT_ERROR`. */
   error: SystemError | null = null;
 
   /** The callbacks in force. Not of `this` type, which would keep every kind of connection from being passed as a BufferEvent. */
   protected callbacks: BufferEventCallbacks<BufferEvent> = {};
-  /** `EV_READ` and `EV_WRITE` as the user enabled them. */
-  protected enabledBits: number = EV_WRITE;
   /** Where received bytes go instead of {@linkcode BufferEvent.input}. */
   protected sink: ByteSink | null = null;
-  /** Watermarks of the input. */
-  protected readonly readMark: Watermark = { low: 0, high: 0 };
-  /** Watermarks of the output. */
-  protected readonly writeMark: Watermark = { low: 0, high: 0 };
-  /** Milliseconds without progress before a read times out; -1: no limit. */
-  protected readTimeoutMs: number = -1;
-  /** Milliseconds without progress before a write times out; -1: no limit. */
-  protected writeTimeoutMs: number = -1;
+  /** Whether all callbacks are called from the loop. */
+  protected readonly deferAll: boolean;
+  // Made for the first callback that is deferred.
+  #calls: DeferredCalls | null = null;
 
   /**
    * Makes what all kinds have.
    *
    * @param base the loop it lives on.
    */
-  constructor(base: EventBase) {
-    this.base = base;
+  constructor(base: EventBase, options: BufferEventOptions = {}) {
+    super(base);
+    this.deferAll = options.deferCallbacks === true;
   }
 
   /** Whether {@linkcode BufferEvent.close} was called. */
   abstract get closed(): boolean;
 
+  /** The descriptor at the bottom of it; -1 where there is none (bufferevent_getfd). */
+  get fd(): number {
+    return -1;
+  }
+
   /** Sets what is called; callbacks left out are called no more (bufferevent_setcb). */
   setCallbacks(callbacks: BufferEventCallbacks<this>): void {
     this.callbacks = callbacks as BufferEventCallbacks<BufferEvent>;
+  }
+
+  /** What {@linkcode BufferEvent.setCallbacks} has set; the very same object (bufferevent_getcb). */
+  getCallbacks(): BufferEventCallbacks<this> {
+    return this.callbacks as BufferEventCallbacks<this>;
   }
 
   /** Hands received bytes to `sink` instead of the input buffer, or to the buffer again with null. */
@@ -86,53 +65,88 @@ export abstract class BufferEvent implements Disposable {
     this.sink = sink;
   }
 
-  /** `EV_READ` and `EV_WRITE` as enabled (bufferevent_get_enabled). */
-  get enabled(): number {
-    return this.enabledBits;
-  }
-
-  /** Starts directions: `EV_READ`, `EV_WRITE`. Data that already is in the input does not call back (bufferevent_enable). */
-  enable(directions: number): void {
-    this.enabledBits |= directions & (EV_READ | EV_WRITE);
-    this.update();
-  }
-
-  /** Stops directions. What is in the buffers stays there (bufferevent_disable). */
-  disable(directions: number): void {
-    this.enabledBits &= ~directions;
-    this.update();
+  /** Index of the queue its callbacks run in; 0 is served first (bufferevent_get_priority). */
+  get priority(): number {
+    return this.base.priorities >> 1;
   }
 
   /**
-   * Sets watermarks (bufferevent_setwatermark). For `EV_READ`: the callback waits for `low` bytes, and reading is suspended
-   * while the input holds `high` or more. For `EV_WRITE`: the callback waits until the output is down to `low`.
+   * Only connections that wait for a descriptor of their own have a priority that can be set (bufferevent_priority_set).
    *
-   * @throws {RangeError} for a negative number.
+   * @throws {RangeError} when the base has no such queue.
+   * @throws {TypeError} for other kinds of connection.
    */
-  setWatermark(directions: number, low: number, high: number): void {
-    if (!(low >= 0) || !(high >= 0)) {
-      throw new RangeError(`Cannot set watermarks ${low} and ${high}: both are byte counts`);
-    }
-    if ((directions & EV_READ) !== 0) Object.assign(this.readMark, { low, high });
-    if ((directions & EV_WRITE) !== 0) Object.assign(this.writeMark, { low, high });
-    this.update();
+  set priority(priority: number) {
+    throw new TypeError(`Cannot set priority ${priority}: this kind of connection has none of its own`);
   }
 
   /**
-   * Limits how long a direction may make no progress while it is wanted (bufferevent_set_timeouts). Then the direction is
-   * disabled and the event callback gets `BEV_EVENT_TIMEOUT`.
+   * Calls the callbacks of `directions` as if something had happened, if the watermarks allow it (bufferevent_trigger).
    *
-   * @param readMs milliseconds, -1 for no limit.
-   * @param writeMs milliseconds, -1 for no limit; runs only while there is something to send.
-   * @throws {RangeError} for NaN.
+   * @param directions `EV_READ`, `EV_WRITE` or both.
    */
-  setTimeouts(readMs: number, writeMs: number): void {
-    if (Number.isNaN(readMs) || Number.isNaN(writeMs)) {
-      throw new RangeError(`Cannot set timeouts of ${readMs} and ${writeMs} ms: both are times, or -1 for none`);
-    }
-    this.readTimeoutMs = readMs;
-    this.writeTimeoutMs = writeMs;
-    this.update();
+  trigger(directions: number, options: TriggerOptions = {}): void {
+    const always = options.ignoreWatermarks === true;
+    const defer = this.deferAll || options.defer === true;
+    if ((directions & EV_READ) !== 0 && (always || this.input.length >= this.readMark.low)) this.callRead(defer);
+    if ((directions & EV_WRITE) !== 0 && (always || this.output.length <= this.writeMark.low)) this.callWrite(defer);
+  }
+
+  /**
+   * Calls the event callback with `what`, a `BEV_EVENT_` combination, and changes nothing else (bufferevent_trigger_event).
+   */
+  triggerEvent(what: number, options: Pick<TriggerOptions, "defer"> = {}): void {
+    this.callEvent(what, this.deferAll || options.defer === true);
+  }
+
+  /**
+   * Limits how fast it may read and write, or lifts that limit with null (bufferevent_set_rate_limit). What has been used up
+   * under an earlier limit counts against the new one.
+   */
+  setRateLimit(limit: RateLimit | null): void {
+    if (limit === null && this.rates === null) return;
+    this.limitRates().setLimit(limit);
+  }
+
+  /** The limit set by {@linkcode BufferEvent.setRateLimit}, or null (bufferevent_get_token_bucket_cfg). */
+  get rateLimit(): RateLimit | null {
+    return this.rates?.limit ?? null;
+  }
+
+  /** Bytes it may still read in this tick of its own limit; negative after more than that, Infinity without one (bufferevent_get_read_limit). */
+  get readLimit(): number {
+    return this.rates?.readLimit ?? Infinity;
+  }
+
+  /** Bytes it may still write in this tick of its own limit; as {@linkcode BufferEvent.readLimit} (bufferevent_get_write_limit). */
+  get writeLimit(): number {
+    return this.rates?.writeLimit ?? Infinity;
+  }
+
+  /**
+   * Takes `bytes` from what it may still read, as if it had read so many; a negative number gives some back
+   * (bufferevent_decrement_read_limit).
+   *
+   * @throws {TypeError} when it has no rate limit of its own.
+   * @throws {RangeError} when `bytes` is not a whole number.
+   */
+  decrementReadLimit(bytes: number): void {
+    this.limitRates().decrement(EV_READ, bytes);
+  }
+
+  /** Takes `bytes` from what it may still write; as {@linkcode BufferEvent.decrementReadLimit} (bufferevent_decrement_write_limit). */
+  decrementWriteLimit(bytes: number): void {
+    this.limitRates().decrement(EV_WRITE, bytes);
+  }
+
+  /** The group whose rate limit it shares, or null; see {@linkcode RateLimitGroup.add}. */
+  get rateLimitGroup(): RateLimitGroup | null {
+    return this.rates?.group ?? null;
+  }
+
+  /** @internal Its rate limits, made for the first one. */
+  limitRates(): ConnectionRates {
+    return this.rates ??= new ConnectionRates(this);
   }
 
   /** Queues bytes, or text as UTF-8, for sending; all that is written in one callback leaves in one call. */
@@ -150,8 +164,21 @@ export abstract class BufferEvent implements Disposable {
     return this.input.remove(target);
   }
 
-  /** Sends what is queued as far as the other side takes it now. */
-  abstract flush(): void;
+  /** Moves all received bytes to the back of `target`; returns how many (bufferevent_read_buffer). */
+  readBuffer(target: EvBuffer): number {
+    return this.input.removeBuffer(target, this.input.length);
+  }
+
+  /**
+   * Passes on what is held as far as the other side takes it now (bufferevent_flush). Without arguments: sends what is queued.
+   *
+   * @param directions `EV_WRITE` for what is queued, `EV_READ` for what a filter or partner holds for us; sockets know the
+   * former only.
+   * @param mode `BEV_NORMAL`; `BEV_FLUSH` to pass on what watermarks and filters hold back; `BEV_FINISHED` to do so for the last
+   * time, after which a pair's other end is told `BEV_EVENT_EOF`. Sockets make no difference.
+   * @returns whether anything was passed on.
+   */
+  abstract flush(directions?: number, mode?: number): boolean;
 
   /** Closes once everything queued has been sent, or sending has failed. */
   abstract closeAfterFlush(): void;
@@ -164,6 +191,76 @@ export abstract class BufferEvent implements Disposable {
     this.close();
   }
 
-  /** Brings the pending events in line with what is enabled, suspended and queued. */
-  protected abstract update(): void;
+  /** Calls the read callback, from the loop if `defer`. The watermark has been looked at. */
+  protected callRead(defer: boolean = this.deferAll): void {
+    if (defer) this.#laterCalls().addRead();
+    else this.#readNow();
+  }
+
+  /** Calls the write callback, from the loop if `defer`. The watermark has been looked at. */
+  protected callWrite(defer: boolean = this.deferAll): void {
+    if (defer) this.#laterCalls().addWrite();
+    else this.callbacks.write?.(this);
+  }
+
+  /** Calls the event callback, from the loop if `defer`; {@linkcode BufferEvent.error} is then as it is now. */
+  protected callEvent(what: number, defer: boolean = this.deferAll): void {
+    if (defer) this.#laterCalls().addEvents(what, this.error);
+    else this.callbacks.event?.(what, this);
+  }
+
+  #readNow(): void {
+    const high = this.readMark.high;
+    const before = this.input.length;
+    this.callbacks.read?.(this);
+    const left = this.input.length;
+    // The input may have grown beyond the mark. Reading stays suspended then, so nothing but this would call back for what the
+    // callback has left. One that takes nothing waits for something else, and would be called for ever.
+    if (high !== 0 && left >= high && left < before && (this.enabledBits & EV_READ) !== 0) this.callRead(true);
+  }
+
+  /** Whether callbacks are due that wait for the loop. */
+  protected get callsPending(): boolean {
+    return this.#calls !== null && this.#calls.pending;
+  }
+
+  /** @internal What waits in a queue of the loop on behalf of deferred callbacks; null before there were any. */
+  protected get deferredCalls(): DeferredCalls | null {
+    return this.#calls;
+  }
+
+  #laterCalls(): DeferredCalls {
+    return this.#calls ??= new DeferredCalls(this.base, this.priority, () => this.runDeferredCalls());
+  }
+
+  /** Calls what is due: connected, read, write, other events; so that an end comes after the data before it. */
+  protected runDeferredCalls(): void {
+    const calls = this.#calls!;
+    try {
+      if (calls.takeEvents(BEV_EVENT_CONNECTED) !== 0) this.callbacks.event?.(BEV_EVENT_CONNECTED, this);
+      if (calls.read) {
+        calls.read = false;
+        this.#readNow();
+      }
+      if (calls.write) {
+        calls.write = false;
+        this.callbacks.write?.(this);
+      }
+      const what = calls.takeEvents(~BEV_EVENT_CONNECTED);
+      if ((what & BEV_EVENT_ERROR) !== 0) this.error = calls.error;
+      if (what !== 0) this.callbacks.event?.(what, this);
+    } finally {
+      calls.keepUp();
+    }
+  }
+
+  /** Gives back what all kinds have, as part of closing: nobody is called any more, both buffers are emptied. */
+  protected release(): void {
+    this.callbacks = {};
+    this.sink = null;
+    this.#calls?.cancel();
+    this.rates?.close();
+    this.input.close();
+    this.output.close();
+  }
 }

@@ -38,6 +38,15 @@ export const BEV_EVENT_ERROR = 0x20;
 export const BEV_EVENT_TIMEOUT = 0x40;
 /** A connect has succeeded. */
 export const BEV_EVENT_CONNECTED = 0x80;
+/** The peer has closed its sending side, or gone, while we need not even be reading; ours, libevent has no such event. */
+export const BEV_EVENT_PEER_CLOSED = 0x100;
+
+/** Flush what can be passed on anyway. */
+export const BEV_NORMAL = 0;
+/** Flush what is held back, too. */
+export const BEV_FLUSH = 1;
+/** Flush everything: nothing more will come. */
+export const BEV_FINISHED = 2;
 
 /** Count what is active. */
 export const EVENT_BASE_COUNT_ACTIVE = 1;

@@ -28,8 +28,16 @@ export {
   type SystemErrorFacts,
   type UnixSocketAddress,
 } from "../ffi/mod.ts";
-export { BufferEvent, type BufferEventCallbacks, type ByteSink, type Watermark } from "./bufferevent.ts";
-export { SocketBufferEvent, type SocketBufferEventOptions } from "./bufferevent_socket.ts";
+export {
+  BufferEvent,
+  type BufferEventCallbacks,
+  BufferEventFlow,
+  type BufferEventOptions,
+  type ByteSink,
+  type TriggerOptions,
+  type Watermark,
+} from "./bufferevent.ts";
+export { SocketBufferEvent, type SocketBufferEventOptions, SocketSending } from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";
 export { type EventCallback, LoopEvent } from "./event.ts";
 export { EventBase, type EventConfig } from "./event_base.ts";
@@ -49,6 +57,8 @@ export { LoopPortSender } from "./loop_port_sender.ts";
 export type { PortMessagesOptions } from "./port_readers.ts";
 export { disableDebugMode, enableDebugMode } from "./debug_mode.ts";
 export { activateByFd, activateBySignal, countEvents, dumpEvents, forEachEvent, maxEvents } from "./introspection.ts";
+export { RateLimit, type RateLimitOptions } from "./rate_limit.ts";
+export { RateLimitGroup } from "./rate_limit_group.ts";
 export type { DispatchLimits } from "./reactor.ts";
 export type { SignalDetails } from "./signal_details.ts";
 export * from "./socket_options.ts";

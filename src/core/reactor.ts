@@ -181,6 +181,16 @@ export class Reactor {
     this.countPending(callback, -1);
   }
 
+  /** Gives `callback` another level, wherever it is queued. */
+  moveTo(callback: LoopCallback, level: number): void {
+    const isActive = callback.queueState === ACTIVE;
+    if (isActive) this.deactivate(callback);
+    callback.level = level;
+    if (!isActive) return;
+    if (level < this.runningLevel) this.continueAsked = true;
+    this.activate(callback);
+  }
+
   /** A turn begins: what was put off becomes active, and counts against this turn's quota. */
   promoteLater(): void {
     this.#deferredQueued = 0;

@@ -150,6 +150,7 @@ forEachBackend((backend) => {
         connection.write("x");
         connection.closeAfterFlush();
         if (full) settle(base);
+        connection.output.unfreezeFront();
         connection.output.drain(Infinity);
         settle(base);
         assert(connection.closed);

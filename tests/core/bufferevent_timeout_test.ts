@@ -161,6 +161,7 @@ forEachBackend((backend) => {
       settle(base);
       // No turn of the loop between the two, so the time cannot be up before the queue is empty.
       connection.setTimeouts(-1, 5);
+      connection.output.unfreezeFront();
       connection.output.drain(Infinity);
       runFor(base, 15);
       assertEquals(told, []);

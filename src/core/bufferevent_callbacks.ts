@@ -1,0 +1,38 @@
+/**
+ * What a {@linkcode BufferEvent} calls. All may close the connection they are called for. (Written as methods, so that a
+ * `SocketBufferEvent` passes for a `BufferEvent`.)
+ */
+export interface BufferEventCallbacks<T> {
+  /** The input holds at least the read low watermark, and something was added to it. */
+  read?(connection: T): void;
+  /** Something was sent, and the output is down to the write low watermark. */
+  write?(connection: T): void;
+  /** `what` is a `BEV_EVENT_` combination: connected, end of stream, error or timeout. */
+  event?(what: number, connection: T): void;
+}
+
+/** Takes bytes past the input buffer: protocol code that parses them where they lie. */
+export interface ByteSink {
+  /**
+   * Receives `bytes[start..end)`. They are never overwritten, so offsets into them may be kept for as long as the bytes
+   * are referred to.
+   */
+  receive(bytes: Uint8Array, start: number, end: number): void;
+}
+
+/** How a callback is called that nothing has happened for, see {@linkcode BufferEvent.trigger}. */
+export interface TriggerOptions {
+  /** Call whatever the watermarks say (BEV_TRIG_IGNORE_WATERMARKS). */
+  readonly ignoreWatermarks?: boolean | undefined;
+  /** Call from the loop, not from inside this call (BEV_TRIG_DEFER_CALLBACKS). */
+  readonly defer?: boolean | undefined;
+}
+
+/** How all kinds of connection are made. */
+export interface BufferEventOptions {
+  /**
+   * Call back from the loop, never from inside what caused it; then a callback need not expect that a call of its own has it
+   * called again (BEV_OPT_DEFER_CALLBACKS). A {@linkcode ByteSink} is served at once all the same.
+   */
+  readonly deferCallbacks?: boolean | undefined;
+}

@@ -1,0 +1,227 @@
+import type { ConnectionRates } from "./connection_rates.ts";
+import { EV_READ, EV_WRITE } from "./constants.ts";
+import { EvBuffer } from "./evbuffer.ts";
+import type { EventBase } from "./event_base.ts";
+import { SUSPEND_WATERMARK } from "./suspension.ts";
+
+/** The least and most bytes a direction wants, see {@linkcode BufferEventFlow.setWatermark}. */
+export interface Watermark {
+  /** Bytes from which (input) or down to which (output) the callback is called. */
+  low: number;
+  /** Bytes from which reading is suspended; 0: never. */
+  high: number;
+}
+
+const READ_MAX = 64 * 1024;
+const WRITE_MAX = 256 * 1024;
+const INT_MAX = 2 ** 31 - 1;
+
+/**
+ * The two buffers of a connection, and what decides whether they are filled and emptied: a direction runs when it is enabled
+ * and nothing suspends it. {@linkcode BufferEvent} adds to this what is told and to whom.
+ */
+export abstract class BufferEventFlow {
+  /** The loop it lives on. */
+  readonly base: EventBase;
+  /** What has been received and not consumed yet. Its back is frozen: only the connection adds to it. */
+  readonly input: EvBuffer = new EvBuffer();
+  /** What is waiting to be sent. Its front is frozen: only the connection takes from it. */
+  readonly output: EvBuffer = new EvBuffer();
+
+  /** `EV_READ` and `EV_WRITE` as the user enabled them. */
+  protected enabledBits: number = EV_WRITE;
+  /** Why reading stands still: `SUSPEND_` bits. */
+  protected readSuspended: number = 0;
+  /** Why writing stands still: `SUSPEND_` bits. */
+  protected writeSuspended: number = 0;
+  /** Watermarks of the input. */
+  protected readonly readMark: Watermark = { low: 0, high: 0 };
+  /** Watermarks of the output. */
+  protected readonly writeMark: Watermark = { low: 0, high: 0 };
+  /** Milliseconds without progress before a read times out; -1: no limit. */
+  protected readTimeoutMs: number = -1;
+  /** Milliseconds without progress before a write times out; -1: no limit. */
+  protected writeTimeoutMs: number = -1;
+  /** Most bytes that one read takes. */
+  protected readMax: number = READ_MAX;
+  /** Most bytes that are sent in one go. */
+  protected writeMax: number = WRITE_MAX;
+  /** The rate limits it obeys; null while there are none, which is all that the hot path asks. */
+  protected rates: ConnectionRates | null = null;
+  #inputWatched = false;
+
+  /**
+   * Makes what all kinds have.
+   *
+   * @param base the loop it lives on.
+   */
+  constructor(base: EventBase) {
+    this.base = base;
+    this.input.freezeBack();
+    this.output.freezeFront();
+  }
+
+  /** `EV_READ` and `EV_WRITE` as enabled (bufferevent_get_enabled). */
+  get enabled(): number {
+    return this.enabledBits;
+  }
+
+  /** Starts directions: `EV_READ`, `EV_WRITE`. Data that already is in the input does not call back (bufferevent_enable). */
+  enable(directions: number): void {
+    this.enabledBits |= directions & (EV_READ | EV_WRITE);
+    this.update();
+  }
+
+  /** Stops directions. What is in the buffers stays there (bufferevent_disable). */
+  disable(directions: number): void {
+    this.enabledBits &= ~directions;
+    this.update();
+  }
+
+  /** @internal Lets directions stand still for one more of the `SUSPEND_` reasons. */
+  suspend(directions: number, reason: number): void {
+    const before = this.#suspended;
+    if ((directions & EV_READ) !== 0) this.readSuspended |= reason;
+    if ((directions & EV_WRITE) !== 0) this.writeSuspended |= reason;
+    if (this.#suspended !== before) this.update();
+  }
+
+  /** @internal Takes a reason back. A direction runs again when it was the last one. */
+  resume(directions: number, reason: number): void {
+    const before = this.#suspended;
+    if ((directions & EV_READ) !== 0) this.readSuspended &= ~reason;
+    if ((directions & EV_WRITE) !== 0) this.writeSuspended &= ~reason;
+    if (this.#suspended !== before) this.update();
+  }
+
+  /** Which directions stand still for whatever reason. */
+  get #suspended(): number {
+    return (this.readSuspended === 0 ? 0 : EV_READ) | (this.writeSuspended === 0 ? 0 : EV_WRITE);
+  }
+
+  /** Whether reading is enabled, and nothing suspends it. */
+  protected get readRuns(): boolean {
+    return (this.enabledBits & EV_READ) !== 0 && this.readSuspended === 0;
+  }
+
+  /** Whether writing is enabled, and nothing suspends it. */
+  protected get writeRuns(): boolean {
+    return (this.enabledBits & EV_WRITE) !== 0 && this.writeSuspended === 0;
+  }
+
+  /**
+   * Sets watermarks (bufferevent_setwatermark). For `EV_READ`: the callback waits for `low` bytes, and reading is suspended
+   * while the input holds `high` or more; at once, if it does so already. For `EV_WRITE`: the callback waits until the output
+   * is down to `low`; `high` is what a {@linkcode FilterBufferEvent} above this connection lets the output grow to.
+   *
+   * @throws {RangeError} for a negative number.
+   */
+  setWatermark(directions: number, low: number, high: number): void {
+    if (!(low >= 0) || !(high >= 0)) {
+      throw new RangeError(`Cannot set watermarks ${low} and ${high}: both are byte counts`);
+    }
+    if ((directions & EV_READ) !== 0) {
+      this.readMark.low = low;
+      this.readMark.high = high;
+      this.#watchInput();
+      this.#checkHighMark();
+    }
+    if ((directions & EV_WRITE) !== 0) {
+      this.writeMark.low = low;
+      this.writeMark.high = high;
+    }
+    this.update();
+  }
+
+  /**
+   * The watermarks of one direction, as they are now (bufferevent_getwatermark).
+   *
+   * @param direction `EV_READ` or `EV_WRITE`.
+   * @throws {TypeError} for both, or neither.
+   */
+  getWatermark(direction: number): Watermark {
+    if (direction === EV_READ) return { ...this.readMark };
+    if (direction === EV_WRITE) return { ...this.writeMark };
+    throw new TypeError(`Cannot tell the watermarks of ${direction}: EV_READ or EV_WRITE is one direction`);
+  }
+
+  /** Hears of all changes of the input from the first high watermark on; most connections never have one. */
+  #watchInput(): void {
+    if (this.readMark.high === 0 || this.#inputWatched) return;
+    this.#inputWatched = true;
+    this.input.addCallback(() => this.#checkHighMark());
+  }
+
+  /** Suspends reading at the high watermark, and resumes it below. */
+  #checkHighMark(): void {
+    const high = this.readMark.high;
+    if (high !== 0 && this.input.length >= high) this.suspend(EV_READ, SUSPEND_WATERMARK);
+    else this.resume(EV_READ, SUSPEND_WATERMARK);
+  }
+
+  /**
+   * Limits how long a direction may make no progress while it is wanted (bufferevent_set_timeouts). Then the direction is
+   * disabled and the event callback gets `BEV_EVENT_TIMEOUT`.
+   *
+   * @param readMs milliseconds, -1 for no limit; runs only while reading is enabled and not suspended.
+   * @param writeMs milliseconds, -1 for no limit; runs only while there is something to send.
+   * @throws {RangeError} for NaN.
+   */
+  setTimeouts(readMs: number, writeMs: number): void {
+    if (Number.isNaN(readMs) || Number.isNaN(writeMs)) {
+      throw new RangeError(`Cannot set timeouts of ${readMs} and ${writeMs} ms: both are times, or -1 for none`);
+    }
+    this.readTimeoutMs = readMs;
+    this.writeTimeoutMs = writeMs;
+    this.update();
+  }
+
+  /**
+   * Most bytes taken by one read of the descriptor (bufferevent_set_max_single_read). 64 KiB at first; 0, and more than a C
+   * int holds, stand for that as well.
+   */
+  get maxSingleRead(): number {
+    return this.readMax;
+  }
+
+  /** @throws {RangeError} when it is no byte count. */
+  set maxSingleRead(bytes: number) {
+    this.readMax = maximum("read", bytes, READ_MAX);
+  }
+
+  /**
+   * Most bytes sent before other connections get their turn (bufferevent_set_max_single_write). 256 KiB at first; 0, and more
+   * than a C int holds, stand for that as well.
+   */
+  get maxSingleWrite(): number {
+    return this.writeMax;
+  }
+
+  /** @throws {RangeError} when it is no byte count. */
+  set maxSingleWrite(bytes: number) {
+    this.writeMax = maximum("write", bytes, WRITE_MAX);
+  }
+
+  /**
+   * Most bytes that the next read may take (bufferevent_get_max_to_read): {@linkcode BufferEventFlow.maxSingleRead}, or what a
+   * rate limit of the connection leaves, which takes its place; and no more than its share of what its group has left.
+   */
+  get maxToRead(): number {
+    return this.rates === null ? this.readMax : this.rates.readAllowance(this.readMax);
+  }
+
+  /** Most bytes that may be sent next (bufferevent_get_max_to_write); see {@linkcode BufferEventFlow.maxToRead}. */
+  get maxToWrite(): number {
+    return this.rates === null ? this.writeMax : this.rates.writeAllowance(this.writeMax);
+  }
+
+  /** Brings the pending events in line with what is enabled, suspended and queued. */
+  protected abstract update(): void;
+}
+
+/** The maximum in bytes; 0, and more than a C int holds, stand for the default as in libevent. */
+function maximum(action: string, bytes: number, fallback: number): number {
+  if (bytes === 0 || bytes > INT_MAX) return fallback;
+  if (!Number.isInteger(bytes) || bytes < 0) throw new RangeError(`Cannot ${action} ${bytes} bytes at a time`);
+  return bytes;
+}

@@ -1,0 +1,296 @@
+import { close, os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
+import { BufferEvent } from "./bufferevent.ts";
+import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+import {
+  BEV_EVENT_CONNECTED,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  EV_READ,
+  EV_TIMEOUT,
+  EV_WRITE,
+} from "./constants.ts";
+import { Deferred } from "./deferred.ts";
+import type { LoopEvent } from "./event.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
+import type { Reactor } from "./reactor.ts";
+import { watch } from "./watch.ts";
+
+const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
+
+/**
+ * The sending half of a {@linkcode SocketBufferEvent}: what is queued leaves at the end of the callback that queued it, the
+ * loop watches for writability only after the kernel would take no more, and a connect is finished the same way.
+ */
+export abstract class SocketSending extends BufferEvent {
+  /** What the base and its events share. */
+  protected readonly reactor: Reactor;
+  /** Whether the descriptor is left open when the connection is done with it. */
+  protected readonly keepOpen: boolean;
+  /** The socket, or -1. */
+  protected socketFd: number = -1;
+  /** Waits for writability; null before the first socket. */
+  protected writeEvent: LoopEvent | null = null;
+  /** A connect has begun and not ended. */
+  protected connecting: boolean = false;
+  /** Whether connect() made the socket. */
+  protected ownSocket: boolean = false;
+  readonly #flush: Deferred;
+  #writeWatched = false;
+  #writeTimeoutSet = -1;
+  // Depth of our own callbacks: what they queue is sent when the outermost ends.
+  #inCallback = 0;
+  #closing = false;
+  #closed = false;
+  // A write or connect has failed or timed out, and writing was not enabled again since.
+  #sendingFailed = false;
+
+  /** Makes one without a socket. */
+  constructor(base: EventBase, options: SocketBufferEventOptions) {
+    super(base, options);
+    this.reactor = reactorOf(base);
+    this.keepOpen = options.keepOpen === true;
+    if (options.maxSingleRead !== undefined) this.maxSingleRead = options.maxSingleRead;
+    if (options.maxSingleWrite !== undefined) this.maxSingleWrite = options.maxSingleWrite;
+    this.#flush = new Deferred(base, base.priorities >> 1, () => this.#endCallback());
+    this.output.addCallback((_buffer, { added }) => {
+      if (added > 0) this.flushSoon();
+      else if (this.#writeWatched && !this.connecting && this.output.length === 0) this.#outputEmptied();
+    });
+  }
+
+  /** Whether {@linkcode SocketSending.close} was called. */
+  override get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Sends what is queued as far as the kernel takes it now, whatever the arguments; returns whether it took any. */
+  override flush(_directions?: number, _mode?: number): boolean {
+    if (this.#closed || this.connecting || this.socketFd < 0) return false;
+    return this.writeRuns && this.output.length > 0 && this.#send();
+  }
+
+  /** Sends what is queued at the end of the running callback, or with the next turn. */
+  flushSoon(): void {
+    if (this.#inCallback === 0 && !this.#writeWatched && !this.connecting && !this.#closed) this.#flush.schedule();
+  }
+
+  /** Closes once everything queued has been sent, or sending has failed. Nothing more is read. */
+  override closeAfterFlush(): void {
+    this.#closing = true;
+    this.disable(EV_READ);
+    if (this.#isFlushed()) this.close();
+    else if (this.#inCallback === 0) this.#flush.schedule();
+  }
+
+  /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
+  override close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#flush.cancel();
+    this.closeEvents();
+    this.release();
+    if (this.socketFd >= 0 && !this.keepOpen) close(this.socketFd);
+    this.socketFd = -1;
+  }
+
+  /** Gives up the events of the descriptor, which may be closed then. */
+  protected abstract closeEvents(): void;
+
+  /** A connect has begun: `result` is what the system call said, and told later in any case. */
+  protected connectBegun(result: number, underWay: boolean): void {
+    this.connecting = true;
+    this.#sendingFailed = false;
+    this.enabledBits |= EV_WRITE;
+    if (underWay) {
+      this.update();
+    } else {
+      // Also an immediate refusal is told from the loop, never from inside this call.
+      const fd = this.socketFd;
+      new Deferred(this.base, this.priority, () => this.#connectFailed(fd, result)).schedule();
+    }
+  }
+
+  /** Forgets what was under way on a descriptor that is given up. */
+  protected forgetSending(): void {
+    this.connecting = false;
+    this.ownSocket = false;
+    this.#sendingFailed = false;
+    this.#writeWatched = false;
+  }
+
+  /** The queue in which queued output waits to be sent. */
+  protected get flushCallback(): Deferred {
+    return this.#flush;
+  }
+
+  /** Brings the write event in line with what is enabled, suspended and queued. */
+  protected updateWriting(): void {
+    if ((this.enabledBits & EV_WRITE) !== 0) this.#sendingFailed = false;
+    const writing = this.connecting || (this.#writeWatched && this.output.length > 0 && this.writeRuns);
+    if (writing !== this.#writeWatched || (writing && this.writeTimeoutMs !== this.#writeTimeoutSet)) {
+      this.#watchWrite(writing);
+    }
+    if (!writing && this.output.length > 0) this.flushSoon();
+  }
+
+  #watchWrite(on: boolean): void {
+    this.#writeTimeoutSet = this.writeTimeoutMs;
+    const error = watch(this.writeEvent!, on, this.writeTimeoutMs);
+    this.#writeWatched = on && error === null;
+    if (error === null) return;
+    this.tellSoon(error, BEV_EVENT_ERROR | (this.connecting ? 0 : BEV_EVENT_WRITING));
+    this.#giveUpSending();
+  }
+
+  /** Tells of a descriptor that cannot be watched from the loop, never from inside the call that met it. */
+  protected tellSoon(error: SystemError, what: number): void {
+    this.error = error;
+    this.callEvent(what, true);
+  }
+
+  /** Runs a handler of ours, then sends what its callbacks have queued. */
+  protected guard(what: number, handler: (this: this, what: number) => void): void {
+    this.#inCallback++;
+    try {
+      handler.call(this, what);
+    } finally {
+      this.#inCallback--;
+      this.#endCallback();
+    }
+  }
+
+  /** What deferred callbacks queue is sent when they end, too. */
+  protected override runDeferredCalls(): void {
+    this.#inCallback++;
+    try {
+      super.runDeferredCalls();
+    } finally {
+      this.#inCallback--;
+      this.#endCallback();
+    }
+  }
+
+  /** Sends what was queued, and closes if that was asked for, whatever a callback may have thrown. */
+  #endCallback(): void {
+    try {
+      if (!this.#writeWatched) this.flush();
+    } finally {
+      if (this.#closing && this.#isFlushed()) this.close();
+    }
+  }
+
+  /** Whether nothing is left to be sent or told, or it never will be sent. */
+  #isFlushed(): boolean {
+    return !this.connecting && !this.callsPending && (this.output.length === 0 || this.#sendingFailed);
+  }
+
+  /** All was sent, or drained by hand: without data there is nothing to wait for, and no timeout runs. */
+  #outputEmptied(): void {
+    this.#watchWrite(false);
+    if (this.#closing) this.#flush.schedule();
+  }
+
+  /** The socket is writable, a connect has ended, or neither happened in time. */
+  protected onWritable(what: number): void {
+    if (what === EV_TIMEOUT) {
+      this.#giveUpSending();
+      this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING);
+    } else if (this.connecting) {
+      this.#finishConnect();
+    } else {
+      this.#send();
+    }
+  }
+
+  #finishConnect(): void {
+    const error = takeSocketError(this.socketFd);
+    // Nothing was taken: the socket stays writable, and the next turn asks again.
+    if (error === -EINTR!) return;
+    if (error !== 0) return this.#connectFailed(this.socketFd, error > 0 ? -error : error);
+    this.connecting = false;
+    this.#watchWrite(false);
+    this.update();
+    this.tell(BEV_EVENT_CONNECTED);
+  }
+
+  #connectFailed(fd: number, result: number): void {
+    // It may have been closed, or given another descriptor, before it could be told.
+    if (this.#closed || !this.connecting || fd !== this.socketFd) return;
+    this.#giveUpSending();
+    const facts = result === -ECONNREFUSED! ? { hint: "nobody listens there" } : {};
+    this.error = systemError(result, "connect", "connect", facts);
+    this.tell(BEV_EVENT_ERROR);
+  }
+
+  #giveUpSending(): void {
+    this.#watchWrite(false);
+    this.enabledBits &= ~EV_WRITE;
+    this.#sendingFailed = true;
+    if (!this.connecting) return;
+    this.connecting = false;
+    if (!this.ownSocket) return;
+    // A socket whose connect has failed is of no more use: Linux answers the next one ECONNABORTED, and reading finds an end.
+    this.closeEvents();
+    close(this.socketFd);
+    this.socketFd = -1;
+  }
+
+  /** Sends until the kernel takes no more, all is sent, or others should have their turn. */
+  #send(): boolean {
+    const rates = this.rates;
+    const { output } = this;
+    let budget = rates === null ? this.writeMax : this.maxToWrite;
+    let total = 0;
+    let failure = 0;
+    output.unfreezeFront();
+    try {
+      while (budget > 0 && output.length > 0) {
+        const sent = output.sendTo(this.socketFd, budget);
+        if (sent < 0) {
+          // Interrupted for ever would be a loop without end: the next turn tries again.
+          if (sent !== -EAGAIN! && sent !== -EINTR!) failure = sent;
+          break;
+        }
+        total += sent;
+        budget -= sent;
+      }
+      if (failure !== 0) this.#dropOutput();
+    } finally {
+      output.freezeFront();
+    }
+    if (failure !== 0) {
+      this.fail(failure, "write", "write to the connection", BEV_EVENT_WRITING);
+      return total > 0;
+    }
+    // May suspend writing.
+    if (rates !== null && total > 0) rates.charge(EV_WRITE, total);
+    const rest = output.length > 0 && this.writeSuspended === 0;
+    if (rest !== this.#writeWatched) this.#watchWrite(rest);
+    if (total === 0) return false;
+    if (this.#closing && output.length === 0) this.close();
+    else if (output.length <= this.writeMark.low) this.callWrite();
+    return true;
+  }
+
+  /** What is queued will never be sent. */
+  #dropOutput(): void {
+    this.#giveUpSending();
+    this.output.drain(this.output.length);
+  }
+
+  /** Tells of an error of a system call. */
+  protected fail(result: number, syscall: string, action: string, direction: number): void {
+    this.error = systemError(result, syscall, action);
+    this.tell(BEV_EVENT_ERROR | direction);
+  }
+
+  /** Tells of an event, and closes after that if sending has failed and it was to be closed. */
+  protected tell(what: number): void {
+    try {
+      this.callEvent(what);
+    } finally {
+      if (this.#closing && this.#sendingFailed && !this.callsPending) this.close();
+    }
+  }
+}
