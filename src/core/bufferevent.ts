@@ -29,6 +29,8 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   protected sink: ByteSink | null = null;
   /** Whether all callbacks are called from the loop. */
   protected readonly deferAll: boolean;
+  /** @internal Called when it has been closed; for a connection on top of this one, which is at its end then. */
+  whenClosed: (() => void) | null = null;
   // Made for the first callback that is deferred.
   #calls: DeferredCalls | null = null;
 
@@ -104,23 +106,23 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
    * under an earlier limit counts against the new one.
    */
   setRateLimit(limit: RateLimit | null): void {
-    if (limit === null && this.rates === null) return;
-    this.limitRates().setLimit(limit);
+    const bearer = this.rateBearer;
+    if (limit !== null || bearer.rates !== null) bearer.limitRates().setLimit(limit);
   }
 
   /** The limit set by {@linkcode BufferEvent.setRateLimit}, or null (bufferevent_get_token_bucket_cfg). */
   get rateLimit(): RateLimit | null {
-    return this.rates?.limit ?? null;
+    return this.rateBearer.rates?.limit ?? null;
   }
 
   /** Bytes it may still read in this tick of its own limit; negative after more than that, Infinity without one (bufferevent_get_read_limit). */
   get readLimit(): number {
-    return this.rates?.readLimit ?? Infinity;
+    return this.rateBearer.rates?.readLimit ?? Infinity;
   }
 
   /** Bytes it may still write in this tick of its own limit; as {@linkcode BufferEvent.readLimit} (bufferevent_get_write_limit). */
   get writeLimit(): number {
-    return this.rates?.writeLimit ?? Infinity;
+    return this.rateBearer.rates?.writeLimit ?? Infinity;
   }
 
   /**
@@ -131,17 +133,22 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
    * @throws {RangeError} when `bytes` is not a whole number.
    */
   decrementReadLimit(bytes: number): void {
-    this.limitRates().decrement(EV_READ, bytes);
+    this.rateBearer.limitRates().decrement(EV_READ, bytes);
   }
 
   /** Takes `bytes` from what it may still write; as {@linkcode BufferEvent.decrementReadLimit} (bufferevent_decrement_write_limit). */
   decrementWriteLimit(bytes: number): void {
-    this.limitRates().decrement(EV_WRITE, bytes);
+    this.rateBearer.limitRates().decrement(EV_WRITE, bytes);
   }
 
   /** The group whose rate limit it shares, or null; see {@linkcode RateLimitGroup.add}. */
   get rateLimitGroup(): RateLimitGroup | null {
-    return this.rates?.group ?? null;
+    return this.rateBearer.rates?.group ?? null;
+  }
+
+  /** @internal The connection that moves the bytes, which rate limits are about: itself, or the one it is on top of. */
+  get rateBearer(): BufferEvent {
+    return this;
   }
 
   /** @internal Its rate limits, made for the first one. */
@@ -203,13 +210,26 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
     else this.callbacks.write?.(this);
   }
 
-  /** Calls the event callback, from the loop if `defer`; {@linkcode BufferEvent.error} is then as it is now. */
+  /**
+   * Calls the event callback, from the loop if `defer`; {@linkcode BufferEvent.error} is then as it is now. What waits for the
+   * loop already comes first: data before the end.
+   */
   protected callEvent(what: number, defer: boolean = this.deferAll): void {
-    if (defer) this.#laterCalls().addEvents(what, this.error);
+    if (defer || this.callsPending) this.#laterCalls().addEvents(what, this.error);
     else this.callbacks.event?.(what, this);
   }
 
+  /** Something came into the input: tells of it, if it is enough. */
+  protected inputGrew(defer: boolean = this.deferAll): void {
+    if (this.sink !== null || this.input.length >= this.readMark.low) this.callRead(defer);
+  }
+
   #readNow(): void {
+    if (this.sink !== null && this.input.length > 0) {
+      const bytes = this.input.take();
+      this.sink.receive(bytes, 0, bytes.length);
+      return;
+    }
     const high = this.readMark.high;
     const before = this.input.length;
     this.callbacks.read?.(this);
@@ -262,5 +282,6 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
     this.rates?.close();
     this.input.close();
     this.output.close();
+    this.whenClosed?.();
   }
 }

@@ -145,6 +145,21 @@ export abstract class BufferEventFlow {
     throw new TypeError(`Cannot tell the watermarks of ${direction}: EV_READ or EV_WRITE is one direction`);
   }
 
+  /** @internal Whether a connection on top of this one should not add to the output for the time being. */
+  get outputFull(): boolean {
+    return this.outputRoom <= 0;
+  }
+
+  /** @internal How much a connection on top of this one should add to the output; Infinity without a high watermark. */
+  get outputRoom(): number {
+    return this.writeMark.high === 0 ? Infinity : this.writeMark.high - this.output.length;
+  }
+
+  /** How much the input may grow; Infinity without a high watermark. */
+  protected get inputRoom(): number {
+    return this.readMark.high === 0 ? Infinity : this.readMark.high - this.input.length;
+  }
+
   /** Hears of all changes of the input from the first high watermark on; most connections never have one. */
   #watchInput(): void {
     if (this.readMark.high === 0 || this.#inputWatched) return;

@@ -89,9 +89,9 @@ export abstract class SocketSending extends BufferEvent {
     this.#closed = true;
     this.#flush.cancel();
     this.closeEvents();
-    this.release();
     if (this.socketFd >= 0 && !this.keepOpen) close(this.socketFd);
     this.socketFd = -1;
+    this.release();
   }
 
   /** Gives up the events of the descriptor, which may be closed then. */

@@ -48,6 +48,13 @@ export const BEV_FLUSH = 1;
 /** Flush everything: nothing more will come. */
 export const BEV_FINISHED = 2;
 
+/** A filter's transform has done something. */
+export const BEV_OK = 0;
+/** A filter's transform can do nothing before more comes. */
+export const BEV_NEED_MORE = 1;
+/** A filter's transform can do nothing ever again. */
+export const BEV_ERROR = 2;
+
 /** Count what is active. */
 export const EVENT_BASE_COUNT_ACTIVE = 1;
 /** Count pending things that are no events. */

@@ -37,6 +37,8 @@ export {
   type TriggerOptions,
   type Watermark,
 } from "./bufferevent.ts";
+export { FilterBufferEvent, type FilterBufferEventOptions, type FilterTransform } from "./bufferevent_filter.ts";
+export { PairBufferEvent } from "./bufferevent_pair.ts";
 export { SocketBufferEvent, type SocketBufferEventOptions, SocketSending } from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";
 export { type EventCallback, LoopEvent } from "./event.ts";

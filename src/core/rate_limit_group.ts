@@ -140,6 +140,10 @@ export class RateLimitGroup implements Disposable {
 
   /** Lets `connection` share the limit; it leaves the group it was in before (bufferevent_add_to_rate_limit_group). */
   add(connection: BufferEvent): void {
+    this.#add(connection.rateBearer);
+  }
+
+  #add(connection: BufferEvent): void {
     if (connection.closed || this.#members.has(connection)) return;
     connection.rateLimitGroup?.remove(connection);
     connection.limitRates().group = this;
@@ -152,9 +156,10 @@ export class RateLimitGroup implements Disposable {
 
   /** Lets `connection` go (bufferevent_remove_from_rate_limit_group); harmless when it is not in this group. */
   remove(connection: BufferEvent): void {
-    if (!this.#members.has(connection)) return;
-    this.forget(connection);
-    connection.resume(EV_READ | EV_WRITE, SUSPEND_GROUP);
+    const member = connection.rateBearer;
+    if (!this.#members.has(member)) return;
+    this.forget(member);
+    member.resume(EV_READ | EV_WRITE, SUSPEND_GROUP);
   }
 
   /** @internal As {@linkcode RateLimitGroup.remove}, for a connection that is being closed. */

@@ -4,6 +4,7 @@ import {
   BEV_EVENT_CONNECTED,
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
+  BEV_EVENT_PEER_CLOSED,
   BEV_EVENT_READING,
   BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
@@ -68,6 +69,7 @@ const eventNames: readonly (readonly [number, string])[] = [
   [BEV_EVENT_TIMEOUT, "TIMEOUT"],
   [BEV_EVENT_READING, "READING"],
   [BEV_EVENT_WRITING, "WRITING"],
+  [BEV_EVENT_PEER_CLOSED, "PEER_CLOSED"],
 ];
 
 /** Writes everything down that `connection` tells, such as "read", "write" and "EOF|READING", then calls `also`. */

@@ -1,0 +1,287 @@
+import { BufferEvent, type BufferEventOptions } from "./bufferevent.ts";
+import type { BufferEventCallbacks } from "./bufferevent_callbacks.ts";
+import {
+  BEV_ERROR,
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  BEV_FINISHED,
+  BEV_NORMAL,
+  BEV_OK,
+  EV_READ,
+  EV_WRITE,
+} from "./constants.ts";
+import type { BufferCallbackEntry, EvBuffer } from "./evbuffer.ts";
+import { InactivityTimer } from "./inactivity_timer.ts";
+import { SUSPEND_FILTER } from "./suspension.ts";
+
+/**
+ * Moves data from `source` to the back of `target` and changes it on the way (libevent's bufferevent_filter_cb).
+ *
+ * @param limit how many bytes to add at most; Infinity when there is no limit. More is accepted, but defeats the watermark.
+ * @param mode `BEV_NORMAL`; `BEV_FLUSH` to pass on what can be; `BEV_FINISHED` when no more will follow.
+ * @returns `BEV_OK` when something was done; `BEV_NEED_MORE` when that takes more source; `BEV_ERROR` when nothing more can
+ * ever be done.
+ */
+export type FilterTransform = (source: EvBuffer, target: EvBuffer, limit: number, mode: number) => number;
+
+/** What a {@linkcode FilterBufferEvent} does to the data. */
+export interface FilterBufferEventOptions extends BufferEventOptions {
+  /** Makes what is read out of what came in underneath; passes it through by default. */
+  readonly input?: FilterTransform | undefined;
+  /** Makes what goes out underneath out of what is written; passes it through by default. */
+  readonly output?: FilterTransform | undefined;
+  /** Leave the connection underneath open when the filter is closed; false by default (BEV_OPT_CLOSE_ON_FREE is ours). */
+  readonly keepOpen?: boolean | undefined;
+  /** Called when the filter is closed, to give back what the transforms use (bufferevent_filter_new's free_context). */
+  readonly onClose?: (() => void) | undefined;
+}
+
+function passThrough(source: EvBuffer, target: EvBuffer, limit: number): number {
+  source.removeBuffer(target, limit);
+  return BEV_OK;
+}
+
+/**
+ * A connection on top of another one, which changes what is read and written on its way (libevent's bufferevent_filter):
+ * compression, framing, encryption.
+ *
+ * It takes over the callbacks of the connection underneath, whose events it passes on. Its own high watermark for reading,
+ * and that for writing of the connection underneath, tell the transforms how much to make at most; `closeAfterFlush()`
+ * and the end of the stream run them with `BEV_FINISHED` before.
+ *
+ * @example Lines are written in one piece, and read without their endings
+ * ```ts
+ * import { BEV_NEED_MORE, BEV_OK, EV_READ, EventBase, FilterBufferEvent, PairBufferEvent } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * const [near, far] = PairBufferEvent.create(base);
+ * const lines = new FilterBufferEvent(near, {
+ *   input: (source, target) => {
+ *     const line = source.readLineBytes();
+ *     if (line === null) return BEV_NEED_MORE;
+ *     target.add(line);
+ *     return BEV_OK;
+ *   },
+ * });
+ * lines.setCallbacks({ read: (connection) => console.log(connection.input.takeText()) }); // hello
+ * lines.enable(EV_READ);
+ * far.write("hello\r\nwor");
+ * base.dispatch();
+ * ```
+ */
+export class FilterBufferEvent extends BufferEvent {
+  /** The connection underneath (bufferevent_get_underlying). */
+  readonly underlying: BufferEvent;
+  readonly #transformInput: FilterTransform;
+  readonly #transformOutput: FilterTransform;
+  readonly #keepOpen: boolean;
+  readonly #onClose: (() => void) | undefined;
+  readonly #below: BufferEventCallbacks<BufferEvent>;
+  // Hears of what leaves underneath.
+  readonly #drainEntry: BufferCallbackEntry;
+  readonly #readTimer: InactivityTimer;
+  readonly #writeTimer: InactivityTimer;
+  #closed = false;
+  // A transform is running: what it does to the buffers must not start it again.
+  #transforming = 0;
+
+  /**
+   * Takes a connection over, and enables both its directions; it reads when the filter does.
+   *
+   * @throws {TypeError} when `underlying` is closed.
+   */
+  constructor(underlying: BufferEvent, options: FilterBufferEventOptions = {}) {
+    if (underlying.closed) throw new TypeError("Cannot filter a connection that is closed");
+    super(underlying.base, options);
+    this.underlying = underlying;
+    this.#transformInput = options.input ?? passThrough;
+    this.#transformOutput = options.output ?? passThrough;
+    this.#keepOpen = options.keepOpen === true;
+    this.#onClose = options.onClose;
+    this.#readTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
+    this.#writeTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
+    this.output.addCallback((_buffer, { added }) => {
+      if (added > 0) this.update();
+    });
+    this.#drainEntry = underlying.output.addCallback((_buffer, { deleted }) => {
+      if (deleted === 0 || this.#closed) return;
+      this.#writeTimer.restart();
+      this.#updateTimers();
+    });
+    this.#below = {
+      read: () => this.#processInput(BEV_NORMAL, this.deferAll),
+      write: () => this.#processOutput(BEV_NORMAL, this.deferAll),
+      event: (what) => this.#passOn(what),
+    };
+    underlying.setCallbacks(this.#below);
+    underlying.setSink(null);
+    underlying.whenClosed = () => this.close();
+    underlying.suspend(EV_READ, SUSPEND_FILTER);
+    underlying.enable(EV_READ | EV_WRITE);
+  }
+
+  /** Whether it was closed, by itself or together with the connection underneath. */
+  override get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The descriptor at the bottom; -1 where there is none. */
+  override get fd(): number {
+    return this.underlying.fd;
+  }
+
+  /** @internal */
+  override get rateBearer(): BufferEvent {
+    return this.underlying.rateBearer;
+  }
+
+  /** Runs the transforms of `directions` in `mode`, `BEV_NORMAL` by default, and flushes the connection underneath as well. */
+  override flush(directions: number = EV_WRITE, mode: number = BEV_NORMAL): boolean {
+    if (this.#closed) return false;
+    let done = false;
+    if ((directions & EV_READ) !== 0) done = this.#processInput(mode, true);
+    if ((directions & EV_WRITE) !== 0) done = this.#processOutput(mode, true) || done;
+    // A transform may have closed us.
+    return !this.#closed && this.underlying.flush(directions, mode) || done;
+  }
+
+  /**
+   * Runs the output transform for the last time, and closes once the connection underneath has sent everything; with
+   * `keepOpen` as soon as that connection has got it.
+   */
+  override closeAfterFlush(): void {
+    if (this.#closed) return;
+    this.disable(EV_READ);
+    this.#processOutput(BEV_FINISHED, true);
+    if (this.#keepOpen) this.close();
+    else this.underlying.closeAfterFlush();
+  }
+
+  /** Closes at once, the connection underneath too unless it is to be kept. */
+  override close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#readTimer.close();
+    this.#writeTimer.close();
+    const { underlying } = this;
+    underlying.whenClosed = null;
+    underlying.output.removeCallback(this.#drainEntry);
+    if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
+    try {
+      this.release();
+    } finally {
+      if (this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
+      else underlying.close();
+      this.#onClose?.();
+    }
+  }
+
+  /** Brings the connection underneath in line with what is wanted here, and goes on with what has waited for it. */
+  protected override update(): void {
+    if (this.#closed) return;
+    if (this.readRuns) this.underlying.resume(EV_READ, SUSPEND_FILTER);
+    else this.underlying.suspend(EV_READ, SUSPEND_FILTER);
+    this.#updateTimers();
+    if (this.#transforming !== 0) return;
+    // Both may have been left lying while they were not wanted. Whoever called us does not expect to be called back.
+    if (this.underlying.input.length > 0) this.#processInput(BEV_NORMAL, true);
+    this.#processOutput(BEV_NORMAL, true);
+  }
+
+  #updateTimers(): void {
+    this.#readTimer.update(this.readRuns, this.readTimeoutMs);
+    // What the connection underneath has got is not sent yet.
+    const queued = this.output.length + this.underlying.output.length > 0;
+    this.#writeTimer.update(this.writeRuns && queued, this.writeTimeoutMs);
+  }
+
+  /** Makes input out of what has come underneath; returns whether something was done. */
+  #processInput(mode: number, defer: boolean): boolean {
+    const { underlying, input } = this;
+    if (this.#closed || this.#transforming !== 0 || (mode === BEV_NORMAL && !this.readRuns)) return false;
+    const lengthBefore = input.length;
+    let result = BEV_OK;
+    let done = false;
+    this.#transforming++;
+    input.unfreezeBack();
+    try {
+      for (let moving = true; moving;) {
+        const left = underlying.input.length;
+        const grown = input.length;
+        const limit = mode === BEV_NORMAL ? this.inputRoom : Infinity;
+        result = this.#transformInput(underlying.input, input, limit, mode);
+        if (this.#closed) return true;
+        // Neither fewer nor more bytes: a transform that calls this a success would do so for ever.
+        const progress = underlying.input.length !== left || input.length !== grown;
+        done ||= progress;
+        moving = progress && result === BEV_OK && underlying.input.length > 0 && (mode !== BEV_NORMAL || this.readRuns);
+      }
+    } finally {
+      this.#transforming--;
+      input.freezeBack();
+    }
+    if (done) this.#readTimer.restart();
+    if (input.length > lengthBefore) this.inputGrew(defer);
+    if (result === BEV_ERROR) this.#giveUp(EV_READ, BEV_EVENT_READING);
+    return done;
+  }
+
+  /** Makes output for underneath out of what is queued; returns whether something was done. */
+  #processOutput(mode: number, defer: boolean): boolean {
+    const { output, underlying } = this;
+    if (this.#closed || this.#transforming !== 0) return false;
+    if (mode === BEV_NORMAL && (!this.writeRuns || output.length === 0 || underlying.outputFull)) return false;
+    let result = BEV_OK;
+    let done = false;
+    this.#transforming++;
+    output.unfreezeFront();
+    try {
+      for (let moving = true; moving;) {
+        const left = output.length;
+        const grown = underlying.output.length;
+        const limit = mode === BEV_NORMAL ? underlying.outputRoom : Infinity;
+        result = this.#transformOutput(output, underlying.output, limit, mode);
+        if (this.#closed) return true;
+        const progress = output.length !== left || underlying.output.length !== grown;
+        done ||= progress;
+        moving = progress && result === BEV_OK && output.length > 0 &&
+          (mode !== BEV_NORMAL || (this.writeRuns && !underlying.outputFull));
+      }
+    } finally {
+      this.#transforming--;
+      output.freezeFront();
+    }
+    if (done) this.#writeTimer.restart();
+    this.#updateTimers();
+    if (result === BEV_ERROR) this.#giveUp(EV_WRITE, BEV_EVENT_WRITING);
+    else if (done && output.length <= this.writeMark.low) this.callWrite(defer);
+    return done;
+  }
+
+  /** A transform can do no more: its direction ends, which is told from the loop. */
+  #giveUp(direction: number, what: number): void {
+    this.error = null;
+    this.enabledBits &= ~direction;
+    this.callEvent(BEV_EVENT_ERROR | what, true);
+    this.update();
+  }
+
+  /** Something has happened underneath. */
+  #passOn(what: number): void {
+    if ((what & BEV_EVENT_EOF) !== 0 && (what & BEV_EVENT_READING) !== 0) {
+      // Data comes before the end, also what the transform has held back until then.
+      this.#processInput(BEV_FINISHED, this.deferAll);
+      if (this.#closed) return;
+    }
+    if ((what & BEV_EVENT_ERROR) !== 0) this.error = this.underlying.error;
+    this.callEvent(what);
+  }
+
+  #timedOut(direction: number, what: number): void {
+    this.disable(direction);
+    this.callEvent(BEV_EVENT_TIMEOUT | what);
+  }
+}

@@ -1,0 +1,186 @@
+import { BufferEvent } from "./bufferevent.ts";
+import {
+  BEV_EVENT_EOF,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  BEV_FINISHED,
+  BEV_NORMAL,
+  EV_READ,
+  EV_WRITE,
+} from "./constants.ts";
+import type { EventBase } from "./event_base.ts";
+import { InactivityTimer } from "./inactivity_timer.ts";
+
+/**
+ * One end of a connection that never leaves the process (libevent's bufferevent_pair): what is written to one end is read
+ * from the other, without a copy and without a system call. For tests, and for parts of a program that talk to each other
+ * as if over a network.
+ *
+ * Data moves as soon as one end is writing, the other reading and below its high watermark. All callbacks are deferred.
+ * Closing an end tells the other one of the end of the stream.
+ *
+ * @example A service that answers in capitals
+ * ```ts
+ * import { EV_READ, EventBase, PairBufferEvent } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * const [client, service] = PairBufferEvent.create(base);
+ * service.setCallbacks({ read: (end) => end.write(end.input.takeText().toUpperCase()) });
+ * service.enable(EV_READ);
+ * client.setCallbacks({ read: (end) => console.log(end.input.takeText()) }); // HELLO
+ * client.enable(EV_READ);
+ * client.write("hello");
+ * base.dispatch();
+ * ```
+ */
+export class PairBufferEvent extends BufferEvent {
+  #partner: PairBufferEvent | null = null;
+  readonly #readTimer: InactivityTimer;
+  readonly #writeTimer: InactivityTimer;
+  #closed = false;
+  #closing = false;
+  // The partner was closed, and that is to be told as soon as we are reading.
+  #endUntold = false;
+
+  private constructor(base: EventBase) {
+    super(base, { deferCallbacks: true });
+    this.#readTimer = new InactivityTimer(base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
+    this.#writeTimer = new InactivityTimer(base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
+    this.output.addCallback((_buffer, { added }) => {
+      if (added > 0) this.update();
+    });
+  }
+
+  /** Makes two ends that are connected to each other (bufferevent_pair_new). */
+  static create(base: EventBase): [PairBufferEvent, PairBufferEvent] {
+    const one = new PairBufferEvent(base);
+    const other = new PairBufferEvent(base);
+    one.#partner = other;
+    other.#partner = one;
+    return [one, other];
+  }
+
+  /** The other end; null once either of them is closed (bufferevent_pair_get_partner). */
+  get partner(): PairBufferEvent | null {
+    return this.#partner;
+  }
+
+  /** Whether this end was closed. */
+  override get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Moves what is queued to the other end (`EV_WRITE`), and what the other end has queued to this one (`EV_READ`). With
+   * `BEV_NORMAL` only what would move anyway; else all of it, whatever is enabled, suspended or full.
+   * `BEV_FINISHED` tells the other end of the end of the stream after that.
+   */
+  override flush(directions: number = EV_WRITE, mode: number = BEV_NORMAL): boolean {
+    const partner = this.#partner;
+    if (partner === null) return false;
+    const force = mode !== BEV_NORMAL;
+    let moved = false;
+    if ((directions & EV_READ) !== 0) moved = partner.#pass(force);
+    if ((directions & EV_WRITE) !== 0) moved = this.#pass(force) || moved;
+    if (mode === BEV_FINISHED) {
+      // What is no longer written here was being read there.
+      const read = (directions & EV_WRITE) === 0 ? 0 : BEV_EVENT_READING;
+      const written = (directions & EV_READ) === 0 ? 0 : BEV_EVENT_WRITING;
+      partner.callEvent(BEV_EVENT_EOF | read | written);
+    }
+    return moved;
+  }
+
+  /** Closes once the other end has got everything, or is closed itself. */
+  override closeAfterFlush(): void {
+    this.#closing = true;
+    this.disable(EV_READ);
+    this.#closeIfFlushed();
+  }
+
+  /** Closes this end at once; what is still queued is lost. */
+  override close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#readTimer.close();
+    this.#writeTimer.close();
+    const partner = this.#partner;
+    this.#partner = null;
+    this.release();
+    if (partner !== null) partner.#partnerClosed();
+  }
+
+  #partnerClosed(): void {
+    this.#partner = null;
+    this.#endUntold = true;
+    this.update();
+    this.#closeIfFlushed();
+  }
+
+  #closeIfFlushed(): void {
+    if (this.#closing && (this.output.length === 0 || this.#partner === null)) this.close();
+  }
+
+  /** Moves what can be moved now, either way. */
+  protected override update(): void {
+    if (this.#closed) return;
+    const partner = this.#partner;
+    if (partner !== null) {
+      partner.#pass(false);
+      this.#pass(false);
+    } else if (this.#endUntold && this.readRuns) {
+      this.#endUntold = false;
+      this.enabledBits &= ~EV_READ;
+      this.callEvent(BEV_EVENT_EOF | BEV_EVENT_READING);
+    }
+    this.#updateTimers();
+  }
+
+  #updateTimers(): void {
+    if (this.#closed) return;
+    this.#readTimer.update(this.readRuns, this.readTimeoutMs);
+    this.#writeTimer.update(this.writeRuns && this.output.length > 0, this.writeTimeoutMs);
+  }
+
+  /** Moves our output to the partner's input, as much as `force` or both sides' state allow; returns whether there was any. */
+  #pass(force: boolean): boolean {
+    const partner = this.#partner;
+    if (partner === null || this.output.length === 0) return false;
+    let count = Infinity;
+    if (!force) {
+      if (!this.writeRuns || !partner.readRuns) return false;
+      count = partner.inputRoom;
+      if (this.rates !== null) count = Math.min(count, this.rates.writeAllowance(Infinity));
+      if (partner.rates !== null) count = Math.min(count, partner.rates.readAllowance(Infinity));
+      if (count <= 0) return false;
+    }
+    const moved = this.#move(partner, count);
+    this.rates?.charge(EV_WRITE, moved);
+    partner.rates?.charge(EV_READ, moved);
+    partner.#readTimer.restart();
+    this.#writeTimer.restart();
+    this.#updateTimers();
+    partner.#updateTimers();
+    partner.inputGrew();
+    if (this.#closing) this.#closeIfFlushed();
+    else if (this.output.length <= this.writeMark.low) this.callWrite();
+    return true;
+  }
+
+  #move(partner: PairBufferEvent, count: number): number {
+    this.output.unfreezeFront();
+    partner.input.unfreezeBack();
+    try {
+      return this.output.removeBuffer(partner.input, count);
+    } finally {
+      partner.input.freezeBack();
+      this.output.freezeFront();
+    }
+  }
+
+  #timedOut(direction: number, what: number): void {
+    this.disable(direction);
+    this.callEvent(BEV_EVENT_TIMEOUT | what);
+  }
+}

@@ -1,0 +1,46 @@
+/** One body of tests over every kind of connection: two connected ends of a kind, however they are connected. */
+import { describe } from "@std/testing/bdd";
+import {
+  type BufferEvent,
+  type EventBase,
+  FilterBufferEvent,
+  PairBufferEvent,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
+import type { Descriptors } from "../support/descriptors.ts";
+
+/** A kind of connection, and how to get two ends that are connected to each other. */
+export interface ConnectionKind {
+  readonly name: string;
+  /** Whether all its callbacks come from the loop. */
+  readonly defers: boolean;
+  open(base: EventBase, descriptors: Descriptors): [BufferEvent, BufferEvent];
+}
+
+function sockets(base: EventBase, descriptors: Descriptors, deferCallbacks: boolean): [BufferEvent, BufferEvent] {
+  const [one, other] = descriptors.socketpair();
+  const options = { keepOpen: true, deferCallbacks };
+  return [new SocketBufferEvent(base, one, options), new SocketBufferEvent(base, other, options)];
+}
+
+function filtered([one, other]: [BufferEvent, BufferEvent]): [BufferEvent, BufferEvent] {
+  return [new FilterBufferEvent(one), new FilterBufferEvent(other)];
+}
+
+/** All of them. */
+export const connectionKinds: readonly ConnectionKind[] = [
+  { name: "sockets", defers: false, open: (base, descriptors) => sockets(base, descriptors, false) },
+  { name: "sockets that defer", defers: true, open: (base, descriptors) => sockets(base, descriptors, true) },
+  { name: "a pair", defers: true, open: (base) => PairBufferEvent.create(base) },
+  {
+    name: "filters over sockets",
+    defers: false,
+    open: (base, descriptors) => filtered(sockets(base, descriptors, false)),
+  },
+  { name: "filters over a pair", defers: false, open: (base) => filtered(PairBufferEvent.create(base)) },
+];
+
+/** Registers the tests of `body` once for each kind, in a group that names it. */
+export function forEachKind(body: (kind: ConnectionKind) => void): void {
+  for (const kind of connectionKinds) describe(`over ${kind.name}`, () => body(kind));
+}
