@@ -146,8 +146,8 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
     return this.rateBearer.rates?.group ?? null;
   }
 
-  /** @internal The connection that moves the bytes, which rate limits are about: itself, or the one it is on top of. */
-  get rateBearer(): BufferEvent {
+  /** @internal */
+  override get rateBearer(): BufferEvent {
     return this;
   }
 
@@ -266,7 +266,7 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
         calls.write = false;
         this.callbacks.write?.(this);
       }
-      const what = calls.takeEvents(~BEV_EVENT_CONNECTED);
+      const what = calls.takeEvents(~0);
       if ((what & BEV_EVENT_ERROR) !== 0) this.error = calls.error;
       if (what !== 0) this.callbacks.event?.(what, this);
     } finally {

@@ -94,6 +94,11 @@ export abstract class BufferEventFlow {
     if (this.#suspended !== before) this.update();
   }
 
+  /** @internal The connection that moves the bytes, which limits are about: itself, or the one it is on top of. */
+  get rateBearer(): BufferEventFlow {
+    return this;
+  }
+
   /** Which directions stand still for whatever reason. */
   get #suspended(): number {
     return (this.readSuspended === 0 ? 0 : EV_READ) | (this.writeSuspended === 0 ? 0 : EV_WRITE);
@@ -196,12 +201,12 @@ export abstract class BufferEventFlow {
    * int holds, stand for that as well.
    */
   get maxSingleRead(): number {
-    return this.readMax;
+    return this.rateBearer.readMax;
   }
 
   /** @throws {RangeError} when it is no byte count. */
   set maxSingleRead(bytes: number) {
-    this.readMax = maximum("read", bytes, READ_MAX);
+    this.rateBearer.readMax = maximum("read", bytes, READ_MAX);
   }
 
   /**
@@ -209,12 +214,12 @@ export abstract class BufferEventFlow {
    * than a C int holds, stand for that as well.
    */
   get maxSingleWrite(): number {
-    return this.writeMax;
+    return this.rateBearer.writeMax;
   }
 
   /** @throws {RangeError} when it is no byte count. */
   set maxSingleWrite(bytes: number) {
-    this.writeMax = maximum("write", bytes, WRITE_MAX);
+    this.rateBearer.writeMax = maximum("write", bytes, WRITE_MAX);
   }
 
   /**
@@ -222,12 +227,14 @@ export abstract class BufferEventFlow {
    * rate limit of the connection leaves, which takes its place; and no more than its share of what its group has left.
    */
   get maxToRead(): number {
-    return this.rates === null ? this.readMax : this.rates.readAllowance(this.readMax);
+    const { rates, readMax } = this.rateBearer;
+    return rates === null ? readMax : rates.readAllowance(readMax);
   }
 
   /** Most bytes that may be sent next (bufferevent_get_max_to_write); see {@linkcode BufferEventFlow.maxToRead}. */
   get maxToWrite(): number {
-    return this.rates === null ? this.writeMax : this.rates.writeAllowance(this.writeMax);
+    const { rates, writeMax } = this.rateBearer;
+    return rates === null ? writeMax : rates.writeAllowance(writeMax);
   }
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */

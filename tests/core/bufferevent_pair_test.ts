@@ -1,0 +1,146 @@
+import { assert, assertEquals, assertFalse, assertStrictEquals, assertThrows } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { BEV_FINISHED, BEV_FLUSH, EV_READ, EV_WRITE, type EventBase, PairBufferEvent } from "../../src/core/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { openDescriptorCount } from "../support/descriptors.ts";
+import { inputText, journal, runFor, settle } from "./bufferevent_support.ts";
+
+forEachBackend((backend) => {
+  let base: EventBase;
+  let near: PairBufferEvent;
+  let far: PairBufferEvent;
+  let told: string[];
+
+  beforeEach(() => {
+    base = backend.newBase();
+    [near, far] = PairBufferEvent.create(base);
+    told = journal(near);
+    near.enable(EV_READ);
+  });
+  afterEach(() => {
+    near.close();
+    far.close();
+    base.close();
+  });
+
+  describe("a pair of connections", () => {
+    it("knows its ends, has no descriptor, and does not keep the loop from ending", () => {
+      const before = openDescriptorCount();
+      const [one, other] = PairBufferEvent.create(base);
+      assertStrictEquals(one.partner, other);
+      assertStrictEquals(other.partner, one);
+      assertEquals([one.fd, other.fd], [-1, -1]);
+      assertEquals(openDescriptorCount(), before);
+      base.dispatch();
+      one.close();
+      assertEquals([one.partner, other.partner], [null, null]);
+      other.close();
+    });
+
+    it("moves the bytes themselves, at once, and tells of them from the loop", () => {
+      far.write("hello");
+      assertEquals(far.output.length, 0);
+      assertEquals(inputText(near), "hello");
+      assertEquals(told, []);
+      settle(base);
+      assertEquals(told, ["read"]);
+    });
+
+    it("stops at the high watermark of the reader, and goes on as it is drained", () => {
+      near.setWatermark(EV_READ, 0, 3);
+      far.write("0123456789");
+      assertEquals([near.input.length, far.output.length], [3, 7]);
+      near.input.drain(2);
+      assertEquals([near.input.length, far.output.length], [3, 5]);
+      near.setWatermark(EV_READ, 0, 0);
+      assertEquals([near.input.length, far.output.length], [8, 0]);
+      assertEquals(inputText(near), "23456789");
+    });
+
+    it("is flushed over watermarks and into an end that does not read", () => {
+      near.disable(EV_READ);
+      far.write("x");
+      assertFalse(far.flush());
+      assert(far.flush(EV_WRITE, BEV_FLUSH));
+      assertEquals(inputText(near), "x");
+      near.setWatermark(EV_READ, 0, 2);
+      far.write("yyyy");
+      assert(near.flush(EV_READ, BEV_FLUSH));
+      assertEquals(inputText(near), "yyyy");
+      assertFalse(near.flush(EV_READ, BEV_FLUSH));
+    });
+
+    it("tells the other end which direction has finished", () => {
+      far.write("x");
+      far.flush(EV_WRITE, BEV_FINISHED);
+      far.flush(EV_READ, BEV_FINISHED);
+      settle(base);
+      assertEquals(told, ["read", "EOF|READING|WRITING"]);
+    });
+
+    it("tells of an end that was closed after its data, as soon as that is read", () => {
+      near.disable(EV_READ);
+      far.write("lost, since nobody reads");
+      far.close();
+      settle(base);
+      assertEquals(told, []);
+      near.enable(EV_READ);
+      settle(base);
+      assertEquals(told, ["EOF|READING"]);
+      assertEquals(near.enabled, EV_WRITE);
+      near.enable(EV_READ);
+      settle(base);
+      assertEquals(told.length, 1);
+    });
+
+    it("closes after flushing, or when the other end is gone", () => {
+      near.disable(EV_READ);
+      far.write("x");
+      far.closeAfterFlush();
+      assertFalse(far.closed);
+      near.enable(EV_READ);
+      assert(far.closed);
+      settle(base);
+      assertEquals(told, ["read", "EOF|READING"]);
+      const [one, other] = PairBufferEvent.create(base);
+      one.write("x");
+      one.closeAfterFlush();
+      other.close();
+      assert(one.closed);
+    });
+
+    it("goes on when an end is closed by the callback of either", () => {
+      near.setCallbacks({ read: () => far.close(), event: (what) => told.push(`event ${what}`) });
+      far.setCallbacks({ write: () => near.close() });
+      far.write("x");
+      settle(base);
+      assert(near.closed || far.closed);
+      settle(base);
+    });
+
+    it("passes a long conversation without recursion", () => {
+      let rounds = 0;
+      far.enable(EV_READ);
+      for (const end of [near, far]) {
+        end.setCallbacks({ read: (end) => (++rounds < 20_000 ? end.writeBuffer(end.input) : undefined) });
+      }
+      near.write("ball");
+      base.dispatch();
+      assertEquals(rounds, 20_000);
+    });
+
+    it("has no priority of its own", () => {
+      assertThrows(() => near.priority = 0, TypeError, "none of its own");
+    });
+
+    it("does not time out a writer without data, nor a reader that is full", () => {
+      near.setTimeouts(3, 3);
+      far.setTimeouts(3, 3);
+      near.setWatermark(EV_READ, 0, 1);
+      far.write("xx");
+      runFor(base, 10);
+      assertEquals(told, ["read"]);
+      assertEquals(far.enabled, 0);
+    });
+  });
+});
