@@ -135,8 +135,11 @@ export abstract class SocketSending extends BufferEvent {
   }
 
   #watchWrite(on: boolean): void {
+    const event = this.writeEvent;
+    // The descriptor has just been given up.
+    if (event === null) return;
     this.#writeTimeoutSet = this.writeTimeoutMs;
-    const error = watch(this.writeEvent!, on, this.writeTimeoutMs);
+    const error = watch(event, on, this.writeTimeoutMs);
     this.#writeWatched = on && error === null;
     if (error === null) return;
     this.tellSoon(error, BEV_EVENT_ERROR | (this.connecting ? 0 : BEV_EVENT_WRITING));
@@ -239,14 +242,15 @@ export abstract class SocketSending extends BufferEvent {
   /** Sends until the kernel takes no more, all is sent, or others should have their turn. */
   #send(): boolean {
     const rates = this.rates;
-    const { output } = this;
+    const { output, socketFd: fd } = this;
     let budget = rates === null ? this.writeMax : this.maxToWrite;
     let total = 0;
     let failure = 0;
     output.unfreezeFront();
     try {
-      while (budget > 0 && output.length > 0) {
-        const sent = output.sendTo(this.socketFd, budget);
+      // A callback on the buffer may close the connection, or take its descriptor away.
+      while (budget > 0 && output.length > 0 && this.socketFd === fd) {
+        const sent = output.sendTo(fd, budget);
         if (sent < 0) {
           // Interrupted for ever would be a loop without end: the next turn tries again.
           if (sent !== -EAGAIN! && sent !== -EINTR!) failure = sent;
@@ -265,6 +269,7 @@ export abstract class SocketSending extends BufferEvent {
     }
     // May suspend writing.
     if (rates !== null && total > 0) rates.charge(EV_WRITE, total);
+    if (this.socketFd !== fd) return true;
     const rest = output.length > 0 && this.writeSuspended === 0;
     if (rest !== this.#writeWatched) this.#watchWrite(rest);
     if (total === 0) return false;

@@ -203,6 +203,7 @@ export class SocketBufferEvent extends SocketSending {
     this.#peerCloseTold = false;
   }
 
+  /** Gives up the events of the descriptor, which may be closed then. */
   protected override closeEvents(): void {
     this.#readEvent?.close();
     this.writeEvent?.close();

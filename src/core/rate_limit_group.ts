@@ -43,6 +43,7 @@ export class RateLimitGroup implements Disposable {
   // Directions that stand still.
   #suspended = 0;
   #minShareWanted = MIN_SHARE;
+  #closed = false;
   #totalRead = 0;
   #totalWritten = 0;
 
@@ -138,8 +139,14 @@ export class RateLimitGroup implements Disposable {
     this.#review(direction);
   }
 
-  /** Lets `connection` share the limit; it leaves the group it was in before (bufferevent_add_to_rate_limit_group). */
+  /**
+   * Lets `connection` share the limit; it leaves the group it was in before (bufferevent_add_to_rate_limit_group). Without
+   * effect on one that is closed.
+   *
+   * @throws {Error} when the group is closed.
+   */
   add(connection: BufferEvent): void {
+    if (this.#closed) throw new Error("Cannot add a connection to a rate limit group: the group is closed");
     this.#add(connection.rateBearer);
   }
 
@@ -244,6 +251,7 @@ export class RateLimitGroup implements Disposable {
 
   /** Lets all members go; they are not limited by it any more (bufferevent_rate_limit_group_free). */
   close(): void {
+    this.#closed = true;
     for (const member of [...this.#members]) this.remove(member);
     this.#refill.close();
   }

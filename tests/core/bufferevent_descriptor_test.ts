@@ -102,6 +102,20 @@ forEachBackend((backend) => {
     });
   });
 
+  it("a callback on the output may take the descriptor away, or close, while it is sent", () => {
+    for (const how of ["takeFd", "close"] as const) {
+      const [one, other] = descriptors.socketpair();
+      using sender = new SocketBufferEvent(base, one, { keepOpen: true, maxSingleWrite: 4 });
+      const told = journal(sender);
+      sender.output.addCallback((_buffer, { deleted }) => deleted > 0 && sender[how]());
+      sender.write("first and second");
+      settle(base);
+      assertEquals(sender.fd, -1);
+      assert(told.length === 0, told.join());
+      assertEquals(String(readText(other)).length >= 4, true);
+    }
+  });
+
   describe("replaceFd()", () => {
     it("closes the old socket unless it is to be kept open", () => {
       const before = openDescriptorCount();

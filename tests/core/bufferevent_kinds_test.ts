@@ -13,6 +13,7 @@ import {
   EvBuffer,
   type EventBase,
 } from "../../src/core/mod.ts";
+import { SUSPEND_BANDWIDTH, SUSPEND_LOOKUP } from "../../src/core/suspension.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
 import { assertSameBytes, inputText, journal, pattern, runFor, settle, until } from "./bufferevent_support.ts";
@@ -210,6 +211,64 @@ forEachBackend((backend) =>
         far.write("0123");
         settle(base);
         assertEquals(farTold, ["write"]);
+      });
+    });
+
+    describe("suspension", () => {
+      it("holds a direction for each of its reasons, until the last one is gone", () => {
+        near.suspend(EV_READ, SUSPEND_LOOKUP);
+        near.suspend(EV_READ, SUSPEND_BANDWIDTH);
+        far.write("hello");
+        settle(base);
+        near.resume(EV_READ, SUSPEND_LOOKUP);
+        near.resume(EV_READ, SUSPEND_LOOKUP);
+        settle(base);
+        assertEquals(near.input.length, 0);
+        assertEquals(near.enabled, EV_READ | EV_WRITE);
+        near.resume(EV_READ, SUSPEND_BANDWIDTH);
+        settle(base);
+        assertEquals(inputText(near), "hello");
+        far.suspend(EV_WRITE, SUSPEND_LOOKUP);
+        far.write("again");
+        settle(base);
+        assertEquals(near.input.length, 0);
+        far.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
+        settle(base);
+        assertEquals(inputText(near), "again");
+      });
+
+      it("does not enable what is disabled", () => {
+        near.suspend(EV_READ, SUSPEND_LOOKUP);
+        near.disable(EV_READ);
+        near.resume(EV_READ, SUSPEND_LOOKUP);
+        far.write("x");
+        settle(base);
+        assertEquals(near.input.length, 0);
+      });
+    });
+
+    describe("a read callback that leaves the input above its high watermark", () => {
+      it("is called again if it has taken something, and not if it waits for something else", () => {
+        far.write("0123456789");
+        settle(base);
+        let calls = 0;
+        let takes = 1;
+        near.setCallbacks({
+          read: (connection) => {
+            calls++;
+            connection.input.drain(takes);
+          },
+        });
+        near.setWatermark(EV_READ, 0, 4);
+        near.trigger(EV_READ);
+        settle(base);
+        // From nine down to three, which is below the mark.
+        assertEquals([calls, near.input.length], [7, 3]);
+        takes = 0;
+        far.write("more");
+        settle(base);
+        settle(base);
+        assertEquals([calls, near.input.length], [8, 4]);
       });
     });
 

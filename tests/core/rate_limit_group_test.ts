@@ -131,6 +131,7 @@ forEachBackend((backend) => {
         runFor(base, 10);
         assertEquals(receivers[1]!.input.length, 500);
         assertEquals(group.size, 0);
+        assertThrows(() => group.add(senders[0]!), Error, "closed");
       });
     });
 

@@ -66,37 +66,38 @@ forEachBackend((backend) => {
   for (const [name, ends] of kinds) {
     describe(`over ${name}`, () => {
       for (const mode of [undefined, BEV_NORMAL, BEV_FLUSH, BEV_FINISHED]) {
-        const flushed = mode === undefined ? "" : `, flushed with mode ${mode}`;
-        it(`8333 bytes arrive, and both callbacks are called${flushed}`, () => {
-          const [one, other] = ends();
-          const told: string[] = [];
-          const callbacks = {
-            read: (connection: BufferEvent) => {
-              if (connection.input.length !== LENGTH) return;
-              const taken = new EvBuffer();
-              connection.readBuffer(taken);
-              connection.disable(EV_READ);
-              if (taken.length === LENGTH) told.push("read");
-            },
-            write: (connection: BufferEvent) => {
-              if (connection.output.length === 0) told.push("written");
-            },
-            event: (what: number) => told.push(`event ${what}`),
-          };
-          one.setCallbacks(callbacks);
-          other.setCallbacks(callbacks);
-          assertStrictEquals(one.getCallbacks(), callbacks);
-          one.disable(EV_READ);
-          other.enable(EV_READ);
-          assertEquals([one.enabled, other.enabled], [EV_WRITE, EV_READ | EV_WRITE]);
-          one.write(pattern(LENGTH));
-          if (mode !== undefined) one.flush(EV_WRITE, mode);
-          base.dispatch();
-          const expected = ["read", "written"];
-          // Only a pair tells the other end that it has finished.
-          if (mode === BEV_FINISHED && name === "a pair") expected.push(`event ${BEV_EVENT_EOF | 1}`);
-          assertEquals(told.sort(), expected.sort());
-        });
+        const flushed = mode === undefined ? "not flushed" : `flushed with mode ${mode}`;
+        describe(flushed, () =>
+          it("8333 bytes arrive, and both callbacks are called", () => {
+            const [one, other] = ends();
+            const told: string[] = [];
+            const callbacks = {
+              read: (connection: BufferEvent) => {
+                if (connection.input.length !== LENGTH) return;
+                const taken = new EvBuffer();
+                connection.readBuffer(taken);
+                connection.disable(EV_READ);
+                if (taken.length === LENGTH) told.push("read");
+              },
+              write: (connection: BufferEvent) => {
+                if (connection.output.length === 0) told.push("written");
+              },
+              event: (what: number) => told.push(`event ${what}`),
+            };
+            one.setCallbacks(callbacks);
+            other.setCallbacks(callbacks);
+            assertStrictEquals(one.getCallbacks(), callbacks);
+            one.disable(EV_READ);
+            other.enable(EV_READ);
+            assertEquals([one.enabled, other.enabled], [EV_WRITE, EV_READ | EV_WRITE]);
+            one.write(pattern(LENGTH));
+            if (mode !== undefined) one.flush(EV_WRITE, mode);
+            base.dispatch();
+            const expected = ["read", "written"];
+            // Only a pair tells the other end that it has finished.
+            if (mode === BEV_FINISHED && name === "a pair") expected.push(`event ${BEV_EVENT_EOF | 1}`);
+            assertEquals(told.sort(), expected.sort());
+          }));
       }
 
       it("65,000 bytes go through an input of 10 to 20, and the writer hears of it at 100", () => {
@@ -130,142 +131,148 @@ forEachBackend((backend) => {
       });
 
       for (const reentering of [false, true]) {
-        it(`filters change 8333 bytes there and back${reentering ? ", one of them writing to itself" : ""}`, () => {
-          const [under, over] = ends();
-          let outputCalls = 0;
-          const one: FilterBufferEvent = new FilterBufferEvent(under, {
-            output: (source, target) => {
-              if (++outputCalls > 1) return BEV_ERROR;
-              for (const byte of source.take()) target.add(Uint8Array.of(120, byte));
-              if (reentering) one.write("-");
-              assertEquals(outputCalls, 1);
-              return BEV_OK;
-            },
-          });
-          const other = new FilterBufferEvent(over, {
-            input: (source, target) => {
-              const stuffed = source.take(source.length & ~1);
-              if (stuffed.length === 0) return BEV_NEED_MORE;
-              for (let at = 0; at < stuffed.length; at += 2) {
-                assertEquals(stuffed[at], 120);
-                target.add(stuffed.subarray(at + 1, at + 2));
-              }
-              return BEV_OK;
-            },
-          });
-          own([one, other]);
-          assertStrictEquals(one.underlying, under);
-          assertEquals(one.fd, under.fd);
-          const told = journal(one);
-          other.enable(EV_READ);
-          one.write(pattern(LENGTH));
-          until(base, () => other.input.length === LENGTH && told.length > 0, "all bytes");
-          assertSameBytes(other.input.take(), pattern(LENGTH));
-          assertEquals(told, reentering ? ["ERROR|WRITING"] : ["write"]);
-          assertEquals(outputCalls, reentering ? 2 : 1);
-        });
+        const how = reentering ? "with a transform that writes to itself" : "with plain transforms";
+        describe(how, () =>
+          it("filters change 8333 bytes there and back", () => {
+            const [under, over] = ends();
+            let outputCalls = 0;
+            const one: FilterBufferEvent = new FilterBufferEvent(under, {
+              output: (source, target) => {
+                if (++outputCalls > 1) return BEV_ERROR;
+                for (const byte of source.take()) target.add(Uint8Array.of(120, byte));
+                if (reentering) one.write("-");
+                assertEquals(outputCalls, 1);
+                return BEV_OK;
+              },
+            });
+            const other = new FilterBufferEvent(over, {
+              input: (source, target) => {
+                const stuffed = source.take(source.length & ~1);
+                if (stuffed.length === 0) return BEV_NEED_MORE;
+                for (let at = 0; at < stuffed.length; at += 2) {
+                  assertEquals(stuffed[at], 120);
+                  target.add(stuffed.subarray(at + 1, at + 2));
+                }
+                return BEV_OK;
+              },
+            });
+            own([one, other]);
+            assertStrictEquals(one.underlying, under);
+            assertEquals(one.fd, under.fd);
+            const told = journal(one);
+            other.enable(EV_READ);
+            one.write(pattern(LENGTH));
+            until(base, () => other.input.length === LENGTH && told.length > 0, "all bytes");
+            assertSameBytes(other.input.take(), pattern(LENGTH));
+            assertEquals(told, reentering ? ["ERROR|WRITING"] : ["write"]);
+            assertEquals(outputCalls, reentering ? 2 : 1);
+          }));
       }
     });
   }
 
   for (const deferCallbacks of [false, true]) {
-    it(`two connects read one text each to its end${deferCallbacks ? ", deferred" : ""}`, () => {
-      using listener = new Listener(base, { host: "127.0.0.1", port: 0 }, (fd) => {
-        const server = new SocketBufferEvent(base, fd, { deferCallbacks });
-        server.setCallbacks({ write: (server) => server.output.length === 0 && server.close() });
-        server.write(TEXT);
-      });
-      const texts: string[] = [];
-      for (let client = 0; client < 2; client++) {
-        const connection = new SocketBufferEvent(base, -1, { deferCallbacks });
-        open.push(connection);
-        connection.enable(EV_READ);
-        connection.setCallbacks({
-          event: (what, connection) => {
-            if (what === BEV_EVENT_CONNECTED) return;
-            assert((what & BEV_EVENT_EOF) !== 0);
-            texts.push(inputText(connection));
-            if (texts.length === 2) base.loopExit();
-          },
+    const called = deferCallbacks ? "with deferred callbacks" : "with immediate callbacks";
+    describe(called, () =>
+      it("two connects read one text each to its end", () => {
+        using listener = new Listener(base, { host: "127.0.0.1", port: 0 }, (fd) => {
+          const server = new SocketBufferEvent(base, fd, { deferCallbacks });
+          server.setCallbacks({ write: (server) => server.output.length === 0 && server.close() });
+          server.write(TEXT);
         });
-        connection.connect(listener.address);
-      }
-      base.dispatch();
-      assertEquals(texts, [TEXT, TEXT]);
-    });
+        const texts: string[] = [];
+        for (let client = 0; client < 2; client++) {
+          const connection = new SocketBufferEvent(base, -1, { deferCallbacks });
+          open.push(connection);
+          connection.enable(EV_READ);
+          connection.setCallbacks({
+            event: (what, connection) => {
+              if (what === BEV_EVENT_CONNECTED) return;
+              assert((what & BEV_EVENT_EOF) !== 0);
+              texts.push(inputText(connection));
+              if (texts.length === 2) base.loopExit();
+            },
+          });
+          connection.connect(listener.address);
+        }
+        base.dispatch();
+        assertEquals(texts, [TEXT, TEXT]);
+      }));
 
     for (const defer of [false, true]) {
-      const how = `${deferCallbacks ? ", deferred" : ""}${defer ? ", postponed" : ""}`;
-      it(`a read callback triggers the next one, and that an event of all bits${how}`, () => {
-        using listener = new Listener(base, { host: "127.0.0.1", port: 0 }, (fd) => {
-          const server = new SocketBufferEvent(base, fd);
-          server.write(TEXT);
-          server.closeAfterFlush();
-        });
-        const connection = new SocketBufferEvent(base, -1, { deferCallbacks });
-        open.push(connection);
-        let reads = 0;
-        connection.setCallbacks({
-          read: (connection) => {
-            reads++;
-            connection.setCallbacks({
-              read: (connection) => {
-                reads++;
-                connection.triggerEvent(~0, { defer });
-              },
-              event: (what) => what === ~0 && base.loopExit(),
-            });
-            const mark = connection.getWatermark(EV_READ);
-            connection.setWatermark(EV_READ, connection.input.length + 1, 0);
-            connection.trigger(EV_READ, { defer });
-            assertEquals(reads, 1);
-            connection.trigger(EV_READ, { defer, ignoreWatermarks: true });
-            assertEquals(reads, deferCallbacks || defer ? 1 : 2);
-            connection.setWatermark(EV_READ, mark.low, mark.high);
-          },
-        });
-        connection.enable(EV_READ);
-        connection.connect(listener.address);
-        base.dispatch();
-        assertEquals(reads, 2);
-      });
+      const how = `${called}${defer ? ", postponed" : ""}`;
+      describe(how, () =>
+        it("a read callback triggers the next one, and that an event of all bits", () => {
+          using listener = new Listener(base, { host: "127.0.0.1", port: 0 }, (fd) => {
+            const server = new SocketBufferEvent(base, fd);
+            server.write(TEXT);
+            server.closeAfterFlush();
+          });
+          const connection = new SocketBufferEvent(base, -1, { deferCallbacks });
+          open.push(connection);
+          let reads = 0;
+          connection.setCallbacks({
+            read: (connection) => {
+              reads++;
+              connection.setCallbacks({
+                read: (connection) => {
+                  reads++;
+                  connection.triggerEvent(~0, { defer });
+                },
+                event: (what) => what === ~0 && base.loopExit(),
+              });
+              const mark = connection.getWatermark(EV_READ);
+              connection.setWatermark(EV_READ, connection.input.length + 1, 0);
+              connection.trigger(EV_READ, { defer });
+              assertEquals(reads, 1);
+              connection.trigger(EV_READ, { defer, ignoreWatermarks: true });
+              assertEquals(reads, deferCallbacks || defer ? 1 : 2);
+              connection.setWatermark(EV_READ, mark.low, mark.high);
+            },
+          });
+          connection.enable(EV_READ);
+          connection.connect(listener.address);
+          base.dispatch();
+          assertEquals(reads, 2);
+        }));
     }
   }
 
   describe("timeouts", () => {
     for (const kind of ["sockets", "pair", "filters over sockets", "filters over a pair"]) {
-      it(`each direction of ${kind} times out once, after its time, and none that has nothing to wait for`, () => {
-        using sockets = new Descriptors();
-        withVirtualTime(backend, (base) => {
-          let ends: Ends;
-          if (kind.includes("pair")) {
-            ends = PairBufferEvent.create(base);
-          } else {
-            const [one, other] = sockets.socketpair();
-            ends = [
-              new SocketBufferEvent(base, one, { keepOpen: true }),
-              new SocketBufferEvent(base, other, { keepOpen: true }),
-            ];
-          }
-          if (kind.startsWith("filters")) ends = [new FilterBufferEvent(ends[0]), new FilterBufferEvent(ends[1])];
-          const [one, other] = ends;
-          const startMs = base.now();
-          const times: string[] = [];
-          one.setCallbacks({ event: (what) => times.push(`${what.toString(16)} at ${base.now() - startMs}`) });
-          const otherTold = journal(other);
-          one.setTimeouts(150, 100);
-          one.write(new Uint8Array(new ArrayBuffer(40_000_000)));
-          one.enable(EV_READ | EV_WRITE);
-          other.setTimeouts(100, 200);
-          other.enable(EV_WRITE);
-          base.loopExit(350);
-          base.dispatch();
-          assertEquals(times, ["42 at 100", "41 at 150"]);
-          assertEquals(otherTold, []);
-          one.close();
-          other.close();
-        });
-      });
+      describe(`of ${kind}`, () =>
+        it("each direction times out once, after its time, and none that waits for nothing", () => {
+          using sockets = new Descriptors();
+          withVirtualTime(backend, (base) => {
+            let ends: Ends;
+            if (kind.includes("pair")) {
+              ends = PairBufferEvent.create(base);
+            } else {
+              const [one, other] = sockets.socketpair();
+              ends = [
+                new SocketBufferEvent(base, one, { keepOpen: true }),
+                new SocketBufferEvent(base, other, { keepOpen: true }),
+              ];
+            }
+            if (kind.startsWith("filters")) ends = [new FilterBufferEvent(ends[0]), new FilterBufferEvent(ends[1])];
+            const [one, other] = ends;
+            const startMs = base.now();
+            const times: string[] = [];
+            one.setCallbacks({ event: (what) => times.push(`${what.toString(16)} at ${base.now() - startMs}`) });
+            const otherTold = journal(other);
+            one.setTimeouts(150, 100);
+            one.write(new Uint8Array(new ArrayBuffer(40_000_000)));
+            one.enable(EV_READ | EV_WRITE);
+            other.setTimeouts(100, 200);
+            other.enable(EV_WRITE);
+            base.loopExit(350);
+            base.dispatch();
+            assertEquals(times, ["42 at 100", "41 at 150"]);
+            assertEquals(otherTold, []);
+            one.close();
+            other.close();
+          });
+        }));
     }
   });
 
