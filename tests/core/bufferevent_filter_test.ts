@@ -17,7 +17,7 @@ import {
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, fill } from "../support/descriptors.ts";
+import { Descriptors, fill, openDescriptorCount } from "../support/descriptors.ts";
 import { deadPort, inputText, journal, listeningSocket, runFor, settle, until } from "./bufferevent_support.ts";
 
 /** Puts an `x` before each byte. */
@@ -376,6 +376,23 @@ forEachBackend((backend) => {
       assertEquals(told, [event]);
       assertEquals(top.error?.code, event === "ERROR" ? "ECONNREFUSED" : undefined);
     }
+  });
+
+  it("500 filters over sockets, closed from above and from below, leave no descriptor behind", () => {
+    using base = backend.newBase();
+    const before = openDescriptorCount();
+    for (let round = 0; round < 250; round++) {
+      const descriptors = new Descriptors();
+      const [one, other] = descriptors.socketpair().map((fd) => new SocketBufferEvent(base, fd));
+      const tops = [new FilterBufferEvent(one!), new FilterBufferEvent(other!)];
+      tops[1]!.enable(EV_READ);
+      tops[0]!.write("x");
+      if (round % 10 === 0) settle(base);
+      tops[0]!.close();
+      other!.close();
+      assertEquals([one!.closed, tops[1]!.closed], [true, true]);
+    }
+    assertEquals(openDescriptorCount(), before);
   });
 
   it("a filter over a socket that is not connected yet can be opened and closed", () => {
