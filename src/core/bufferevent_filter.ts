@@ -80,6 +80,7 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #keepOpen: boolean;
   readonly #onClose: (() => void) | undefined;
   readonly #below: BufferEventCallbacks<BufferEvent>;
+  readonly #closeToo = (): void => this.close();
   // Hears of what leaves underneath.
   readonly #drainEntry: BufferCallbackEntry;
   readonly #readTimer: InactivityTimer;
@@ -118,7 +119,7 @@ export class FilterBufferEvent extends BufferEvent {
     };
     underlying.setCallbacks(this.#below);
     underlying.setSink(null);
-    underlying.whenClosed = () => this.close();
+    underlying.whenClosed = this.#closeToo;
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
   }
@@ -167,7 +168,7 @@ export class FilterBufferEvent extends BufferEvent {
     this.#readTimer.close();
     this.#writeTimer.close();
     const { underlying } = this;
-    underlying.whenClosed = null;
+    if (underlying.whenClosed === this.#closeToo) underlying.whenClosed = null;
     underlying.output.removeCallback(this.#drainEntry);
     if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
     try {

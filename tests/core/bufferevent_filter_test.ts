@@ -343,8 +343,17 @@ forEachBackend((backend) => {
         const second = filter({ keepOpen: true });
         const mine = {};
         under.setCallbacks(mine);
-        second.close();
+        const kept = filter({ keepOpen: true });
+        under.setCallbacks(mine);
+        kept.close();
         assertStrictEquals(under.getCallbacks(), mine);
+        // And so does another filter that has taken over.
+        const third = filter({ keepOpen: true });
+        second.close();
+        assertFalse(third.closed);
+        third.setCallbacks({ event: () => {} });
+        under.close();
+        assert(third.closed);
       });
 
       it("counts what is still underneath as not written", () => {

@@ -117,6 +117,18 @@ forEachBackend((backend) => {
         });
       });
 
+      it("is kept by a connection that closes after flushing", () => {
+        withEnds((near, far, base) => {
+          near.setRateLimit(new RateLimit({ writeRate: 10, tickMs: 100 }));
+          near.write(new Uint8Array(new ArrayBuffer(35)));
+          near.closeAfterFlush();
+          runFor(base, 250);
+          assertEquals([far.input.length, near.closed], [30, false]);
+          runFor(base, 100);
+          assertEquals([far.input.length, near.closed], [35, true]);
+        });
+      });
+
       it("wakes the loop only while somebody waits for it, and not after closing", () => {
         withEnds((near, far, base) => {
           const limit = new RateLimit({ readRate: 10, writeRate: 10, tickMs: 100 });
