@@ -8,6 +8,7 @@
  */
 
 import type { Address } from "../ffi/mod.ts";
+import type { ChunkPool } from "./chunk_pool.ts";
 
 export type { Address } from "../ffi/mod.ts";
 
@@ -29,6 +30,8 @@ export interface ChainSource {
   references: number;
   /** The descriptor the bytes come from, or -1 when they are in memory. */
   readonly fd: number;
+  /** Whether one of the chains that are gone was {@linkcode Chain.exposed}. */
+  exposed?: boolean;
   /** Gives the bytes back to their owner. Called exactly once. */
   release(): void;
 }
@@ -95,16 +98,59 @@ class ReferenceSource implements ChainSource {
   }
 }
 
-/** Makes a read-only chain over all of `bytes`; `onRelease` runs when the last chain that shows a part of them is gone. */
-export function referenceChain(bytes: Uint8Array, onRelease: ReleaseCallback | null): Chain {
+/**
+ * Makes a read-only chain over `bytes`, from `start` up to `end`; `onRelease` gets all of `bytes` when the last chain that shows
+ * a part of them is gone.
+ */
+export function referenceChain(
+  bytes: Uint8Array,
+  onRelease: ReleaseCallback | null,
+  start = 0,
+  end: number = bytes.length,
+): Chain {
   // Looking at `buffer` is what settles the memory of a small array on Bun, before an address of it is remembered.
   const memory = bytes.buffer;
   if (memory instanceof ArrayBuffer && memory.detached) {
     throw new TypeError("Cannot reference memory that was detached");
   }
   const chain = new Chain(CHAIN_REFERENCE, bytes, 0, new ReferenceSource(bytes, onRelease));
-  chain.end = bytes.length;
+  chain.start = start;
+  chain.end = end;
   return chain;
+}
+
+/** Keeps a chunk that several buffers show, and gives it back to its pool after the last of them. */
+class ChunkSource implements ChainSource {
+  references = 1;
+  exposed = false;
+  readonly fd = -1;
+  readonly #chunk: Chain;
+  readonly #pool: ChunkPool;
+
+  constructor(chunk: Chain, pool: ChunkPool) {
+    this.#chunk = chunk;
+    this.#pool = pool;
+  }
+
+  release(): void {
+    this.#chunk.exposed = this.exposed;
+    this.#pool.release(this.#chunk);
+  }
+}
+
+/**
+ * Makes another chain over the same bytes, which shares their owner; nothing is copied. A chain that owns its memory becomes a
+ * borrowed one by that: what two buffers show must not be written to by either.
+ */
+export function shareChain(chain: Chain, pool: ChunkPool): Chain {
+  if (chain.source === null) {
+    const chunk = new Chain(CHAIN_MEMORY, chain.bytes, chain.limit, null);
+    chunk.address = chain.address;
+    chain.kind = CHAIN_REFERENCE;
+    chain.limit = 0;
+    chain.source = new ChunkSource(chunk, pool);
+  }
+  return borrow(chain, chain.source!, chain.end);
 }
 
 /** Makes a chain that stands for `length` bytes of `source`'s descriptor from file offset `base` on; takes no reference itself. */
@@ -124,13 +170,19 @@ export function splitBorrowed(chain: Chain, count: number): Chain {
   if (source === null) {
     throw new TypeError("Cannot share a chain that owns its memory");
   }
-  source.references += 1;
-  const front = new Chain(chain.kind, chain.bytes, 0, source);
-  front.base = chain.base;
-  front.start = chain.start;
-  front.end = chain.start + count;
-  front.exposed = chain.exposed;
-  front.address = chain.address;
+  const front = borrow(chain, source, chain.start + count);
   chain.start += count;
   return front;
+}
+
+/** Another chain over what `chain` borrows, from its start up to `end`. */
+function borrow(chain: Chain, source: ChainSource, end: number): Chain {
+  source.references += 1;
+  const other = new Chain(chain.kind, chain.bytes, 0, source);
+  other.base = chain.base;
+  other.start = chain.start;
+  other.end = end;
+  other.exposed = chain.exposed;
+  other.address = chain.address;
+  return other;
 }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Chain, CHAIN_FILE, CHAIN_MEMORY, splitBorrowed } from "./chain.ts";
+import { type Chain, CHAIN_FILE, CHAIN_MEMORY, shareChain, splitBorrowed } from "./chain.ts";
 import type { ChunkPool } from "./chunk_pool.ts";
 
 /** A singly linked list of chains; no chain in it is empty. */
@@ -172,7 +172,7 @@ export class ChainQueue {
     this.length -= count;
     if (emptied !== null) {
       emptied.next = null;
-      this.#releaseList(first);
+      this.releaseList(first);
     }
     return count;
   }
@@ -189,7 +189,7 @@ export class ChainQueue {
       this.pool.release(spare);
     }
     if (first !== null) {
-      this.#releaseList(first);
+      this.releaseList(first);
     }
   }
 
@@ -214,6 +214,11 @@ export class ChainQueue {
       this.length += from.length;
       from.#forget();
     }
+  }
+
+  /** Shows the bytes of `from`, another list, behind ours as well; from then on neither list writes to that memory. */
+  appendShared(from: ChainQueue): void {
+    for (let chain = from.first; chain !== null; chain = chain.next) this.append(shareChain(chain, from.pool));
   }
 
   /** Moves the first `count` bytes of `from`, which has more than that, behind ours; at most one chunk is copied from. */
@@ -270,7 +275,7 @@ export class ChainQueue {
       }
     }
     if (emptied !== null) {
-      this.#releaseList(emptied);
+      this.releaseList(emptied);
     }
     return target;
   }
@@ -311,7 +316,7 @@ export class ChainQueue {
   }
 
   /** Releases a list nobody else can reach any more; one failing owner does not keep the others from being told. */
-  #releaseList(first: Chain): void {
+  releaseList(first: Chain): void {
     let failed = false;
     let failure: unknown;
     for (let chain: Chain | null = first; chain !== null;) {
@@ -330,5 +335,7 @@ export class ChainQueue {
 
 /** Says why bytes of a file cannot be looked at. */
 export function refuseFile(): never {
-  throw new TypeError("Cannot look at these bytes: they belong to a file and are sent without being read into memory");
+  throw new TypeError(
+    "Cannot look at these bytes: they belong to a file and have not been read into memory (see loadFiles)",
+  );
 }

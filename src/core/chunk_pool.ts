@@ -62,8 +62,10 @@ export class ChunkPool {
     const index = classOf(size);
     if (index < 0) {
       const rounded = Math.ceil(size / pageSize) * pageSize;
+      // Counted once it is there: the runtime may refuse so much.
+      const chain = memoryChain(rounded);
       this.#bytesLent += rounded;
-      return memoryChain(rounded);
+      return chain;
     }
     const chunkSize = CHUNK_SIZES[index]!;
     this.#bytesLent += chunkSize;
@@ -93,6 +95,7 @@ export class ChunkPool {
         // Taking the owner away first makes a second release of the same chain harmless.
         chain.source = null;
         chain.next = null;
+        if (source !== null && chain.exposed) source.exposed = true;
         if (source !== null && --source.references === 0) {
           source.release();
         }

@@ -6,24 +6,20 @@
  */
 
 import { referenceChain, type ReleaseCallback } from "./chain.ts";
-import { BufferBase, checkCount, refuseFrozen } from "./evbuffer_base.ts";
-import { addFileChains, type FileOptions } from "./evbuffer_file.ts";
-import {
-  type EolMatch,
-  type EolStyle,
-  EVBUFFER_EOL_CRLF,
-  findEol,
-  indexOfByte,
-  indexOfBytes,
-} from "./evbuffer_search.ts";
+import { checkCount, refuseFrozen } from "./evbuffer_base.ts";
+import { addFileChains, type FileOptions, loadFileChains } from "./evbuffer_file.ts";
+import { BufferReader } from "./evbuffer_reader.ts";
+import { appendSegment, type FileSegment } from "./file_segment.ts";
 import { addCodes, addUtf8, ASCII_MAX, LATIN1_MAX, utf8 } from "./evbuffer_text.ts";
 
 export type { Address, Chain, ChainKind, ChainSource, ReleaseCallback } from "./chain.ts";
 export { ChainQueue } from "./chain_queue.ts";
 export { ChunkPool, type ChunkPoolOptions } from "./chunk_pool.ts";
-export { BufferBase, type EvBufferOptions } from "./evbuffer_base.ts";
+export { BufferBase, type EvBufferOptions, ROOM_BYTES_MAX } from "./evbuffer_base.ts";
 export type { BufferCallback, BufferCallbackEntry, BufferChange } from "./evbuffer_callbacks.ts";
+export { BufferCursor } from "./evbuffer_cursor.ts";
 export type { FileOptions } from "./evbuffer_file.ts";
+export { BufferReader } from "./evbuffer_reader.ts";
 export {
   type EolMatch,
   type EolStyle,
@@ -33,8 +29,7 @@ export {
   EVBUFFER_EOL_LF,
   EVBUFFER_EOL_NUL,
 } from "./evbuffer_search.ts";
-
-const decoder: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+export { type FileMode, FileSegment, type FileSegmentOptions } from "./file_segment.ts";
 
 /**
  * A queue of bytes (libevent's `evbuffer`).
@@ -56,7 +51,7 @@ const decoder: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * buffer.close();
  * ```
  */
-export class EvBuffer extends BufferBase {
+export class EvBuffer extends BufferReader {
   /**
    * Copies bytes, or text as UTF-8, to the back (`evbuffer_add`).
    *
@@ -81,9 +76,16 @@ export class EvBuffer extends BufferBase {
   addAll(pieces: Iterable<Uint8Array>): number {
     if (this.backFrozen) refuseFrozen("add to", "back");
     const before = this.queue.length;
-    for (const piece of pieces) this.queue.addBytes(piece);
-    const added = this.queue.length - before;
-    this.changed(before, added, 0);
+    let added = 0;
+    try {
+      for (const piece of pieces) {
+        this.queue.addBytes(piece);
+        added += piece.length;
+      }
+    } finally {
+      // Also where the iteration fails halfway: what has been added stays, and whoever counts must hear of it.
+      this.changed(before, added, 0);
+    }
     return added;
   }
 
@@ -128,15 +130,50 @@ export class EvBuffer extends BufferBase {
    * @throws {TypeError} when the back is frozen or the memory was detached.
    */
   addReference(bytes: Uint8Array, onRelease?: ReleaseCallback): void {
+    this.addReferencePart(bytes, 0, bytes.length, onRelease);
+  }
+
+  /**
+   * As {@linkcode EvBuffer.addReference}, for the `length` bytes of `bytes` from `offset` on; `onRelease` gets all of `bytes`
+   * (`evbuffer_add_reference_with_offset`).
+   *
+   * @throws {TypeError} when the back is frozen or the memory was detached.
+   * @throws {RangeError} when `bytes` has no such part.
+   */
+  addReferencePart(bytes: Uint8Array, offset: number, length: number, onRelease?: ReleaseCallback): void {
     if (this.backFrozen) refuseFrozen("add to", "back");
-    const chain = referenceChain(bytes, onRelease ?? null);
-    if (bytes.length === 0) {
+    checkCount("reference from", offset);
+    checkCount("reference", length);
+    if (offset + length > bytes.length) {
+      throw new RangeError(
+        `Cannot reference bytes ${offset} to ${offset + length} of memory: there are ${bytes.length}`,
+      );
+    }
+    const chain = referenceChain(bytes, onRelease ?? null, offset, offset + length);
+    if (length === 0) {
       this.queue.pool.release(chain);
       return;
     }
     const before = this.queue.length;
     this.queue.append(chain);
-    this.changed(before, bytes.length, 0);
+    this.changed(before, length, 0);
+  }
+
+  /**
+   * Adds what `source` holds now, without copying it and without taking it away (`evbuffer_add_buffer_reference`): one message for
+   * many connections. From then on each buffer goes its own way; neither sees what is added to the other.
+   *
+   * Unlike in libevent, files and what is shared already can be shared as well.
+   *
+   * @throws {TypeError} when our back is frozen, or `source` is this buffer.
+   */
+  addBufferReference(source: EvBuffer): void {
+    if (source === this) throw new TypeError("Cannot add a buffer to itself by reference");
+    if (source.length === 0) return;
+    if (this.backFrozen) refuseFrozen("add to", "back");
+    const before = this.queue.length;
+    this.queue.appendShared(source.queue);
+    this.changed(before, source.queue.length, 0);
   }
 
   /**
@@ -157,138 +194,30 @@ export class EvBuffer extends BufferBase {
   }
 
   /**
-   * Moves bytes from the front into `target` until it is full or the buffer empty; returns how many (`evbuffer_remove`).
+   * Adds `length` bytes (-1: all that follow) of a file segment from its byte `offset` on; returns how many
+   * (`evbuffer_add_file_segment`). The segment stays its maker's to add elsewhere and to close, also when this call throws.
    *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
+   * @throws {RangeError} when the segment has no such part.
+   * @throws {TypeError} when the back is frozen or the segment was closed.
    */
-  remove(target: Uint8Array): number {
-    const count = this.copyOut(target);
-    return this.drainFront(count);
+  addFileSegment(segment: FileSegment, offset = 0, length = -1): number {
+    if (this.backFrozen) refuseFrozen("add to", "back");
+    const before = this.queue.length;
+    const added = appendSegment(this.queue, segment, offset, length);
+    this.changed(before, added, 0);
+    return added;
   }
 
   /**
-   * Copies bytes from position `from` on into `target` and leaves them in the buffer; returns how many were there to be
-   * copied (`evbuffer_copyout_from`).
+   * Reads those of the first `count` bytes (all by default) that belong to files into memory, so that they can be looked at; returns
+   * how many that were. For protocols that have to see what they send, such as TLS: call it for a piece at a time.
    *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
+   * @throws {SystemError} when a file cannot be read, or with the code EIO when it is shorter than the part that was added; what
+   * was read before stays in memory.
    */
-  copyOut(target: Uint8Array, from = 0): number {
-    if (this.frontFrozen) refuseFrozen("copy from", "front");
-    checkCount("copy from position", from);
-    const count = Math.max(0, Math.min(target.length, this.queue.length - from));
-    this.queue.refuseFiles(from, from + count);
-    this.queue.copyOut(target, from, count);
-    return count;
-  }
-
-  /**
-   * Removes up to `count` bytes (all by default) from the front and returns them in memory of their own.
-   *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
-   */
-  take(count = this.queue.length): Uint8Array {
-    checkCount("take", count);
-    const taken = new Uint8Array(new ArrayBuffer(Math.min(count, this.queue.length)));
-    this.remove(taken);
-    return taken;
-  }
-
-  /**
-   * Removes up to `count` bytes (all by default) from the front and returns them as text. A character cut in two by `count`
-   * comes out as U+FFFD, as do bytes that are not UTF-8.
-   *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
-   */
-  takeText(count = this.queue.length): string {
-    return decoder.decode(this.take(count));
-  }
-
-  /**
-   * Brings the first `count` bytes (-1: all) together and returns a view of them, or null when there are none or not that
-   * many (`evbuffer_pullup`).
-   *
-   * @throws {TypeError} when the bytes belong to a file.
-   */
-  pullup(count = -1): Uint8Array | null {
-    const wanted = count < 0 ? this.queue.length : count;
-    if (wanted === 0 || wanted > this.queue.length) return null;
-    checkCount("pull up", wanted);
-    const chain = this.queue.pullup(wanted);
-    chain.exposed = true;
-    return chain.bytes.subarray(chain.start, chain.start + wanted);
-  }
-
-  /**
-   * Returns views of `count` bytes (-1: all there are) from position `from` on without copying or removing anything
-   * (`evbuffer_peek`). Unlike in libevent the last view ends where the bytes asked for end.
-   *
-   * @throws {TypeError} when the bytes belong to a file.
-   */
-  peek(count = -1, from = 0): Uint8Array[] {
-    checkCount("peek from position", from);
-    const to = count < 0 ? this.queue.length : Math.min(this.queue.length, from + count);
-    this.queue.refuseFiles(from, to);
-    const views: Uint8Array[] = [];
-    let base = 0;
-    for (let chain = this.queue.first; chain !== null && base < to; chain = chain.next) {
-      const end = base + chain.end - chain.start;
-      if (end > from) {
-        chain.exposed = true;
-        const offset = chain.start - base;
-        views.push(chain.bytes.subarray(Math.max(base, from) + offset, Math.min(end, to) + offset));
-      }
-      base = end;
-    }
-    return views;
-  }
-
-  /**
-   * Removes a line with its ending and returns it as UTF-8 text without the ending, or null when no ending has come yet
-   * (`evbuffer_readln`). A line may hold zero bytes.
-   *
-   * @throws {TypeError} when the front is frozen or the line touches a file.
-   */
-  readLine(style: EolStyle = EVBUFFER_EOL_CRLF): string | null {
-    const line = this.readLineBytes(style);
-    return line === null ? null : decoder.decode(line);
-  }
-
-  /** As {@linkcode EvBuffer.readLine}, with the line's bytes as they came. */
-  readLineBytes(style: EolStyle = EVBUFFER_EOL_CRLF): Uint8Array | null {
-    if (this.frontFrozen) refuseFrozen("read a line from", "front");
-    const eol = this.searchEol(style);
-    if (eol === null) return null;
-    const line = new Uint8Array(new ArrayBuffer(eol.position));
-    this.queue.copyOut(line, 0, eol.position);
-    this.drainFront(eol.position + eol.length);
-    return line;
-  }
-
-  /** Finds the first line ending at or after `from`, or null (`evbuffer_search_eol`). */
-  searchEol(style: EolStyle, from = 0): EolMatch | null {
-    checkCount("search from position", from);
-    return findEol(this.queue.first, style, from, this.queue.length);
-  }
-
-  /** Finds the first `byte` at or after `from`; returns its position or -1. */
-  indexOf(byte: number, from = 0): number {
-    checkCount("search from position", from);
-    return indexOfByte(this.queue.first, byte, from, this.queue.length);
-  }
-
-  /**
-   * Finds the first occurrence of `needle` (text as UTF-8) at or after `from`; returns its position or -1
-   * (`evbuffer_search`). An empty needle is found at `from`.
-   */
-  search(needle: Uint8Array | string, from = 0): number {
-    return this.searchRange(needle, from, this.queue.length);
-  }
-
-  /** As {@linkcode EvBuffer.search}, for an occurrence that ends at or before position `to` (`evbuffer_search_range`). */
-  searchRange(needle: Uint8Array | string, from: number, to: number): number {
-    checkCount("search from position", from);
-    const bytes = typeof needle === "string" ? utf8(needle) : needle;
-    return indexOfBytes(this.queue.first, bytes, from, Math.min(to, this.queue.length));
+  loadFiles(count = this.queue.length): number {
+    checkCount("load files into", count);
+    return loadFileChains(this.queue, count);
   }
 
   /**
@@ -338,9 +267,10 @@ export class EvBuffer extends BufferBase {
     const ours = this.queue.length;
     if (moved === ours) {
       target.queue.moveAll(this.queue);
-    } else {
-      target.queue.moveFront(this.queue, moved);
+      target.#moved(this, before);
+      return moved;
     }
+    target.queue.moveFront(this.queue, moved);
     target.changed(before, moved, 0);
     this.changed(ours, 0, moved);
     return moved;
@@ -353,8 +283,9 @@ export class EvBuffer extends BufferBase {
   }
 
   #moved(source: EvBuffer, before: number): void {
+    // In C's order: where everything moves, the source hears first.
     const moved = this.queue.length - before;
-    this.changed(before, moved, 0);
     source.changed(moved, 0, moved);
+    this.changed(before, moved, 0);
   }
 }

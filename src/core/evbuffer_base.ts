@@ -9,6 +9,7 @@ import type { Chain } from "./chain.ts";
 import { ChainQueue } from "./chain_queue.ts";
 import { type ChunkPool, sharedChunkPool } from "./chunk_pool.ts";
 import type { EvBuffer } from "./evbuffer.ts";
+import type { EventBase } from "./event_base.ts";
 import { type BufferCallback, BufferCallbackEntry, BufferCallbacks } from "./evbuffer_callbacks.ts";
 import { readIntoQueue, writeChains } from "./evbuffer_io.ts";
 import { Reservation } from "./evbuffer_reserve.ts";
@@ -101,10 +102,10 @@ export abstract class BufferBase {
   /**
    * Makes sure that the next `bytes` bytes that are added will lie in one piece (`evbuffer_expand`).
    *
-   * @throws {RangeError} when `bytes` is not a whole number, zero or more.
+   * @throws {RangeError} when `bytes` is not a whole number from zero to {@linkcode ROOM_BYTES_MAX}.
    */
   expand(bytes: number): void {
-    checkCount("expand by", bytes);
+    checkRoom("expand by", bytes);
     this.queue.expand(bytes);
   }
 
@@ -113,13 +114,14 @@ export abstract class BufferBase {
    * (`evbuffer_reserve_space`). They become data by {@linkcode BufferBase.commit}. A second call replaces the first.
    *
    * @throws {TypeError} when the back is frozen.
-   * @throws {RangeError} when a number is not whole or too small.
+   * @throws {RangeError} when a number is not whole, too small, or above {@linkcode ROOM_BYTES_MAX}.
    */
   reserve(bytes: number, extentsMax = 1): Uint8Array[] {
     if (this.backFrozen) refuseFrozen("reserve space in", "back");
-    checkCount("reserve", bytes);
+    checkRoom("reserve", bytes);
     if (!(extentsMax >= 1)) throw new RangeError(`Cannot reserve space in a buffer: ${extentsMax} extents are too few`);
     this.#reservation?.abandon();
+    this.#reservation = null;
     this.#reservation = new Reservation(this.queue, bytes, extentsMax);
     return this.#reservation.views.slice();
   }
@@ -230,12 +232,22 @@ export abstract class BufferBase {
     if (callbacks === null) return false;
     const entry = registration instanceof BufferCallbackEntry ? registration : callbacks.find(registration);
     const removed = entry !== null && callbacks.remove(entry);
-    if (callbacks.isEmpty) this.#callbacks = null;
+    if (callbacks.isEmpty && !callbacks.isDeferred) this.#callbacks = null;
     return removed;
+  }
+
+  /**
+   * Calls the callbacks from the loop of `base` from now on, once for all changes since the last time (`evbuffer_defer_callbacks`). A
+   * registration whose `immediate` is set is still called for every change, at once.
+   */
+  deferCallbacks(base: EventBase): void {
+    this.#callbacks ??= new BufferCallbacks();
+    this.#callbacks.defer(this as unknown as EvBuffer, base);
   }
 
   /** Drops all bytes and callbacks, frozen or not, without calling anybody but the owners of references (`evbuffer_free`). */
   close(): void {
+    this.#callbacks?.cancel();
     this.#callbacks = null;
     this.#reservation?.abandon();
     this.#reservation = null;
@@ -279,5 +291,15 @@ export function refuseFrozen(action: string, end: "front" | "back"): never {
 export function checkCount(action: string, count: number): void {
   if (count < 0 || count !== Math.floor(count)) {
     throw new RangeError(`Cannot ${action} ${count} in a buffer: a whole number, zero or more, is needed`);
+  }
+}
+
+/** The most bytes of room that can be asked for at once. */
+export const ROOM_BYTES_MAX: number = 2 ** 31;
+
+function checkRoom(action: string, bytes: number): void {
+  checkCount(action, bytes);
+  if (bytes > ROOM_BYTES_MAX) {
+    throw new RangeError(`Cannot ${action} ${bytes} in a buffer: room is made for ${ROOM_BYTES_MAX} bytes at most`);
   }
 }

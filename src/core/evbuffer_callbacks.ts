@@ -4,19 +4,27 @@
  * @module
  */
 
+import { Deferred } from "./deferred.ts";
 import type { EvBuffer } from "./evbuffer.ts";
+import type { EventBase } from "./event_base.ts";
 
-/** What one operation did to a buffer; libevent's `evbuffer_cb_info`. Valid during the call only: the object is used again. */
+/**
+ * What one operation did to a buffer, or all of them since the last call where callbacks are deferred; libevent's
+ * `evbuffer_cb_info`. Valid during the call only: the object is used again.
+ */
 export interface BufferChange {
-  /** Bytes in the buffer before the operation. */
+  /** Bytes in the buffer before. */
   originalLength: number;
-  /** Bytes the operation added. */
+  /** Bytes added. */
   added: number;
-  /** Bytes the operation removed. */
+  /** Bytes removed. */
   deleted: number;
 }
 
-/** Called after an operation changed a buffer. It may change the buffer itself; that is reported by a call of its own. */
+/**
+ * Called after an operation changed a buffer. It may change the buffer itself, which is reported by a call of its own; it may
+ * add callbacks, which are called from the next change on, and remove any, which are called no more.
+ */
 export type BufferCallback = (buffer: EvBuffer, change: BufferChange) => void;
 
 /** One registration of a callback with one buffer; libevent's `evbuffer_cb_entry`. */
@@ -25,6 +33,11 @@ export class BufferCallbackEntry {
   readonly callback: BufferCallback;
   /** Whether the function is called at present; libevent's flag `EVBUFFER_CB_ENABLED`. */
   enabled = true;
+  /**
+   * Whether the function is called at once for every change, even if the buffer defers its callbacks; libevent's flag
+   * `EVBUFFER_CB_NODEFER`.
+   */
+  immediate = false;
   /** The entry registered before this one, which is called after it. */
   next: BufferCallbackEntry | null;
 
@@ -35,10 +48,20 @@ export class BufferCallbackEntry {
   }
 }
 
-/** The callbacks of one buffer; made when the first one is registered. */
+/** Which entries a call is for. */
+type Whom = 0 | 1 | 2;
+const EVERYBODY = 0;
+const IMMEDIATE = 1;
+const DEFERRED = 2;
+
+/** The callbacks of one buffer; made when the first one is registered, or they are to be deferred. */
 export class BufferCallbacks {
   #newest: BufferCallbackEntry | null = null;
   #notifying = false;
+  #deferred: Deferred | null = null;
+  // What the deferred callbacks have not been told yet.
+  #added = 0;
+  #deleted = 0;
   readonly #change: BufferChange = { originalLength: 0, added: 0, deleted: 0 };
 
   /** Whether nobody is registered. */
@@ -76,8 +99,46 @@ export class BufferCallbacks {
     return at;
   }
 
-  /** Calls everybody, newest first. */
+  /** From now on calls from the loop of `base`, once for all changes up to then; entries that are `immediate` excepted. */
+  defer(buffer: EvBuffer, base: EventBase): void {
+    this.#deferred?.cancel();
+    this.#deferred = new Deferred(base, base.priorities >> 1, () => this.#notifyDeferred(buffer));
+    if (this.#added > 0 || this.#deleted > 0) this.#deferred.schedule();
+  }
+
+  /** Whether {@linkcode BufferCallbacks.defer} was called. */
+  get isDeferred(): boolean {
+    return this.#deferred !== null;
+  }
+
+  /** Calls nobody any more, not even for what was deferred. */
+  cancel(): void {
+    this.#newest = null;
+    this.#deferred?.cancel();
+  }
+
+  /** Tells of one operation: calls everybody, newest first, at once or later. */
   notify(buffer: EvBuffer, originalLength: number, added: number, deleted: number): void {
+    if (this.#deferred === null) return this.#call(buffer, originalLength, added, deleted, EVERYBODY);
+    if (this.#newest === null) {
+      // Whoever registers later is not told of what nobody was there to hear.
+      this.#added = this.#deleted = 0;
+      return;
+    }
+    this.#added += added;
+    this.#deleted += deleted;
+    this.#deferred.schedule();
+    this.#call(buffer, originalLength, added, deleted, IMMEDIATE);
+  }
+
+  #notifyDeferred(buffer: EvBuffer): void {
+    const added = this.#added;
+    const deleted = this.#deleted;
+    this.#added = this.#deleted = 0;
+    if (added > 0 || deleted > 0) this.#call(buffer, buffer.length + deleted - added, added, deleted, DEFERRED);
+  }
+
+  #call(buffer: EvBuffer, originalLength: number, added: number, deleted: number, whom: Whom): void {
     // A change made by a callback finds the shared object in use and gets one of its own.
     const outermost = !this.#notifying;
     const change = outermost ? this.#change : { originalLength, added, deleted };
@@ -87,7 +148,7 @@ export class BufferCallbacks {
     this.#notifying = true;
     try {
       for (let at = this.#newest; at !== null; at = at.next) {
-        if (at.enabled) at.callback(buffer, change);
+        if (at.enabled && (whom === EVERYBODY || at.immediate === (whom === IMMEDIATE))) at.callback(buffer, change);
       }
     } finally {
       if (outermost) this.#notifying = false;

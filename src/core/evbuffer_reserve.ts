@@ -15,6 +15,7 @@ export class Reservation {
   readonly #chains: Chain[] = [];
   readonly #last: Chain | null;
   readonly #lastEnd: number;
+  readonly #lastLimit: number;
 
   /** Sets aside `size` bytes in at most `extentsMax` pieces: what is left of the last chunk, and a new chunk. */
   constructor(queue: ChainQueue, size: number, extentsMax: number) {
@@ -22,6 +23,7 @@ export class Reservation {
     const last = queue.last;
     this.#last = last;
     this.#lastEnd = last === null ? 0 : last.end;
+    this.#lastLimit = last === null ? 0 : last.limit;
     // Even a reservation of nothing returns an extent, as in libevent.
     const wanted = Math.max(1, size);
     let rest = wanted;
@@ -40,7 +42,11 @@ export class Reservation {
    */
   commit(written: number | readonly Uint8Array[]): number {
     const queue = this.#queue;
-    if (queue.last !== this.#last || (this.#last !== null && this.#last.end !== this.#lastEnd)) {
+    const last = queue.last;
+    // The limit changes when the chunk is shared with another buffer: its room is gone then.
+    if (
+      last !== this.#last || (last !== null && (last.end !== this.#lastEnd || last.limit !== this.#lastLimit))
+    ) {
       throw new TypeError("Cannot commit: the buffer has changed since the space was reserved");
     }
     const lengths = typeof written === "number" ? this.#spread(written) : this.#measure(written);

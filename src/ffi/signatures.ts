@@ -62,6 +62,7 @@ export const commonSignatures = {
   socket: signature(["i32", "i32", "i32"], "i32"),
   socketpair: signature(["i32", "i32", "i32", "buffer"], "i32"),
   strlen: signature(["address"], "u32"),
+  sysconf: signature(["i32"], "i64"),
   unlink: signature(["buffer"], "i32"),
   write: signature(["i32", "buffer", "u32"], "i32"),
   writev: signature(["i32", "buffer", "i32"], "i32"),
