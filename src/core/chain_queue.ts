@@ -302,6 +302,7 @@ export class ChainQueue {
 
   /** Throws when a byte of `[from, to)` lies in a file. */
   refuseFiles(from: number, to: number): void {
+    if (from >= to) return;
     let position = 0;
     for (let chain = this.first; position < to && chain !== null; chain = chain.next) {
       position += chain.end - chain.start;
