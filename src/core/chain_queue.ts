@@ -261,6 +261,7 @@ export class ChainQueue {
     }
     let rest = count - (target.end - target.start);
     let emptied: Chain | null = null;
+    let lastEmptied: Chain | null = null;
     for (let chain = target.next; rest > 0 && chain !== null; chain = target.next) {
       const fits = Math.min(rest, chain.end - chain.start);
       target.bytes.set(chain.bytes.subarray(chain.start, chain.start + fits), target.end);
@@ -270,13 +271,14 @@ export class ChainQueue {
       if (chain.start === chain.end) {
         target.next = chain.next;
         if (this.last === chain) this.last = target;
-        chain.next = emptied;
-        emptied = chain;
+        chain.next = null;
+        if (lastEmptied === null) emptied = chain;
+        else lastEmptied.next = chain;
+        lastEmptied = chain;
       }
     }
-    if (emptied !== null) {
-      this.releaseList(emptied);
-    }
+    // In order, so that owners hear in the order of their bytes.
+    if (emptied !== null) this.releaseList(emptied);
     return target;
   }
 

@@ -70,6 +70,7 @@ export function loadFileChains(queue: ChainQueue, count: number): number {
   let position = 0;
   let before: Chain | null = null;
   let emptied: Chain | null = null;
+  let lastEmptied: Chain | null = null;
   try {
     for (let chain: Chain | null = queue.first; chain !== null && position < count;) {
       const size: number = chain.end - chain.start;
@@ -87,8 +88,10 @@ export function loadFileChains(queue: ChainQueue, count: number): number {
       else before.next = chunk;
       if (chunk.next === null) queue.last = chunk;
       if (wanted === size) {
-        chain.next = emptied;
-        emptied = chain;
+        chain.next = null;
+        if (lastEmptied === null) emptied = chain;
+        else lastEmptied.next = chain;
+        lastEmptied = chain;
       }
       position += wanted;
       loaded += wanted;

@@ -7,12 +7,13 @@ import type { LoopEvent } from "../../src/core/event.ts";
 import { ACTIVE, IDLE } from "../../src/core/loop_callback.ts";
 import type { Reactor } from "../../src/core/reactor.ts";
 import { allocate, fcntl, os, poll } from "../../src/ffi/mod.ts";
+import { bufferDifferences } from "./buffer_differences.ts";
 import type { Ready } from "./virtual_time.ts";
 
 const F_GETFD = 1;
 const IO = EV_READ | EV_WRITE | EV_CLOSED;
 
-/** Name and reason of every difference. */
+/** Name and reason of every difference; those of another noun than the loop stand in a file of their own. */
 export const differences = {
   "simultaneous deadlines":
     "Timers that are due at the very same time fire in the order of their adding; C's heap leaves the order open.",
@@ -60,6 +61,7 @@ export const differences = {
     "such an event never fires, and the loop spins.",
   "signals in order of arrival":
     "Signals of several numbers run in the order in which they came; C goes by their numbers.",
+  ...bufferDifferences,
 } as const;
 
 /** One of the names. */

@@ -4,7 +4,7 @@
  */
 
 /** A small seeded generator of numbers (mulberry32). */
-class Chance {
+export class Chance {
   #state: number;
 
   constructor(seed: number) {

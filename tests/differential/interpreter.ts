@@ -11,7 +11,6 @@ import { EV_SIGNAL } from "../../src/core/constants.ts";
 import { EventBase, type EventConfig, reactorOf } from "../../src/core/event_base.ts";
 import { LoopEvent } from "../../src/core/event.ts";
 import { IDLE } from "../../src/core/loop_callback.ts";
-import type { CommonTimeout } from "../../src/core/timer_queue.ts";
 import { openFromLibc } from "../../src/ffi/libc.ts";
 import {
   allocate,
@@ -39,7 +38,9 @@ import {
   differenceOnDescriptor,
   EventMemory,
 } from "./differences.ts";
+import { bufferCommands } from "./buffers.ts";
 import { flagsText, parseEventFlags, parseLoopFlags, signalOf } from "./flags.ts";
+import type { Answer, Commands, Named, Stage } from "./stage.ts";
 import type { Cut, Trace } from "./trace.ts";
 import { type Ready, VirtualTime } from "./virtual_time.ts";
 
@@ -47,18 +48,6 @@ const FD_FIRST = 700;
 const CALLBACKS_MAX = 300, WAITS_MAX = 2000;
 const F_GETFD = 1, O_RDWR = 2;
 const SIGNALS = [os.constants.SIGUSR1, os.constants.SIGUSR2];
-
-/** Anything that has a name: a descriptor, an event, a common timeout. */
-interface Named {
-  readonly name: string;
-  fd?: number;
-  event?: LoopEvent;
-  common?: CommonTimeout;
-  readonly memory: EventMemory;
-  script: readonly string[];
-  runsMax: number;
-  runs: number;
-}
 
 const libc = openFromLibc({
   raise: { args: ["i32"], result: "i32" },
@@ -101,9 +90,6 @@ export function play(lines: readonly string[]): Trace {
   return player;
 }
 
-/** What a command answers: the number C returns, with a note or without; undefined when a name in it is unknown. */
-type Answer = number | readonly [number, string] | undefined;
-
 class Player implements Trace {
   readonly lines: string[] = [];
   cut: Cut | undefined;
@@ -121,6 +107,17 @@ class Player implements Trace {
   #refreshedFrom = Infinity;
   // Numbers of the signals that have been raised and perhaps not been read yet.
   readonly #raised = new Set<number>();
+  readonly #closers: (() => void)[] = [];
+  readonly #stage: Stage = {
+    base: () => this.#base!,
+    print: (line) => this.#print(line),
+    differ: (reason) => this.#differ(reason),
+    find: (name) => this.#named.get(name),
+    create: (name) => this.#create(name),
+    fd: (name) => this.#fd(name),
+    ran: (named, what) => this.#ran(named, what),
+    atEnd: (close) => void this.#closers.push(close),
+  };
 
   play(lines: readonly string[]): void {
     // What earlier scenarios have raised and nobody has read would reach the events of this one.
@@ -137,6 +134,7 @@ class Player implements Trace {
   }
 
   close(): void {
+    for (const close of this.#closers) close();
     for (const { event } of this.#named.values()) event?.close();
     this.#base?.close();
     for (let fd = FD_FIRST; fd < this.#fdNext; fd++) close(fd);
@@ -184,22 +182,30 @@ class Player implements Trace {
     this.#print(`${line} = ${typeof answer === "number" ? answer : answer.filter((part) => part !== "").join(" ")}`);
   }
 
-  #ran(named: Named, what: number): void {
+  #ranEvent(named: Named, what: number): void {
+    const reason = named.event === undefined ? undefined : named.memory.differenceInRun(named.event);
+    if (!this.#ran(named, flagsText(what), reason)) return;
+    if (named.event !== undefined) this.#differ(named.memory.noteCommand(["del"], named.event));
+    named.event?.delete();
+  }
+
+  #ran(named: Named, what: string, reason?: DifferenceName): boolean {
+    let isSpent = false;
     this.#depth++;
-    this.#print(`cb ${named.name} ${flagsText(what)} @${this.#time.elapsedMs}`);
-    if (named.event !== undefined) this.#differ(named.memory.differenceInRun(named.event));
+    this.#print(`cb ${named.name} ${what} @${this.#time.elapsedMs}`);
+    this.#differ(reason);
     if (++this.#callbacks > CALLBACKS_MAX) {
       this.#print("too many callbacks");
       this.#base!.loopBreak();
     } else if (++named.runs > named.runsMax) {
       this.#print(`spent ${named.name}`);
-      if (named.event !== undefined) this.#differ(named.memory.noteCommand(["del"], named.event));
-      named.event?.delete();
+      isSpent = true;
     } else {
       for (const line of named.script) this.#runLine(line);
     }
     this.#print(`end ${named.name}`);
     this.#depth--;
+    return isSpent;
   }
 
   #waited(ready: readonly Ready[]): void {
@@ -275,7 +281,7 @@ class Player implements Trace {
   #newEvent(name: string, fd: number | undefined, flags: number): Answer {
     if (fd === undefined) return undefined;
     const named = this.#create(name);
-    named.event = new LoopEvent(this.#base!, fd, flags, (what) => this.#ran(named, what));
+    named.event = new LoopEvent(this.#base!, fd, flags, (what) => this.#ranEvent(named, what));
     return 0;
   }
 
@@ -310,7 +316,7 @@ class Player implements Trace {
     return fd === undefined ? undefined : Math.max(-1, act(fd));
   }
 
-  readonly #commands: Readonly<Record<string, (words: readonly string[]) => Answer>> = {
+  readonly #loopCommands: Commands = {
     base: (words) => this.#open(words),
     priorities: ([, count]) => (this.#base!.initPriorities(Number(count)), 0),
     pair: ([, name]) =>
@@ -345,7 +351,7 @@ class Player implements Trace {
       const named = this.#named.get(name!) ?? this.#create(name!);
       this.#differ(differenceOnDescriptor(reactorOf(this.#base!), descriptor));
       const timeoutMs = ms === undefined ? undefined : Number(ms);
-      this.#base!.once(descriptor, parseEventFlags(flags), (what) => this.#ran(named, what), timeoutMs);
+      this.#base!.once(descriptor, parseEventFlags(flags), (what) => this.#ranEvent(named, what), timeoutMs);
       return 0;
     },
     pending: ([, name]) => this.#withEvent(name, (event) => [0, flagsText(event.pending())]),
@@ -391,4 +397,7 @@ class Player implements Trace {
       return [0, [...this.#named.values()].find(({ event }) => event !== undefined && event === running)?.name ?? ""];
     },
   };
+
+  // One table for each noun of the language; a file of its own for each but the loop.
+  readonly #commands: Commands = { ...this.#loopCommands, ...bufferCommands(this.#stage) };
 }

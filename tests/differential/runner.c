@@ -5,7 +5,7 @@
  * the dynamic linker looks into the executable first. Nothing ever sleeps, so no verdict depends on how busy the machine is.
  */
 #define _GNU_SOURCE
-#include <event2/event.h>
+#include "runner.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,22 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_ = 160, OBJECTS_MAX = 128, LINES_MAX = 64, WORDS_MAX = 8, FIRST_FD = 700, CALLBACKS_MAX = 300, WAITS_MAX = 2000 };
-
-/* Anything that has a name: a descriptor, an event, a common timeout. */
-struct object {
-  char name[32];
-  int is_open, fd;
-  struct event *event;
-  const struct timeval *common;
-  char script[LINES_MAX][LINE_MAX_];
-  int script_lines, runs, runs_max;
-};
+enum { OBJECTS_MAX = 128, WORDS_MAX = 8, FIRST_FD = 700, CALLBACKS_MAX = 300, WAITS_MAX = 2000 };
 
 static struct object objects[OBJECTS_MAX];
 static int object_count, next_fd, callbacks, waits, depth;
-static struct event_base *base;
 static long long now_us;
+struct event_base *base;
+char note[NOTE_MAX];
 
 /* ---- time ---- */
 
@@ -115,13 +106,13 @@ static int signal_number(const char *name) {
   return strcmp(name, "USR1") == 0 ? SIGUSR1 : strcmp(name, "USR2") == 0 ? SIGUSR2 : atoi(name);
 }
 
-static struct object *find(const char *name) {
+struct object *find(const char *name) {
   for (int i = 0; i < object_count; i++)
     if (strcmp(objects[i].name, name) == 0) return &objects[i];
   return NULL;
 }
 
-static struct object *create(const char *name, const char *suffix) {
+struct object *create(const char *name, const char *suffix) {
   struct object *object = &objects[object_count++];
   memset(object, 0, sizeof *object);
   snprintf(object->name, sizeof object->name, "%s%s", name, suffix);
@@ -141,36 +132,40 @@ static void name_fd(const char *name, const char *suffix, int fd) {
 
 /* ---- commands; each returns what is printed behind its line ---- */
 
-enum { UNKNOWN = -1000 };
 static void run_line(const char *line);
-static char note[256];
 
 static struct object *event_named(const char *name) {
   struct object *object = find(name);
   return object != NULL && object->event != NULL ? object : NULL;
 }
 
-static int fd_named(const char *name) {
+int fd_named(const char *name) {
   struct object *object = find(name);
   return object != NULL && object->fd >= 0 ? object->fd : -1;
 }
 
-static void on_event(evutil_socket_t fd, short what, void *argument) {
-  struct object *self = argument;
-  (void)fd;
+int call(struct object *self, const char *what) {
+  int is_spent = 0;
   depth++;
-  printf("cb %s %s @%lld\n", self->name, flags_text(what), now_us / 1000 - 1000000);
+  printf("cb %s %s @%lld\n", self->name, what, now_us / 1000 - 1000000);
   if (++callbacks > CALLBACKS_MAX) {
     printf("too many callbacks\n");
     event_base_loopbreak(base);
   } else if (++self->runs > self->runs_max) {
     printf("spent %s\n", self->name);
-    if (self->event != NULL) event_del(self->event);
+    is_spent = 1;
   } else {
     for (int i = 0; i < self->script_lines; i++) run_line(self->script[i]);
   }
   printf("end %s\n", self->name);
   depth--;
+  return is_spent;
+}
+
+static void on_event(evutil_socket_t fd, short what, void *argument) {
+  struct object *self = argument;
+  (void)fd;
+  if (call(self, flags_text(what)) && self->event != NULL) event_del(self->event);
 }
 
 static int do_base(int count, char **words) {
@@ -358,15 +353,15 @@ static int do_running(int count, char **words) {
   return 0;
 }
 
-static const struct {
-  const char *name;
-  int (*run)(int count, char **words);
-} commands[] = {{"base", do_base}, {"priorities", do_priorities}, {"pair", do_pair}, {"pipe", do_pair}, {"null", do_null},
+static const struct command loop_commands[] = {{"base", do_base}, {"priorities", do_priorities}, {"pair", do_pair}, {"pipe", do_pair}, {"null", do_null},
   {"event", do_event}, {"signal", do_event}, {"timer", do_event}, {"common", do_common}, {"priority", do_priority}, {"add", do_add},
   {"del", do_del}, {"removetimer", do_removetimer}, {"active", do_active}, {"once", do_once}, {"pending", do_pending},
   {"write", do_write}, {"read", do_read}, {"shutdown", do_shutdown}, {"close", do_close}, {"dup", do_dup}, {"dup2", do_dup},
   {"raise", do_raise}, {"advance", do_advance}, {"updatecache", do_updatecache}, {"loop", do_loop}, {"loopexit", do_loopexit},
-  {"loopbreak", do_loopbreak}, {"loopcontinue", do_loopcontinue}, {"got", do_got}, {"running", do_running}};
+  {"loopbreak", do_loopbreak}, {"loopcontinue", do_loopcontinue}, {"got", do_got}, {"running", do_running}, {NULL, NULL}};
+
+/* One table for each noun of the language; a file of its own for each but the loop. */
+static const struct command *const nouns[] = {loop_commands, buffer_commands};
 
 static void run_line(const char *line) {
   char copy[LINE_MAX_], *rest = copy, *words[WORDS_MAX], *word;
@@ -376,8 +371,9 @@ static void run_line(const char *line) {
     if (*word != 0) words[count++] = word;
   if (count == 0) return;
   note[0] = 0;
-  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-    if (strcmp(words[0], commands[i].name) == 0) result = commands[i].run(count, words);
+  for (size_t noun = 0; noun < sizeof nouns / sizeof *nouns; noun++)
+    for (const struct command *command = nouns[noun]; command->name != NULL; command++)
+      if (strcmp(words[0], command->name) == 0) result = command->run(count, words);
   if (result == UNKNOWN) printf("%s = unknown\n", line);
   else printf("%s = %d%s%s\n", line, result, note[0] == 0 ? "" : " ", note);
   note[0] = 0;
@@ -397,8 +393,10 @@ static void begin(void) {
 }
 
 static void finish(void) {
-  for (int i = 0; i < object_count; i++)
+  for (int i = 0; i < object_count; i++) {
+    if (objects[i].release != NULL) objects[i].release(&objects[i]);
     if (objects[i].event != NULL) event_free(objects[i].event);
+  }
   if (base != NULL) event_base_free(base);
   for (int fd = FIRST_FD; fd < next_fd; fd++) close(fd);
 }

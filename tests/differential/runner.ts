@@ -1,4 +1,4 @@
-/** Compiles runner.c and hands scenarios to it. */
+/** Compiles the runner and hands scenarios to it. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,6 +7,9 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { splitScenarios } from "./trace.ts";
 
+/** What it is made of: a file for the loop and the frame around everything, and one for each further noun of the language. */
+const SOURCES = ["runner.c", "buffers.c"];
+
 /** A compiled runner; give it back with `close()`. */
 export class Runner implements Disposable {
   readonly #folder: string = mkdtempSync(join(tmpdir(), "evbase-differential-"));
@@ -14,14 +17,14 @@ export class Runner implements Disposable {
 
   /** @throws {Error} when it does not compile, with what the compiler says. */
   constructor() {
-    const source = fileURLToPath(new URL("runner.c", import.meta.url));
+    const sources = SOURCES.map((name) => fileURLToPath(new URL(name, import.meta.url)));
     const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"];
-    const { status, stderr } = spawnSync("cc", [...flags, "-o", this.#program, source, "-levent_core"], {
+    const { status, stderr } = spawnSync("cc", [...flags, "-o", this.#program, ...sources, "-levent_core"], {
       encoding: "utf8",
     });
     if (status === 0) return;
     this.close();
-    throw new Error(`Cannot compile runner.c:\n${stderr}`);
+    throw new Error(`Cannot compile the runner:\n${stderr}`);
   }
 
   /**

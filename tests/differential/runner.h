@@ -1,0 +1,41 @@
+/* What the parts of the runner share: named objects, their scripts, and the tables of commands, one for each noun of the language. */
+#ifndef RUNNER_H
+#define RUNNER_H
+#include <event2/event.h>
+
+enum { LINE_MAX_ = 160, LINES_MAX = 64, NOTE_MAX = 512, UNKNOWN = -1000 };
+
+/* Anything that has a name: a descriptor, an event, a common timeout, or what another noun keeps in `value`. */
+struct object {
+  char name[32];
+  int is_open, fd;
+  struct event *event;
+  const struct timeval *common;
+  char script[LINES_MAX][LINE_MAX_];
+  int script_lines, runs, runs_max;
+  /* The noun's own, and what is called for it when the scenario ends. */
+  void *value;
+  void (*release)(struct object *self);
+};
+
+/* A command gets its words, itself first, and returns what is printed behind its line, or UNKNOWN for names it does not know. */
+struct command {
+  const char *name;
+  int (*run)(int count, char **words);
+};
+
+extern struct event_base *base;
+/* Printed behind the result of the running command. */
+extern char note[NOTE_MAX];
+
+struct object *find(const char *name);
+struct object *create(const char *name, const char *suffix);
+int fd_named(const char *name);
+
+/* Prints that a callback runs, and runs its script; true when it has run more often than it shall. */
+int call(struct object *self, const char *what);
+
+/* Each table ends with a name of NULL. */
+extern const struct command buffer_commands[];
+
+#endif
