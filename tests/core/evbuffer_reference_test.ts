@@ -92,6 +92,18 @@ describe("EvBuffer.addReference", () => {
     assertEquals(buffer.takeText(), "d");
   });
 
+  it("tells owners in the order of their bytes, whether they are drained or joined", () => {
+    const order: string[] = [];
+    const fill = (): void => {
+      for (const text of ["one", "two", "three"]) buffer.addReference(ascii(text), () => order.push(text));
+    };
+    fill();
+    buffer.drain(Infinity);
+    fill();
+    assertEquals(buffer.pullup(-1)!.length, 11);
+    assertEquals(order, ["one", "two", "three", "one", "two", "three"]);
+  });
+
   it("lets an owner use the buffer while it is told", () => {
     buffer.addReference(ascii("abc"), () => buffer.add("added by the owner"));
     buffer.add("def");

@@ -146,6 +146,17 @@ describe("EvBuffer.add and prepend", () => {
     assertEquals(buffer.takeText(), "one two");
   });
 
+  it("addAll keeps and reports what came before its source failed", () => {
+    const added: number[] = [];
+    buffer.addCallback((_, change) => added.push(change.added));
+    function* failing(): Generator<Uint8Array> {
+      yield ascii("kept");
+      throw new Error("source failed");
+    }
+    assertThrows(() => buffer.addAll(failing()), Error, "source failed");
+    assertEquals([buffer.takeText(), added[0]], ["kept", 4]);
+  });
+
   it("addLatin1 writes one byte per character and refuses what has none", () => {
     buffer.addLatin1("\u00ff\u0080");
     assertEquals(buffer.peek()[0], Uint8Array.of(0xff, 0x80));
