@@ -48,12 +48,6 @@ export class BufferCallbackEntry {
   }
 }
 
-/** Which entries a call is for. */
-type Whom = 0 | 1 | 2;
-const EVERYBODY = 0;
-const IMMEDIATE = 1;
-const DEFERRED = 2;
-
 /** The callbacks of one buffer; made when the first one is registered, or they are to be deferred. */
 export class BufferCallbacks {
   #newest: BufferCallbackEntry | null = null;
@@ -119,26 +113,7 @@ export class BufferCallbacks {
 
   /** Tells of one operation: calls everybody, newest first, at once or later. */
   notify(buffer: EvBuffer, originalLength: number, added: number, deleted: number): void {
-    if (this.#deferred === null) return this.#call(buffer, originalLength, added, deleted, EVERYBODY);
-    if (this.#newest === null) {
-      // Whoever registers later is not told of what nobody was there to hear.
-      this.#added = this.#deleted = 0;
-      return;
-    }
-    this.#added += added;
-    this.#deleted += deleted;
-    this.#deferred.schedule();
-    this.#call(buffer, originalLength, added, deleted, IMMEDIATE);
-  }
-
-  #notifyDeferred(buffer: EvBuffer): void {
-    const added = this.#added;
-    const deleted = this.#deleted;
-    this.#added = this.#deleted = 0;
-    if (added > 0 || deleted > 0) this.#call(buffer, buffer.length + deleted - added, added, deleted, DEFERRED);
-  }
-
-  #call(buffer: EvBuffer, originalLength: number, added: number, deleted: number, whom: Whom): void {
+    if (this.#deferred !== null) return this.#defer(buffer, originalLength, added, deleted);
     // A change made by a callback finds the shared object in use and gets one of its own.
     const outermost = !this.#notifying;
     const change = outermost ? this.#change : { originalLength, added, deleted };
@@ -148,10 +123,37 @@ export class BufferCallbacks {
     this.#notifying = true;
     try {
       for (let at = this.#newest; at !== null; at = at.next) {
-        if (at.enabled && (whom === EVERYBODY || at.immediate === (whom === IMMEDIATE))) at.callback(buffer, change);
+        if (at.enabled) at.callback(buffer, change);
       }
     } finally {
       if (outermost) this.#notifying = false;
+    }
+  }
+
+  #defer(buffer: EvBuffer, originalLength: number, added: number, deleted: number): void {
+    if (this.#newest === null) {
+      // Whoever registers later is not told of what nobody was there to hear.
+      this.#added = this.#deleted = 0;
+      return;
+    }
+    this.#added += added;
+    this.#deleted += deleted;
+    this.#deferred!.schedule();
+    this.#call(buffer, { originalLength, added, deleted }, true);
+  }
+
+  #notifyDeferred(buffer: EvBuffer): void {
+    const added = this.#added;
+    const deleted = this.#deleted;
+    this.#added = this.#deleted = 0;
+    if (added === 0 && deleted === 0) return;
+    this.#call(buffer, { originalLength: buffer.length + deleted - added, added, deleted }, false);
+  }
+
+  /** Calls those that are to be called at once, or the others. */
+  #call(buffer: EvBuffer, change: BufferChange, immediate: boolean): void {
+    for (let at = this.#newest; at !== null; at = at.next) {
+      if (at.enabled && at.immediate === immediate) at.callback(buffer, change);
     }
   }
 }
