@@ -17,16 +17,17 @@ export function fcntl(fd: number, command: number, argument: number): number {
   return check(sysFcntlPadded!.fcntl(fd, command, 0, 0, 0, 0, 0, 0, argument));
 }
 
-/** Makes `fd` non-blocking. */
-export function setNonBlocking(fd: number): number {
+/** Makes `fd` non-blocking, or blocking. Returns 0 or `-errno`. */
+export function setNonBlocking(fd: number, on: boolean = true): number {
   const flags = fcntl(fd, F_GETFL, 0);
-  if (flags < 0 || (flags & O_NONBLOCK) !== 0) return Math.min(flags, 0);
-  return fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  const wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  if (flags < 0 || flags === wanted) return Math.min(flags, 0);
+  return fcntl(fd, F_SETFL, wanted);
 }
 
-/** Makes `fd` vanish when the process executes another program. */
-export function setCloseOnExec(fd: number): number {
-  return fcntl(fd, F_SETFD, FD_CLOEXEC);
+/** Makes `fd` vanish when the process executes another program, or stay open then. Returns 0 or `-errno`. */
+export function setCloseOnExec(fd: number, on: boolean = true): number {
+  return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0);
 }
 
 /** Closes `fd`. After EINTR the descriptor is gone on every system we support, so that counts as success. */
@@ -120,6 +121,11 @@ export function pipe(pair: Int32Array): number {
 /** Opens an existing file; close-on-exec is added to `flags`. */
 export function open(path: string, flags: number): number {
   return check(sys.open(cString(path), flags | os.constants.O_CLOEXEC));
+}
+
+/** Sets the permission bits of what stands at `path`. */
+export function chmod(path: string, mode: number): number {
+  return check(sys.chmod(cString(path), mode));
 }
 
 /** Removes a name from the file system. */

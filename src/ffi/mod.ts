@@ -30,6 +30,7 @@ export * from "./files.ts";
 export * from "./kqueue.ts";
 export { MappedBytes } from "./mapped_bytes.ts";
 export * from "./mapping.ts";
+export * from "./name_lookup.ts";
 export * from "./process.ts";
 export * from "./sockaddr.ts";
 export * from "./sockets.ts";

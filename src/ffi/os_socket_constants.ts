@@ -48,6 +48,8 @@ export interface OsSocketConstants {
   readonly SO_ERROR: number;
   /** Reads whether the socket listens. */
   readonly SO_ACCEPTCONN: number;
+  /** Accepts once a filter in the kernel is content (struct accept_filter_arg); FreeBSD only. */
+  readonly SO_ACCEPTFILTER: number;
   /** Allows sending to broadcast addresses. */
   readonly SO_BROADCAST: number;
   /** Probes an idle connection. */
@@ -151,6 +153,8 @@ export interface OsSocketConstants {
   readonly AI_ALL: number;
   /** Only families this host has addresses in. */
   readonly AI_ADDRCONFIG: number;
+  /** The name has no address of the family; musl does not define it. */
+  readonly EAI_ADDRFAMILY: number;
   /** Temporary failure. */
   readonly EAI_AGAIN: number;
   /** Invalid flags. */
@@ -171,4 +175,12 @@ export interface OsSocketConstants {
   readonly EAI_SOCKTYPE: number;
   /** See errno. */
   readonly EAI_SYSTEM: number;
+  /** Asks for the service of datagrams. */
+  readonly NI_DGRAM: number;
+  /** Fails rather than answer with an address. */
+  readonly NI_NAMEREQD: number;
+  /** Answers with an address. */
+  readonly NI_NUMERICHOST: number;
+  /** Answers with a port. */
+  readonly NI_NUMERICSERV: number;
 }

@@ -251,7 +251,8 @@ export function numericScope(name: string): number {
  * @param host an IPv4 or IPv6 address without brackets, such as `127.0.0.1`, `::1` or `fe80::1%2`
  * @param port 0 to 65535; checked when the address is encoded
  * @param resolveScope finds the interface named after `%`
- * @returns undefined when `host` is no address, and so may be a name to look up, or when its scope is unknown
+ * @returns undefined when `host` is no address, and so may be a name to look up, or when its scope is unknown. `%0` stands
+ *   for no scope in particular (RFC 4007 section 11.2)
  */
 export function ipSocketAddress(
   host: string,
@@ -263,8 +264,9 @@ export function ipSocketAddress(
   const percent = host.indexOf("%");
   const six = parseIpv6(percent < 0 ? host : host.slice(0, percent));
   if (six === null) return undefined;
-  const scope = percent < 0 ? 0 : resolveScope(host.slice(percent + 1));
-  if (percent >= 0 && scope === 0) return undefined;
+  const zone = percent < 0 ? "0" : host.slice(percent + 1);
+  const scope = zone === "0" ? 0 : resolveScope(zone);
+  if (zone !== "0" && scope === 0) return undefined;
   return { family: "ipv6", host: formatIpv6(six), port, scope };
 }
 

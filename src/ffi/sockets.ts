@@ -19,11 +19,20 @@ const cell = new Int32Array(cellBytes.buffer);
 const lengthBytes = allocate(4);
 const lengthCell = new Int32Array(lengthBytes.buffer);
 
-/** Makes `fd` non-blocking and close-on-exec by `fcntl`, for systems without the SOCK_ flags. Returns `fd` or `-errno`, closing `fd` then. */
-function prepare(fd: number): number {
+/** Leaves what {@linkcode accept} makes blocking. */
+export const ACCEPT_BLOCKING: number = 1;
+/** Keeps what {@linkcode accept} makes open when the process executes another program. */
+export const ACCEPT_INHERITABLE: number = 2;
+
+/**
+ * Makes `fd` non-blocking and close-on-exec by `fcntl`, or what `how` (ACCEPT_ bits) says instead, for systems without the
+ * SOCK_ flags; some of them hand the listening socket's flags on. Returns `fd` or `-errno`, closing `fd` then.
+ */
+function prepare(fd: number, how: number = 0): number {
   const flags = fcntl(fd, F_GETFL, 0);
-  let result = flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-  if (result >= 0) result = fcntl(fd, F_SETFD, FD_CLOEXEC);
+  const wanted = (how & ACCEPT_BLOCKING) === 0 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  let result = flags < 0 ? flags : fcntl(fd, F_SETFL, wanted);
+  if (result >= 0) result = fcntl(fd, F_SETFD, (how & ACCEPT_INHERITABLE) === 0 ? FD_CLOEXEC : 0);
   if (result >= 0 && SO_NOSIGPIPE !== 0) result = setSocketOption(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
   if (result >= 0) return fd;
   sys.close(fd);
@@ -74,17 +83,18 @@ export function connect(fd: number, address: Uint8Array, length: number): number
   return check(sys.connect(fd, address, length));
 }
 
-const acceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+// By the ACCEPT_ bits.
+const acceptFlags = [SOCK_NONBLOCK | SOCK_CLOEXEC, SOCK_CLOEXEC, SOCK_NONBLOCK, 0];
 
 /**
- * Accepts one connection as a non-blocking close-on-exec socket. `length` (one 32-bit cell over `lengthStorage`) holds
- * the room in `address` before and the sockaddr's length after.
+ * Accepts one connection as a non-blocking close-on-exec socket, unless `how` (ACCEPT_ bits) says otherwise. `length` (one
+ * 32-bit cell over `lengthStorage`) holds the room in `address` before and the sockaddr's length after.
  */
-export function accept(fd: number, address: Uint8Array, lengthStorage: Uint8Array): number {
-  if (sysLinux !== undefined) return check(sysLinux.accept4(fd, address, lengthStorage, acceptFlags));
-  if (sysFreebsd !== undefined) return check(sysFreebsd.accept4(fd, address, lengthStorage, acceptFlags));
+export function accept(fd: number, address: Uint8Array, lengthStorage: Uint8Array, how: number = 0): number {
+  if (sysLinux !== undefined) return check(sysLinux.accept4(fd, address, lengthStorage, acceptFlags[how]!));
+  if (sysFreebsd !== undefined) return check(sysFreebsd.accept4(fd, address, lengthStorage, acceptFlags[how]!));
   const accepted = sys.accept(fd, address, lengthStorage);
-  return accepted < 0 ? -errno[0]! : prepare(accepted);
+  return accepted < 0 ? -errno[0]! : prepare(accepted, how);
 }
 
 /** Receives at most `length` bytes. 0: the peer has finished sending. */
@@ -136,9 +146,9 @@ export function setSocketOption(fd: number, level: number, option: number, value
   return check(sys.setsockopt(fd, level, option, cellBytes, 4));
 }
 
-/** Sets an option whose value is a struct. */
-export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): number {
-  return check(sys.setsockopt(fd, level, option, value, value.length));
+/** Sets an option whose value is a struct, or where it may be null takes it back. */
+export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array | null): number {
+  return check(sys.setsockopt(fd, level, option, value, value === null ? 0 : value.length));
 }
 
 /** Reads an integer option; the value may itself be negative only where the option's may. */
@@ -146,6 +156,21 @@ export function getSocketOption(fd: number, level: number, option: number): numb
   lengthCell[0] = 4;
   const result = sys.getsockopt(fd, level, option, cellBytes, lengthBytes);
   return result < 0 ? -errno[0]! : cell[0]!;
+}
+
+/** Reads an option whose value is a struct into `value`. Returns how many bytes it has. */
+export function getSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): number {
+  lengthCell[0] = value.length;
+  const result = sys.getsockopt(fd, level, option, value, lengthBytes);
+  return result < 0 ? -errno[0]! : lengthCell[0]!;
+}
+
+/** A struct accept_filter_arg of FreeBSD (`sys/socket.h`) that names a filter. */
+export function acceptFilter(name: string): Uint8Array {
+  // 16 bytes of name, then 240 of arguments.
+  const bytes = allocate(256);
+  bytes.set(new TextEncoder().encode(name).subarray(0, 15));
+  return bytes;
 }
 
 /** Takes the socket's pending error (SO_ERROR): a positive errno, 0 when there is none, or `-errno` when the call failed. */

@@ -71,6 +71,7 @@ const guards: Readonly<
   // musl's header says 128, and glibc's said so before 2.30.
   linux: {
     SOMAXCONN: "defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30)",
+    EAI_ADDRFAMILY: "defined(EAI_ADDRFAMILY)",
   },
   // Both came with recent SDKs.
   darwin: {
@@ -84,6 +85,7 @@ const guards: Readonly<
     EFD_CLOEXEC: "defined(EFD_CLOEXEC)",
     POLLRDHUP: "defined(POLLRDHUP)",
     EINTEGRITY: "defined(EINTEGRITY)",
+    EAI_ADDRFAMILY: "defined(EAI_ADDRFAMILY)",
   },
 };
 

@@ -285,7 +285,8 @@ describe("ipSocketAddress", () => {
       port: 1,
       scope: 12,
     });
-    for (const scope of ["eth0", "", "0", "-1", "1x", "4294967296", "1%1"]) {
+    assertEquals(ipSocketAddress("fe80::1%0", 1), ipSocketAddress("fe80::1", 1));
+    for (const scope of ["eth0", "", "00", "-1", "1x", "4294967296", "1%1"]) {
       assertStrictEquals(
         ipSocketAddress(`fe80::1%${scope}`, 1),
         undefined,
