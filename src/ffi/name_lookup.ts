@@ -118,7 +118,7 @@ export function lookUpBlocking(
   const hostBytes = host === null ? null : cString(host);
   const serviceBytes = service === null ? null : cString(String(service));
   const result = sys.getaddrinfo(hostBytes, serviceBytes, encodeHints(hints, typeof service === "number"), head);
-  if (result !== 0) throw failure(result, errno[0]!, subjectOf(host, service));
+  if (result !== 0) throw failure("getaddrinfo", result, errno[0]!, subjectOf(host, service));
   const first = Number(new DataView(head.buffer).getBigUint64(0, true));
   try {
     return answersFrom(first);
@@ -176,9 +176,9 @@ function subjectOf(host: string | null, service: string | number | null): string
   return parts.filter((part) => part !== "").join(", ");
 }
 
-function failure(result: number, systemErrno: number, subject: string): Error {
+function failure(syscall: string, result: number, systemErrno: number, subject: string): Error {
   return result === c.EAI_SYSTEM && systemErrno > 0
-    ? new SystemError(systemErrno, "getaddrinfo", `look up ${subject}`)
+    ? new SystemError(systemErrno, syscall, `look up ${subject}`)
     : new NameLookupError(result, subject);
 }
 
@@ -231,6 +231,6 @@ export function nameOfBlocking(
     serviceBytes.length,
     flags,
   );
-  if (result !== 0) throw failure(result, errno[0]!, subjectOf(address.host, address.port));
+  if (result !== 0) throw failure("getnameinfo", result, errno[0]!, subjectOf(address.host, address.port));
   return { host: stringIn(hostBytes), service: stringIn(serviceBytes) };
 }
