@@ -66,10 +66,11 @@ function open(name: BackendName, options: EpollOptions): Backend | undefined {
  * `EVENT_PRECISE_TIMER` ask for what {@linkcode BackendChoice} says. A process with raised rights ignores all these
  * variables, as libevent does; `EVENT_SHOW_METHOD`, which prints the choice, is always heeded.
  *
+ * @param show is told what EVENT_SHOW_METHOD shows.
  * @throws {Error} when none is left; the message lists why each was passed over.
  * @throws {SystemError} when the kernel refuses to create the chosen one.
  */
-export function chooseBackend(choice: BackendChoice = {}): Backend {
+export function chooseBackend(choice: BackendChoice = {}, show: (message: string) => void = console.error): Backend {
   const { avoid = [], features = 0, ignoreEnvironment = false } = choice;
   const heedEnvironment = !ignoreEnvironment && !isSetuid();
   const isAsked = (option: boolean | undefined, variable: string): boolean =>
@@ -86,7 +87,7 @@ export function chooseBackend(choice: BackendChoice = {}): Backend {
     } else {
       const backend = open(name === "epoll" && withChangelist ? CHANGELIST : name, options);
       if (backend !== undefined && (backend.features & features) === features) {
-        if (getenv("EVENT_SHOW_METHOD") !== undefined) console.error(`evbase using: ${backend.name}`);
+        if (getenv("EVENT_SHOW_METHOD") !== undefined) show(`evbase using: ${backend.name}`);
         return backend;
       }
       backend?.close();

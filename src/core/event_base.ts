@@ -13,6 +13,7 @@ import {
 } from "./constants.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
 import { HostLoop, type RunOptions } from "./host_loop.ts";
+import { EVENT_LOG_DEBUG, EVENT_LOG_MSG, isDebugLogged, log } from "./log.ts";
 import { CallbackQueue } from "./loop_callback.ts";
 import { type DispatchLimits, Reactor } from "./reactor.ts";
 import type { CommonTimeout } from "./timer_queue.ts";
@@ -90,7 +91,7 @@ export class EventBase implements Disposable {
   constructor(config: EventConfig = {}) {
     const { priorities = 1, dispatchLimits = {}, spinUs = 0 } = config;
     checkPriorities(priorities);
-    const backend = config.openBackend?.() ?? chooseBackend(config);
+    const backend = config.openBackend?.() ?? chooseBackend(config, (message) => log(EVENT_LOG_MSG, message));
     this.#reactor = new Reactor(this, backend, new Clock(config.noCacheTime !== true));
     const limits: DispatchLimits = {
       callbacksMax: dispatchLimits.callbacksMax ?? Infinity,
@@ -315,6 +316,10 @@ export class EventBase implements Disposable {
     if (this.#looping) throw new Error("Cannot close an event base while its loop is running");
     if (this.#reactor.closed || this.#closing) return;
     this.#closing = true;
+    const waiting = this.#reactor.pendingCount;
+    if (waiting > 0 && isDebugLogged()) {
+      log(EVENT_LOG_DEBUG, `An event base is closed while ${waiting} events wait in it`);
+    }
     try {
       this.#reactor.deleteAll();
     } finally {

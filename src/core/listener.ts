@@ -1,77 +1,30 @@
 import {
   accept,
+  ACCEPT_BLOCKING,
+  ACCEPT_INHERITABLE,
   allocate,
-  bind,
   close,
   decodeSocketAddress,
-  encodeSocketAddress,
   getsockname,
-  ipSocketAddress,
-  listen,
-  lstat,
   os,
-  prepareDescriptor,
-  socket,
   SOCKET_ADDRESS_BYTES_MAX,
   type SocketAddress,
   type SystemError,
   systemError,
-  unlink,
 } from "../ffi/mod.ts";
 import { EV_PERSIST, EV_READ } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
+import type { AcceptCallback, ListenerErrorCallback, ListenerOptions } from "./listener_options.ts";
+import { closeListeningSocket, type ListeningSocket, openListeningSocket } from "./listening_socket.ts";
+import { EVENT_LOG_DEBUG, EVENT_LOG_WARN, isDebugLogged, log } from "./log.ts";
 import { socketAddress } from "./socket_address.ts";
-import {
-  type KeepAlive,
-  setIpv6Only,
-  setKeepAlive,
-  setNoDelay,
-  setReuseAddress,
-  setReusePort,
-} from "./socket_options.ts";
 import { watch } from "./watch.ts";
-
-/** Where and how a {@linkcode Listener} listens. One of `port`, `path` and `fd` says where. */
-export interface ListenerOptions {
-  /** TCP port, 0 to have a free one picked. */
-  readonly port?: number | undefined;
-  /** IPv4 or IPv6 address to bind; `127.0.0.1` by default, `0.0.0.0` or `::` for all interfaces. */
-  readonly host?: string | undefined;
-  /** Path of a Unix socket to create; a leading NUL makes it abstract (Linux). */
-  readonly path?: string | undefined;
-  /** Remove a socket that stands at `path` first, left behind by a process that crashed. Anything else stays: EADDRINUSE. */
-  readonly unlinkFirst?: boolean | undefined;
-  /** An existing socket to adopt (socket activation). It is made non-blocking; it must be bound, and listen unless `backlog` is given. */
-  readonly fd?: number | undefined;
-  /** How many connections may wait to be accepted; 511 by default, 0 with `fd`: it listens already. */
-  readonly backlog?: number | undefined;
-  /** Share the port with other listeners (SO_REUSEPORT). */
-  readonly reusePort?: boolean | undefined;
-  /** Let an IPv6 listener serve IPv4 too; false by default. */
-  readonly dualStack?: boolean | undefined;
-  /** TCP_NODELAY on accepted connections; true by default, since a loop gathers small writes itself. */
-  readonly noDelay?: boolean | undefined;
-  /** Keep-alive probes on accepted connections; after 300 s of silence, every 100 s, 3 times by default (as libevent). */
-  readonly keepAlive?: KeepAlive | false | undefined;
-  /** Start without accepting, until {@linkcode Listener.enable}. */
-  readonly disabled?: boolean | undefined;
-  /**
-   * Told when accepting fails, for instance without descriptors (EMFILE, ENFILE). The listener has by then paused itself; it
-   * tries again by itself.
-   */
-  readonly onError?: ((error: SystemError, listener: Listener) => void) | undefined;
-}
-
-/** Called for each connection with its descriptor, non-blocking and close-on-exec, which now is the callee's to close. */
-export type AcceptCallback = (fd: number, listener: Listener) => void;
 
 /** Connections accepted per wake-up, so that a flood of them does not keep others waiting. */
 const ACCEPTS_PER_WAKE = 64;
 /** How long accepting pauses when the process has run out of descriptors or memory, or the socket is in no state to accept. */
 const PAUSE_MS = 50;
-const BACKLOG = 511;
-const KEEP_ALIVE: KeepAlive = { idleSeconds: 300, intervalSeconds: 100, count: 3 };
 
 const { EAGAIN, EINTR, ECONNABORTED, EPROTO } = os.errno as Record<string, number>;
 
@@ -102,53 +55,70 @@ const peerLength = new Int32Array(peerLengthBytes.buffer);
  * ```
  */
 export class Listener implements Disposable {
-  /** The base it accepts on. */
+  /** The base it accepts on (evconnlistener_get_base). */
   readonly base: EventBase;
-  /** The listening descriptor. */
+  /** The listening descriptor (evconnlistener_get_fd). */
   readonly fd: number;
   /** What it listens on, as the kernel tells; a picked port is in it. */
   readonly address: SocketAddress;
 
-  readonly #callback: AcceptCallback;
-  readonly #onError: ((error: SystemError, listener: Listener) => void) | undefined;
+  #callback: AcceptCallback | null;
+  #onError: ListenerErrorCallback | null;
+  readonly #socket: ListeningSocket;
   readonly #event: LoopEvent;
   readonly #resume: LoopEvent;
-  readonly #unlinkPath: string | undefined;
+  readonly #acceptHow: number;
+  readonly #keepOpen: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort: () => void = () => this.close();
   #enabled = false;
   #closed = false;
+  // Whether the failures of a row have been logged: without descriptors there may be twenty a second.
+  #hasWarned = false;
 
   /**
-   * Binds, listens and starts accepting.
+   * Binds, listens and starts accepting (evconnlistener_new_bind), or adopts a socket (evconnlistener_new).
    *
+   * @param callback null for none as yet: connections then wait until {@linkcode Listener.setCallback}.
    * @throws {SystemError} when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL, ...).
-   * @throws {TypeError} when the options do not say where, the host is no address, or a Unix socket is to share its port.
-   * @throws {RangeError} when the port is none, or the path too long.
+   * @throws {TypeError} when the options do not say where, contradict each other, or the host is no address.
+   * @throws {RangeError} when a number is out of range, or the path too long.
+   * @throws what `signal` was aborted with, if it was.
    */
-  constructor(base: EventBase, options: ListenerOptions, callback: AcceptCallback) {
+  constructor(base: EventBase, options: ListenerOptions, callback: AcceptCallback | null) {
     // Asked before there is a socket that would be left behind.
     reactorOf(base).assertOpen("listen");
+    options.signal?.throwIfAborted();
     this.base = base;
     this.#callback = callback;
-    this.#onError = options.onError;
-    this.fd = options.fd === undefined ? openListening(options) : adopt(options.fd, options);
+    this.#onError = options.onError ?? null;
+    this.#keepOpen = options.keepOpen === true;
+    this.#acceptHow = (options.blocking === true ? ACCEPT_BLOCKING : 0) |
+      (options.closeOnExec === false ? ACCEPT_INHERITABLE : 0);
+    this.#socket = openListeningSocket(options);
+    this.fd = this.#socket.fd;
+    // What we opened is ours to close when something fails, an adopted socket stays the caller's.
+    const discard = (): void => options.fd === undefined ? closeListeningSocket(this.#socket) : undefined;
     const address = socketAddress(this.fd, getsockname);
     if (typeof address === "number") {
-      if (options.fd === undefined) this.#discard(options.path);
+      discard();
       throw systemError(address, "getsockname", `read the address of descriptor ${this.fd}`);
     }
     this.address = address;
-    this.#unlinkPath = options.fd === undefined && options.path !== undefined && isFile(options.path)
-      ? options.path
-      : undefined;
     this.#event = new LoopEvent(base, this.fd, EV_READ | EV_PERSIST, () => this.#accept());
     this.#resume = new LoopEvent(base, -1, 0, () => this.#watchAgain());
     try {
       if (options.disabled !== true) this.enable();
     } catch (error) {
-      // The backend cannot watch so high a number, say. What we opened is ours to close, an adopted socket stays the caller's.
-      if (options.fd === undefined) this.close();
+      // The backend cannot watch so high a number, say.
+      this.#event.close();
+      this.#resume.close();
+      this.#closed = true;
+      discard();
       throw error;
     }
+    this.#signal = options.signal;
+    this.#signal?.addEventListener("abort", this.#onAbort);
   }
 
   /** The TCP port, 0 for Unix sockets. */
@@ -161,35 +131,67 @@ export class Listener implements Disposable {
     return decodeSocketAddress(peerBytes, peerLength[0]!);
   }
 
-  /** Whether it accepts, or would if there were descriptors. */
+  /** Whether it accepts, or would if there were descriptors and a callback. */
   get enabled(): boolean {
     return this.#enabled;
   }
 
-  /** Accepts from now on. */
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Accepts from now on, or without a callback from when there is one (evconnlistener_enable).
+   *
+   * @throws {SystemError} when the socket cannot be watched.
+   * @throws {Error} when the listener was closed.
+   */
   enable(): void {
     if (this.#closed) throw new Error("Cannot enable a listener that was closed");
     if (this.#enabled) return;
-    this.#event.add();
+    if (this.#callback !== null) this.#event.add();
     this.#enabled = true;
   }
 
-  /** Stops accepting; connections wait in the backlog. */
+  /** Stops accepting; connections wait in the backlog (evconnlistener_disable). */
   disable(): void {
     this.#enabled = false;
     this.#event.delete();
     this.#resume.delete();
   }
 
-  /** Stops for good and closes the socket; a Unix socket's file is removed. Closing twice is harmless. */
+  /**
+   * Has connections handed to `callback` from now on (evconnlistener_set_cb). Taken away with null from a listener that
+   * accepts, connections are accepted and closed, one per wake-up, so that clients learn that nobody serves them;
+   * {@linkcode Listener.disable} lets them wait instead. Without effect on a listener that was closed.
+   *
+   * @throws {SystemError} when this is the first callback of an enabled listener, and the socket cannot be watched.
+   */
+  setCallback(callback: AcceptCallback | null): void {
+    const starts = this.#enabled && this.#callback === null && callback !== null;
+    // A pause ends by itself.
+    if (starts && this.#resume.pending() === 0) this.#event.add();
+    this.#callback = callback;
+  }
+
+  /** Has failures told to `onError` from now on, or logged where it is null (evconnlistener_set_error_cb). */
+  setErrorCallback(onError: ListenerErrorCallback | null): void {
+    this.#onError = onError;
+  }
+
+  /**
+   * Stops for good (evconnlistener_free) and closes the socket, unless it was to be kept open; a Unix socket's file is removed
+   * with it. Closing twice is harmless, and so is closing in a callback.
+   */
   close(): void {
     if (this.#closed) return;
     this.disable();
     this.#closed = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#event.close();
     this.#resume.close();
-    close(this.fd);
-    if (this.#unlinkPath !== undefined) unlink(this.#unlinkPath);
+    if (!this.#keepOpen) closeListeningSocket(this.#socket);
   }
 
   /** Same as {@linkcode Listener.close}. */
@@ -197,18 +199,19 @@ export class Listener implements Disposable {
     this.close();
   }
 
-  /** Closes the socket of a listener that never came to be. */
-  #discard(path: string | undefined): void {
-    close(this.fd);
-    if (path !== undefined && isFile(path)) unlink(path);
-  }
-
   #accept(): void {
     for (let count = 0; count < ACCEPTS_PER_WAKE && this.#enabled; count++) {
       peerLength[0] = peerBytes.length;
-      const fd = accept(this.fd, peerBytes, peerLengthBytes);
+      const fd = accept(this.fd, peerBytes, peerLengthBytes, this.#acceptHow);
       if (fd >= 0) {
-        this.#callback(fd, this);
+        this.#hasWarned = false;
+        if (this.#callback === null) {
+          close(fd);
+          return;
+        }
+        // Nobody is at the other end any more: how some systems tell of a connection that was reset in the backlog.
+        if (peerLength[0] === 0) close(fd);
+        else this.#callback(fd, this);
         continue;
       }
       switch (-fd) {
@@ -222,7 +225,7 @@ export class Listener implements Disposable {
         default:
           // Whatever it is (EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL, ...), trying again at once would meet it again.
           this.#pause();
-          this.#report(fd);
+          this.#report(systemError(fd, "accept", "accept a connection"));
           return;
       }
     }
@@ -232,100 +235,23 @@ export class Listener implements Disposable {
   #pause(): void {
     this.#event.delete();
     this.#resume.add(PAUSE_MS);
+    if (isDebugLogged()) log(EVENT_LOG_DEBUG, `The listener on descriptor ${this.fd} pauses for ${PAUSE_MS} ms`);
   }
 
   /** What was short when accepting failed may still be so: then the pause begins anew. */
   #watchAgain(): void {
     const error = watch(this.#event, true);
     if (error === null) return;
-    this.#resume.add(PAUSE_MS);
-    this.#onError?.(error, this);
+    this.#pause();
+    this.#report(error);
   }
 
-  #report(result: number): void {
-    this.#onError?.(systemError(result, "accept", "accept a connection"), this);
+  #report(error: SystemError): void {
+    if (this.#onError !== null) {
+      this.#onError(error, this);
+    } else if (!this.#hasWarned) {
+      this.#hasWarned = true;
+      log(EVENT_LOG_WARN, `${error.message} on descriptor ${this.fd}; trying again every ${PAUSE_MS} ms`);
+    }
   }
-}
-
-/** Makes an existing socket ours. */
-function adopt(fd: number, options: ListenerOptions): number {
-  const { backlog = 0 } = options;
-  let result = prepareDescriptor(fd);
-  if (result < 0) throw systemError(result, "fcntl", `use descriptor ${fd}`);
-  if (backlog > 0) result = listen(fd, backlog);
-  if (result < 0) throw systemError(result, "listen", `listen on descriptor ${fd}`);
-  // Of no concern where it fails: these options mean nothing to a Unix socket.
-  configureAccepted(fd, options);
-  return fd;
-}
-
-function targetOf(options: ListenerOptions): SocketAddress {
-  const { port, host = "127.0.0.1", path } = options;
-  if (path !== undefined) {
-    // Libevent refuses it too.
-    if (options.reusePort === true) throw new TypeError(`Cannot listen on ${path}: reusePort means nothing for a path`);
-    return { family: "unix", path };
-  }
-  if (port === undefined) throw new TypeError("Cannot listen: neither port, path nor fd says where");
-  const address = ipSocketAddress(host === "localhost" ? "127.0.0.1" : host, port);
-  if (address === undefined) {
-    throw new TypeError(`Cannot listen on host "${host}": it is not an IP address (resolve names first)`);
-  }
-  return address;
-}
-
-function openListening(options: ListenerOptions): number {
-  const target = targetOf(options);
-  const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } = os.constants;
-  const family = target.family === "ipv4" ? AF_INET : target.family === "ipv6" ? AF_INET6 : AF_UNIX;
-  const facts = target.family === "unix" ? { path: target.path } : { address: target.host, port: target.port };
-  // Encoded first, since that throws for what is no address.
-  const address = allocate(SOCKET_ADDRESS_BYTES_MAX);
-  const length = encodeSocketAddress(target, address);
-  if (target.family === "unix" && options.unlinkFirst === true && isFile(target.path)) removeSocket(target.path);
-  const fd = socket(family, SOCK_STREAM, 0);
-  if (fd < 0) throw systemError(fd, "socket", "open a socket for", facts);
-  let syscall = "setsockopt";
-  let result = target.family === "unix" ? 0 : configureTcp(fd, family === AF_INET6, options);
-  if (result >= 0) {
-    syscall = "bind";
-    result = bind(fd, address, length);
-  }
-  if (result >= 0) {
-    syscall = "listen";
-    result = listen(fd, options.backlog ?? BACKLOG);
-  }
-  if (result < 0) {
-    close(fd);
-    // Binding has made the file already.
-    if (syscall === "listen" && target.family === "unix" && isFile(target.path)) unlink(target.path);
-    throw systemError(result, syscall, syscall === "bind" ? "bind" : "listen on", facts);
-  }
-  return fd;
-}
-
-/** Whether a Unix socket's path names a file: abstract names, behind a NUL, and the empty path do not. */
-function isFile(path: string): boolean {
-  return path !== "" && !path.startsWith("\0");
-}
-
-function configureTcp(fd: number, isIpv6: boolean, options: ListenerOptions): number {
-  let result = setReuseAddress(fd);
-  if (result >= 0 && options.reusePort === true) result = setReusePort(fd);
-  if (result >= 0 && isIpv6) result = setIpv6Only(fd, options.dualStack !== true);
-  return result >= 0 ? configureAccepted(fd, options) : result;
-}
-
-/** Removes a socket's file; a mistyped path must not cost somebody a file of another kind. */
-function removeSocket(path: string): void {
-  const { S_IFMT, S_IFSOCK } = os.constants;
-  const status = lstat(path);
-  if (typeof status !== "number" && (status.mode & S_IFMT) === S_IFSOCK) unlink(path);
-}
-
-/** Options set here are inherited by every accepted connection, which so costs no call of its own. */
-function configureAccepted(fd: number, options: ListenerOptions): number {
-  let result = options.noDelay !== false ? setNoDelay(fd, true) : 0;
-  if (result >= 0 && options.keepAlive !== false) result = setKeepAlive(fd, options.keepAlive ?? KEEP_ALIVE);
-  return result;
 }

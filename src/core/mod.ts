@@ -6,6 +6,9 @@
  * @module
  */
 
+export { type ActivatedDescriptor, activatedDescriptors } from "./activation.ts";
+export * from "./address_kinds.ts";
+export { compareAsciiIgnoreCase } from "./ascii.ts";
 export * from "./constants.ts";
 export type { Backend, BackendChoice, BackendName } from "../backends/mod.ts";
 export {
@@ -16,16 +19,32 @@ export {
   FEATURE_EDGE,
 } from "../backends/mod.ts";
 export {
+  type AddressName,
+  type AddressNameOptions,
+  close as closeDescriptor,
+  formatIpv4,
+  formatIpv6,
   formatSocketAddress,
   ipSocketAddress,
   type Ipv4SocketAddress,
   type Ipv6SocketAddress,
+  lookUpBlocking,
+  lookupErrorText,
+  type NameLookupAnswer,
+  NameLookupError,
+  type NameLookupHints,
+  nameOfBlocking,
+  parseIpv4,
+  parseIpv6,
   parseSocketAddress,
   type ScopeResolver,
+  setCloseOnExec,
+  setNonBlocking,
   type SignalRecord,
   type SocketAddress,
   SystemError,
   type SystemErrorFacts,
+  takeSocketError,
   type UnixSocketAddress,
 } from "../ffi/mod.ts";
 export {
@@ -52,7 +71,19 @@ export {
   realPath,
 } from "./file.ts";
 export type { RunOptions } from "./host_loop.ts";
-export { type AcceptCallback, Listener, type ListenerOptions } from "./listener.ts";
+export { Listener } from "./listener.ts";
+export type { AcceptCallback, ListenerErrorCallback, ListenerOptions } from "./listener_options.ts";
+export {
+  enableDebugLogging,
+  EVENT_DBG_ALL,
+  EVENT_DBG_NONE,
+  EVENT_LOG_DEBUG,
+  EVENT_LOG_ERR,
+  EVENT_LOG_MSG,
+  EVENT_LOG_WARN,
+  type LogCallback,
+  setLogCallback,
+} from "./log.ts";
 export { LoopCallback } from "./loop_callback.ts";
 export { LoopPort, type LoopPortHandle, type LoopPortOptions, type MessageCallback } from "./loop_port.ts";
 export { LoopPortSender } from "./loop_port_sender.ts";
@@ -63,6 +94,25 @@ export { RateLimit, type RateLimitOptions } from "./rate_limit.ts";
 export { RateLimitGroup } from "./rate_limit_group.ts";
 export type { DispatchLimits } from "./reactor.ts";
 export type { SignalDetails } from "./signal_details.ts";
-export * from "./socket_options.ts";
+export { MonotonicClock, type MonotonicClockKind } from "./monotonic_clock.ts";
+export { rfc1123Date, rfc1123DateNow } from "./rfc1123_date.ts";
+export {
+  getIpv6Only,
+  getReceiveBufferBytes,
+  getResetOnClose,
+  getReuseAddress,
+  getReusePort,
+  getSendBufferBytes,
+  getSocketType,
+  isListening,
+  setIpv6Only,
+  setReceiveBufferBytes,
+  setResetOnClose,
+  setReuseAddress,
+  setReusePort,
+  setSendBufferBytes,
+} from "./socket_options.ts";
+export { socketPair, type SocketPairOptions } from "./socket_pair.ts";
+export * from "./tcp_options.ts";
 export { CommonTimeout } from "./timer_queue.ts";
 export { CheckWatcher, PrepareWatcher } from "./watcher.ts";

@@ -4,23 +4,13 @@
  * @module
  */
 
-let cachedSecond = -1;
-let cachedText = "";
+import { rfc1123Date, rfc1123DateNow } from "../core/mod.ts";
 
 /** The time of day as an IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`; made once a second. */
-export function httpDateNow(): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== cachedSecond) {
-    cachedSecond = second;
-    cachedText = httpDate(second * 1000);
-  }
-  return cachedText;
-}
+export const httpDateNow: () => string = rfc1123DateNow;
 
-/** A time in milliseconds since 1970 as an IMF-fixdate. `toUTCString` is specified to give just that form. */
-export function httpDate(milliseconds: number): string {
-  return new Date(milliseconds).toUTCString();
-}
+/** A time in milliseconds since 1970 as an IMF-fixdate. */
+export const httpDate: (milliseconds: number) => string = rfc1123Date;
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const IMF = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT$/;
