@@ -22,6 +22,8 @@ export interface ScriptOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Permissions on Deno; by default the only one that evbase asks for. */
   readonly permissions?: readonly string[];
+  /** A command that is given the one to run as its last arguments, such as a shell that sets something up and then executes it. */
+  readonly launcher?: readonly string[];
 }
 
 const source = new URL("../../src/", import.meta.url).href;
@@ -42,7 +44,7 @@ interface DenoCommand {
  * an error even in a terminal.
  */
 export async function runScript(program: string, options: ScriptOptions = {}): Promise<ScriptResult> {
-  const { env = {}, permissions = ["--allow-ffi"] } = options;
+  const { env = {}, permissions = ["--allow-ffi"], launcher = [] } = options;
   const folder = mkdtempSync(join(tmpdir(), "evbase-script-"));
   try {
     const file = join(folder, "script.ts");
@@ -50,7 +52,11 @@ export async function runScript(program: string, options: ScriptOptions = {}): P
     const variables: Record<string, string> = { NO_COLOR: "1" };
     for (const name of handedOn) if (process.env[name] !== undefined) variables[name] = process.env[name];
     Object.assign(variables, env);
-    return runtime.name === "deno" ? await runDeno(file, permissions, variables) : runBun(file, variables);
+    const args = runtime.name === "deno"
+      ? ["run", "--no-prompt", "--no-config", "--no-check", ...permissions, file]
+      : ["run", file];
+    const command = [...launcher, process.execPath, ...args];
+    return runtime.name === "deno" ? await runDeno(command, variables) : runBun(command, variables);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -60,13 +66,12 @@ export async function runScript(program: string, options: ScriptOptions = {}): P
  * Not by `node:child_process`: Deno's version of it adds `-A` to the arguments of every Deno it starts, even behind a
  * shell, and a test of permissions would then hold without testing anything.
  */
-async function runDeno(file: string, permissions: readonly string[], env: object): Promise<ScriptResult> {
+async function runDeno([program = "", ...args]: readonly string[], env: object): Promise<ScriptResult> {
   const { Deno } = globalThis as unknown as {
     Deno: { Command: new (program: string, options: object) => DenoCommand };
   };
-  const args = ["run", "--no-prompt", "--no-config", "--no-check", ...permissions, file];
   const options = { args, env, clearEnv: true, stdin: "null", stdout: "piped", stderr: "piped" };
-  const child = new Deno.Command(process.execPath, options).spawn();
+  const child = new Deno.Command(program, options).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), TIME_LIMIT_MS);
   try {
     const { code, signal, stdout, stderr } = await child.output();
@@ -77,8 +82,8 @@ async function runDeno(file: string, permissions: readonly string[], env: object
   }
 }
 
-function runBun(file: string, env: Record<string, string>): ScriptResult {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["run", file], {
+function runBun([program = "", ...args]: readonly string[], env: Record<string, string>): ScriptResult {
+  const { status, stdout, stderr } = spawnSync(program, args, {
     env,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
