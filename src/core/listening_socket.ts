@@ -10,6 +10,7 @@ import {
   chmod,
   close,
   encodeSocketAddress,
+  type FileStatus,
   ipSocketAddress,
   listen,
   lstat,
@@ -46,8 +47,15 @@ const { ENOENT, ENOPROTOOPT, ENOTSUP, EOPNOTSUPP } = os.errno as Record<string, 
 export interface ListeningSocket {
   /** Its descriptor. */
   readonly fd: number;
-  /** The file that goes with it, and so has to go with it. */
-  readonly unlinkPath: string | undefined;
+  /** The file that came with it, and so has to go with it. */
+  readonly file: SocketFile | undefined;
+}
+
+/** The file of a Unix socket. */
+interface SocketFile {
+  readonly path: string;
+  /** As it was made: whoever takes the path over in the meantime keeps what they put there. */
+  readonly status: FileStatus | number;
 }
 
 /**
@@ -57,14 +65,20 @@ export interface ListeningSocket {
  */
 export function openListeningSocket(options: ListenerOptions): ListeningSocket {
   checkOptions(options);
-  if (options.fd !== undefined) return { fd: adopt(options.fd, options), unlinkPath: undefined };
+  if (options.fd !== undefined) return { fd: adopt(options.fd, options), file: undefined };
   return openNew(options);
 }
 
 /** Closes it, and removes its file. */
-export function closeListeningSocket({ fd, unlinkPath }: ListeningSocket): void {
+export function closeListeningSocket({ fd, file }: ListeningSocket): void {
+  // The file first: were it there without its socket, a client would be refused rather than find nothing.
+  if (file !== undefined && isSame(file.status, lstat(file.path))) unlink(file.path);
   close(fd);
-  if (unlinkPath !== undefined) unlink(unlinkPath);
+}
+
+function isSame(one: FileStatus | number, other: FileStatus | number): boolean {
+  if (typeof one === "number" || typeof other === "number") return false;
+  return one.inode === other.inode && one.device === other.device;
 }
 
 function checkOptions({ port, path, fd, backlog, mode, reuseAddress, reusePort }: ListenerOptions): void {
@@ -115,12 +129,12 @@ function openNew(options: ListenerOptions): ListeningSocket {
   // Encoded first, since that throws for what is no address.
   const address = allocate(SOCKET_ADDRESS_BYTES_MAX);
   const length = encodeSocketAddress(target, address);
-  const file = target.family === "unix" && isFile(target.path) ? target.path : undefined;
-  if (file !== undefined && options.unlinkFirst === true) removeSocket(file);
+  const path = target.family === "unix" && isFile(target.path) ? target.path : undefined;
+  if (path !== undefined && options.unlinkFirst === true) removeSocket(path);
 
   const fd = socket(families[target.family], SOCK_STREAM, 0);
   if (fd < 0) throw systemError(fd, "socket", "open a socket for", facts);
-  let isBound = false;
+  let file: SocketFile | undefined;
   try {
     const attempt = (syscall: string, result: number): void => {
       if (result < 0) throw systemError(result, syscall, syscall === "bind" ? "bind" : "listen on", facts);
@@ -133,17 +147,19 @@ function openNew(options: ListenerOptions): ListeningSocket {
       attempt("setsockopt", configureBuffers(fd, options));
     }
     attempt("bind", bind(fd, address, length));
-    isBound = true;
-    // Before anybody can connect.
-    if (file !== undefined && options.mode !== undefined) attempt("chmod", chmod(file, options.mode));
+    if (path !== undefined) {
+      file = { path, status: lstat(path) };
+      // Before anybody can connect.
+      if (options.mode !== undefined) attempt("chmod", chmod(path, options.mode));
+    }
     const { backlog = BACKLOG } = options;
     attempt("listen", listen(fd, backlog < 0 ? BACKLOG_OF_NEGATIVE : backlog));
     if (target.family !== "unix") attempt("setsockopt", configureListening(fd, options));
   } catch (error) {
-    closeListeningSocket({ fd, unlinkPath: isBound ? file : undefined });
+    closeListeningSocket({ fd, file });
     throw error;
   }
-  return { fd, unlinkPath: file };
+  return { fd, file };
 }
 
 /** Whether a Unix socket's path names a file: abstract names, behind a NUL, and the empty path do not. */

@@ -1,5 +1,8 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { EV_READ, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
@@ -127,6 +130,34 @@ describe("2,000 connections that come and go", () => {
       assertEquals(reactor.activeCount, 0);
       // Not all: an engine that scans the stack for what looks like a pointer may take some for used.
       assertGreaterOrEqual(await collected(references), references.length * 0.9);
+    });
+  }
+});
+
+describe("2,000 listeners that come and go", () => {
+  for (const backend of backendsUnderTest) {
+    it(`leave nothing behind with ${backend.name}${backend.isDouble ? " (a double of it)" : ""}`, () => {
+      using base: EventBase = backend.newBase();
+      const folder = mkdtempSync(join(tmpdir(), "evbase-listeners-"));
+      try {
+        const reactor = reactorOf(base);
+        const controller = new AbortController();
+        const before = openDescriptorCount();
+        const { pendingCount } = reactor;
+        for (let round = 0; round < 2000; round++) {
+          const where = round % 4 === 0 ? { path: join(folder, "socket"), mode: 0o600 } : { port: 0 };
+          const listener = new Listener(base, { ...where, signal: controller.signal }, () => {});
+          if (round % 2 === 0) listener.disable();
+          if (round % 3 === 0) listener.setCallback(null);
+          listener.close();
+        }
+        assertEquals(openDescriptorCount(), before);
+        assertEquals(reactor.pendingCount, pendingCount);
+        assertEquals(readdirSync(folder), []);
+        controller.abort();
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
     });
   }
 });

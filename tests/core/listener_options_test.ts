@@ -182,6 +182,19 @@ forEachBackend((backend) => {
       }
     });
 
+    it("leaves its path to whoever has taken it over meanwhile", () => {
+      const path = join(folder, "socket");
+      const first = listen({ path });
+      const second = listen({ path, unlinkFirst: true });
+      first.close();
+      assert(existsSync(path));
+      using client = new SocketBufferEvent(base);
+      client.connect({ family: "unix", path });
+      until(base, () => fds.length > 0, "the connection");
+      second.close();
+      assertFalse(existsSync(path));
+    });
+
     it("has the permissions that were asked for, and needs a file for that", () => {
       for (const mode of [0o600, 0o666, 0]) {
         const path = join(folder, `socket-${mode}`);

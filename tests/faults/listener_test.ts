@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EVLOOP_NONBLOCK } from "../../src/core/constants.ts";
 import { EventBase } from "../../src/core/event_base.ts";
-import { Listener, type ListenerOptions } from "../../src/core/listener.ts";
-import { close, type SystemError } from "../../src/ffi/mod.ts";
+import { Listener } from "../../src/core/listener.ts";
+import type { ListenerOptions } from "../../src/core/listener_options.ts";
+import { setLogCallback } from "../../src/core/log.ts";
+import { close, os, type SystemError } from "../../src/ffi/mod.ts";
 import { clientSocket, runFor, settle, until, untilReadable } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
@@ -106,6 +108,45 @@ forEachBackend((backend) => {
   });
 });
 
+describe("a listener whose system lacks what only saves time", () => {
+  const options = { deferAccept: true, fastOpen: true };
+  const { IPPROTO_TCP, TCP_DEFER_ACCEPT, TCP_FASTOPEN } = os.constants;
+  const isExtra = (...[, level, option]: number[]): boolean =>
+    level === IPPROTO_TCP && (option === TCP_DEFER_ACCEPT || option === TCP_FASTOPEN);
+
+  it("serves without it and says so", { ignore: TCP_DEFER_ACCEPT === 0 }, () => {
+    for (const error of ["ENOPROTOOPT", "EOPNOTSUPP", "ENOENT"]) {
+      using base = new EventBase();
+      const logged: string[] = [];
+      setLogCallback((level, message) => logged.push(`${level} ${message}`));
+      try {
+        withFault({ call: "setsockopt", error, when: isExtra }, () => {
+          using greeter = new Greeter(base, options);
+          using fds = new Descriptors();
+          clientSocket(fds, greeter.listener.port);
+          until(base, () => greeter.accepted === 1, "the connection is accepted");
+        });
+      } finally {
+        setLogCallback(null);
+      }
+      assertEquals(logged.map((line) => line.slice(0, line.indexOf(","))), [
+        "2 Cannot use deferred accept",
+        "2 Cannot use TCP fast open",
+      ]);
+    }
+  });
+
+  it("is not opened when it fails otherwise", { ignore: TCP_DEFER_ACCEPT === 0 }, () => {
+    using base = new EventBase();
+    const descriptors = openDescriptorCount();
+    withFault({ call: "setsockopt", error: "EINVAL", when: isExtra }, () => {
+      const thrown = assertThrows(() => new Greeter(base, options)) as SystemError;
+      assertEquals([thrown.code, thrown.syscall], ["EINVAL", "setsockopt"]);
+    });
+    assertNoneLeft(descriptors);
+  });
+});
+
 describe("a listener that cannot be opened", () => {
   for (const call of ["socket", "setsockopt", "bind", "listen", "getsockname", "epoll_ctl"]) {
     it(
@@ -134,10 +175,13 @@ describe("a listener that cannot be opened", () => {
     const folder = mkdtempSync(join(tmpdir(), "evbase-faults-"));
     try {
       const path = join(folder, "socket");
-      for (const call of ["listen", "getsockname"]) {
-        withFault({ call, error: "ENOMEM" }, () => assertThrows(() => new Greeter(base, { path, port: undefined })));
+      const descriptors = openDescriptorCount();
+      for (const call of ["chmod", "listen", "getsockname"]) {
+        const options = { path, port: undefined, mode: 0o600 };
+        withFault({ call, error: "EPERM" }, () => assertThrows(() => new Greeter(base, options)));
         assertFalse(existsSync(path), call);
       }
+      assertNoneLeft(descriptors);
     } finally {
       rmSync(folder, { recursive: true });
     }
