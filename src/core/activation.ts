@@ -55,5 +55,7 @@ export function activatedDescriptors(): ActivatedDescriptor[] {
 
 function countIn(variable: string, text: string): number {
   if (/^[0-9]{1,9}$/.test(text)) return Number(text);
-  throw new Error(`Cannot take the activated descriptors: ${variable} is ${JSON.stringify(text)}, not a number`);
+  throw new Error(
+    `Cannot take the activated descriptors: ${variable} is ${JSON.stringify(text)}, not a number from 0 to 999999999`,
+  );
 }
