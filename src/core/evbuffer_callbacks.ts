@@ -105,8 +105,9 @@ export class BufferCallbacks {
     return this.#deferred !== null;
   }
 
-  /** Calls nobody any more, not even for what was deferred. */
+  /** Calls nobody any more: neither for what was deferred, nor those whose turn would come after the callback that runs. */
   cancel(): void {
+    for (let at = this.#newest; at !== null; at = at.next) at.enabled = false;
     this.#newest = null;
     this.#deferred?.cancel();
   }

@@ -32,6 +32,8 @@ const { EINTR } = os.errno as { EINTR: number };
  */
 export type FileMode = "sendfile" | "mmap" | "read";
 
+const MODES: readonly FileMode[] = ["sendfile", "mmap", "read"];
+
 /** Options of a {@linkcode FileSegment}. */
 export interface FileSegmentOptions {
   /** The first byte of the file that belongs to the segment; 0 by default. */
@@ -62,7 +64,8 @@ export let appendSegment: (queue: ChainQueue, segment: FileSegment, offset: numb
  * is in use.
  *
  * Map only files that nobody makes shorter meanwhile: touching what is no longer there ends the process (SIGBUS). Views of
- * mapped bytes, as from {@linkcode EvBuffer.peek}, are empty once the segment is freed.
+ * mapped bytes, as from {@linkcode EvBuffer.peek}, are empty once the segment is freed, and nothing else keeps the memory then: whoever
+ * hands such bytes to something that runs on beside the program, like an asynchronous write of the runtime, must copy them.
  *
  * @example
  * ```ts
@@ -94,12 +97,13 @@ export class FileSegment implements Disposable {
   /**
    * Makes a segment of `fd` (`evbuffer_file_segment_new`). When this throws, the descriptor stays open.
    *
-   * @throws {RangeError} when `fd`, `offset` or `length` is not a whole number, zero or more, or when bytes that are to be mapped or
+   * @throws {RangeError} when `fd`, `offset` or `length` is not a whole number, zero or more, there is no such mode, or bytes that are to be mapped or
    * read lie beyond the end of the file.
    * @throws {SystemError} when the file's size cannot be found out, or the file cannot be read.
    */
   constructor(fd: number, options: FileSegmentOptions = {}) {
     const { offset = 0, length = -1, mode = "sendfile", closeOnFree = false, onFree = null } = options;
+    if (!MODES.includes(mode)) throw new RangeError(`Cannot make a file segment: there is no mode "${mode}"`);
     this.fd = fd;
     this.offset = offset;
     this.length = fileLength(fd, offset, length);

@@ -200,6 +200,14 @@ describe("EvBuffer.addCallback", () => {
     assertEquals(buffer.takeText(), "abcdef");
   });
 
+  it("is not called after a callback has closed the buffer", () => {
+    buffer.addCallback((closed) => closed.close());
+    buffer.add("abc");
+    assertEquals([seen, buffer.length, pool.bytesLent], [[], 0, 0]);
+    buffer.add("def");
+    assertEquals(seen, []);
+  });
+
   it("is not called by close", () => {
     buffer.add("abc");
     buffer.close();

@@ -169,6 +169,7 @@ describe("FileSegment", () => {
     for (const options of [{ offset: -1 }, { offset: 0.5 }, { length: -2 }, { length: NaN }]) {
       assertThrows(() => new FileSegment(fd, options), RangeError, "whole number");
     }
+    assertThrows(() => new FileSegment(fd, { mode: "write" as FileMode }), RangeError, 'no mode "write"');
     assertThrows(() => new FileSegment(-1), RangeError, "fd");
     assertThrows(() => new FileSegment(2 ** 30), Error, "Cannot add file descriptor 1073741824 to a buffer");
     assertEquals(close(fd), 0);
