@@ -177,9 +177,10 @@ export class EvBuffer extends BufferReader {
   }
 
   /**
-   * Adds `length` bytes (-1: all that follow) of an open file from `offset` on; returns how many (`evbuffer_add_file`). They never enter this buffer's memory: {@linkcode EvBuffer.writeTo}
-   * has the kernel send them, so they can be drained and moved but not looked at. The descriptor must stay open until they
-   * are gone; with `closeOnFree` it is closed then. When this call throws, the descriptor stays open.
+   * Adds `length` bytes (-1: all that follow) of an open file from `offset` on; returns how many (`evbuffer_add_file`). They
+   * stay out of this buffer's memory: {@linkcode EvBuffer.writeTo} has the kernel send them, so they can be drained and moved, but
+   * not looked at before {@linkcode EvBuffer.loadFiles}. The descriptor must stay open until they are gone; with `closeOnFree` it
+   * is closed then. When this call throws, the descriptor stays open.
    *
    * @throws {RangeError} when `fd`, `offset` or `length` is not a whole number, zero or more.
    * @throws {SystemError} when the file's size is asked for and cannot be found out.

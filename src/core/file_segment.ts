@@ -97,8 +97,8 @@ export class FileSegment implements Disposable {
   /**
    * Makes a segment of `fd` (`evbuffer_file_segment_new`). When this throws, the descriptor stays open.
    *
-   * @throws {RangeError} when `fd`, `offset` or `length` is not a whole number, zero or more, there is no such mode, or bytes that are to be mapped or
-   * read lie beyond the end of the file.
+   * @throws {RangeError} when `fd`, `offset` or `length` is not a whole number, zero or more, when there is no such mode, or when bytes
+   * that are to be mapped or read lie beyond the end of the file.
    * @throws {SystemError} when the file's size cannot be found out, or the file cannot be read.
    */
   constructor(fd: number, options: FileSegmentOptions = {}) {
