@@ -3,6 +3,7 @@ import { DeferredCalls } from "./bufferevent_calls.ts";
 import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
 import { ConnectionRates } from "./connection_rates.ts";
+import { DEFERS_CALLBACKS } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, EV_READ, EV_WRITE } from "./constants.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
@@ -27,8 +28,6 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   protected callbacks: BufferEventCallbacks<BufferEvent> = {};
   /** Where received bytes go instead of {@linkcode BufferEvent.input}. */
   protected sink: ByteSink | null = null;
-  /** Whether all callbacks are called from the loop. */
-  protected readonly deferAll: boolean;
   /** @internal Called when it has been closed; for a connection on top of this one, which is at its end then. */
   whenClosed: (() => void) | null = null;
   // Made for the first callback that is deferred.
@@ -41,11 +40,16 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
    */
   constructor(base: EventBase, options: BufferEventOptions = {}) {
     super(base);
-    this.deferAll = options.deferCallbacks === true;
+    this.mark(DEFERS_CALLBACKS, options.deferCallbacks === true);
   }
 
   /** Whether {@linkcode BufferEvent.close} was called. */
   abstract get closed(): boolean;
+
+  /** Whether all callbacks are called from the loop. */
+  protected get deferAll(): boolean {
+    return this.is(DEFERS_CALLBACKS);
+  }
 
   /** The descriptor at the bottom of it; -1 where there is none (bufferevent_getfd). */
   get fd(): number {
@@ -90,8 +94,8 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   trigger(directions: number, options: TriggerOptions = {}): void {
     const always = options.ignoreWatermarks === true;
     const defer = this.deferAll || options.defer === true;
-    if ((directions & EV_READ) !== 0 && (always || this.input.length >= this.readMark.low)) this.callRead(defer);
-    if ((directions & EV_WRITE) !== 0 && (always || this.output.length <= this.writeMark.low)) this.callWrite(defer);
+    if ((directions & EV_READ) !== 0 && (always || this.inputLength >= this.readMark.low)) this.callRead(defer);
+    if ((directions & EV_WRITE) !== 0 && (always || this.outputLength <= this.writeMark.low)) this.callWrite(defer);
   }
 
   /**
@@ -225,15 +229,15 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   }
 
   #readNow(): void {
-    if (this.sink !== null && this.input.length > 0) {
+    if (this.sink !== null && this.inputLength > 0) {
       const bytes = this.input.take();
       this.sink.receive(bytes, 0, bytes.length);
       return;
     }
     const high = this.readMark.high;
-    const before = this.input.length;
+    const before = this.inputLength;
     this.callbacks.read?.(this);
-    const left = this.input.length;
+    const left = this.inputLength;
     // The input may have grown beyond the mark. Reading stays suspended then, so nothing but this would call back for what the
     // callback has left. One that takes nothing waits for something else, and would be called for ever.
     if (high !== 0 && left >= high && left < before && (this.enabledBits & EV_READ) !== 0) this.callRead(true);
@@ -280,8 +284,7 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
     this.sink = null;
     this.#calls?.cancel();
     this.rates?.close();
-    this.input.close();
-    this.output.close();
+    this.closeBuffers();
     this.whenClosed?.();
   }
 }

@@ -47,9 +47,6 @@ export class PairBufferEvent extends BufferEvent {
     super(base, { deferCallbacks: true });
     this.#readTimer = new InactivityTimer(base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
     this.#writeTimer = new InactivityTimer(base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
-    this.output.addCallback((_buffer, { added }) => {
-      if (added > 0) this.update();
-    });
   }
 
   /** Makes two ends that are connected to each other (bufferevent_pair_new). */
@@ -59,6 +56,11 @@ export class PairBufferEvent extends BufferEvent {
     one.#partner = other;
     other.#partner = one;
     return [one, other];
+  }
+
+  /** @internal What is queued moves on. */
+  protected override outputChanged(added: number): void {
+    if (added > 0) this.update();
   }
 
   /** The other end; null once either of them is closed (bufferevent_pair_get_partner). */

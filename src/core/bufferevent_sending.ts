@@ -2,16 +2,26 @@ import { close, os, type SystemError, systemError, takeSocketError } from "../ff
 import { BufferEvent } from "./bufferevent.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
 import {
+  CLOSED,
+  CLOSING,
+  CONNECTING,
+  KEEPS_OPEN,
+  OWNS_SOCKET,
+  SENDING_FAILED,
+  WRITE_WATCHED,
+} from "./connection_state.ts";
+import {
   BEV_EVENT_CONNECTED,
   BEV_EVENT_ERROR,
   BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
+  EV_PERSIST,
   EV_READ,
   EV_TIMEOUT,
   EV_WRITE,
 } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
-import type { LoopEvent } from "./event.ts";
+import { type EventCallback, LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import type { Reactor } from "./reactor.ts";
 import { watch } from "./watch.ts";
@@ -25,71 +35,72 @@ const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
 export abstract class SocketSending extends BufferEvent {
   /** What the base and its events share. */
   protected readonly reactor: Reactor;
-  /** Whether the descriptor is left open when the connection is done with it. */
-  protected readonly keepOpen: boolean;
   /** The socket, or -1. */
   protected socketFd: number = -1;
-  /** Waits for writability; null before the first socket. */
+  /** Waits for writability; null until the kernel has taken no more for the first time. */
   protected writeEvent: LoopEvent | null = null;
-  /** A connect has begun and not ended. */
-  protected connecting: boolean = false;
-  /** Whether connect() made the socket. */
-  protected ownSocket: boolean = false;
-  readonly #flush: Deferred;
-  #writeWatched = false;
+  static readonly #writable: EventCallback = (what, event) => {
+    const connection = event.owner as SocketSending;
+    connection.guard(what, connection.onWritable);
+  };
+
+  // Made when something is queued outside of our callbacks.
+  #flush: Deferred | null = null;
   #writeTimeoutSet = -1;
   // Depth of our own callbacks: what they queue is sent when the outermost ends.
   #inCallback = 0;
-  #closing = false;
-  #closed = false;
-  // A write or connect has failed or timed out, and writing was not enabled again since.
-  #sendingFailed = false;
 
   /** Makes one without a socket. */
   constructor(base: EventBase, options: SocketBufferEventOptions) {
     super(base, options);
     this.reactor = reactorOf(base);
-    this.keepOpen = options.keepOpen === true;
+    this.mark(KEEPS_OPEN, options.keepOpen === true);
     if (options.maxSingleRead !== undefined) this.maxSingleRead = options.maxSingleRead;
     if (options.maxSingleWrite !== undefined) this.maxSingleWrite = options.maxSingleWrite;
-    this.#flush = new Deferred(base, base.priorities >> 1, () => this.#endCallback());
-    this.output.addCallback((_buffer, { added }) => {
-      if (added > 0) this.flushSoon();
-      else if (this.#writeWatched && !this.connecting && this.output.length === 0) this.#outputEmptied();
-    });
   }
 
   /** Whether {@linkcode SocketSending.close} was called. */
   override get closed(): boolean {
-    return this.#closed;
+    return this.is(CLOSED);
   }
 
   /** Sends what is queued as far as the kernel takes it now, whatever the arguments; returns whether it took any. */
   override flush(_directions?: number, _mode?: number): boolean {
-    if (this.#closed || this.connecting || this.socketFd < 0) return false;
-    return this.writeRuns && this.output.length > 0 && this.#send();
+    if (this.is(CLOSED | CONNECTING) || this.socketFd < 0) return false;
+    return this.writeRuns && this.outputLength > 0 && this.#send();
+  }
+
+  /** @internal Something was queued or sent, or drained by hand. */
+  protected override outputChanged(added: number): void {
+    if (added > 0) this.flushSoon();
+    else if (this.is(WRITE_WATCHED) && !this.is(CONNECTING) && this.outputLength === 0) this.#outputEmptied();
   }
 
   /** Sends what is queued at the end of the running callback, or with the next turn. */
   flushSoon(): void {
-    if (this.#inCallback === 0 && !this.#writeWatched && !this.connecting && !this.#closed) this.#flush.schedule();
+    if (this.#inCallback === 0 && !this.is(WRITE_WATCHED | CONNECTING | CLOSED)) this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    this.#flush ??= new Deferred(this.base, this.priority, () => this.#endCallback());
+    this.#flush.schedule();
   }
 
   /** Closes once everything queued has been sent, or sending has failed. Nothing more is read. */
   override closeAfterFlush(): void {
-    this.#closing = true;
+    this.mark(CLOSING, true);
     this.disable(EV_READ);
     if (this.#isFlushed()) this.close();
-    else if (this.#inCallback === 0) this.#flush.schedule();
+    else if (this.#inCallback === 0) this.#scheduleFlush();
   }
 
   /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
   override close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#flush.cancel();
+    if (this.is(CLOSED)) return;
+    this.mark(CLOSED, true);
+    this.#flush?.cancel();
     this.closeEvents();
-    if (this.socketFd >= 0 && !this.keepOpen) close(this.socketFd);
+    if (this.socketFd >= 0 && !this.is(KEEPS_OPEN)) close(this.socketFd);
     this.socketFd = -1;
     this.release();
   }
@@ -99,8 +110,8 @@ export abstract class SocketSending extends BufferEvent {
 
   /** A connect has begun: `result` is what the system call said, and told later in any case. */
   protected connectBegun(result: number, underWay: boolean): void {
-    this.connecting = true;
-    this.#sendingFailed = false;
+    this.mark(CONNECTING, true);
+    this.mark(SENDING_FAILED, false);
     this.enabledBits |= EV_WRITE;
     if (underWay) {
       this.update();
@@ -113,37 +124,41 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Forgets what was under way on a descriptor that is given up. */
   protected forgetSending(): void {
-    this.connecting = false;
-    this.ownSocket = false;
-    this.#sendingFailed = false;
-    this.#writeWatched = false;
+    this.mark(CONNECTING | OWNS_SOCKET | SENDING_FAILED | WRITE_WATCHED, false);
   }
 
   /** The queue in which queued output waits to be sent. */
-  protected get flushCallback(): Deferred {
+  protected get flushCallback(): Deferred | null {
     return this.#flush;
   }
 
   /** Brings the write event in line with what is enabled, suspended and queued. */
   protected updateWriting(): void {
-    if ((this.enabledBits & EV_WRITE) !== 0) this.#sendingFailed = false;
-    const writing = this.connecting || (this.#writeWatched && this.output.length > 0 && this.writeRuns);
-    if (writing !== this.#writeWatched || (writing && this.writeTimeoutMs !== this.#writeTimeoutSet)) {
+    if ((this.enabledBits & EV_WRITE) !== 0) this.mark(SENDING_FAILED, false);
+    const writing = this.is(CONNECTING) || (this.is(WRITE_WATCHED) && this.outputLength > 0 && this.writeRuns);
+    if (writing !== this.is(WRITE_WATCHED) || (writing && this.writeTimeoutMs !== this.#writeTimeoutSet)) {
       this.#watchWrite(writing);
     }
-    if (!writing && this.output.length > 0) this.flushSoon();
+    if (!writing && this.outputLength > 0) this.flushSoon();
   }
 
   #watchWrite(on: boolean): void {
-    const event = this.writeEvent;
-    // The descriptor has just been given up.
-    if (event === null) return;
+    // The descriptor may just have been given up; and most connections never have to wait for writability.
+    if (this.socketFd < 0 || (this.writeEvent === null && !on)) return;
+    const event = this.writeEvent ??= this.#openWriteEvent();
     this.#writeTimeoutSet = this.writeTimeoutMs;
     const error = watch(event, on, this.writeTimeoutMs);
-    this.#writeWatched = on && error === null;
+    this.mark(WRITE_WATCHED, on && error === null);
     if (error === null) return;
-    this.tellSoon(error, BEV_EVENT_ERROR | (this.connecting ? 0 : BEV_EVENT_WRITING));
+    this.tellSoon(error, BEV_EVENT_ERROR | (this.is(CONNECTING) ? 0 : BEV_EVENT_WRITING));
     this.#giveUpSending();
+  }
+
+  #openWriteEvent(): LoopEvent {
+    const event = new LoopEvent(this.base, this.socketFd, EV_WRITE | EV_PERSIST, SocketSending.#writable);
+    event.owner = this;
+    event.level = this.priority;
+    return event;
   }
 
   /** Tells of a descriptor that cannot be watched from the loop, never from inside the call that met it. */
@@ -177,21 +192,21 @@ export abstract class SocketSending extends BufferEvent {
   /** Sends what was queued, and closes if that was asked for, whatever a callback may have thrown. */
   #endCallback(): void {
     try {
-      if (!this.#writeWatched) this.flush();
+      if (!this.is(WRITE_WATCHED)) this.flush();
     } finally {
-      if (this.#closing && this.#isFlushed()) this.close();
+      if (this.is(CLOSING) && this.#isFlushed()) this.close();
     }
   }
 
   /** Whether nothing is left to be sent or told, or it never will be sent. */
   #isFlushed(): boolean {
-    return !this.connecting && !this.callsPending && (this.output.length === 0 || this.#sendingFailed);
+    return !this.is(CONNECTING) && !this.callsPending && (this.outputLength === 0 || this.is(SENDING_FAILED));
   }
 
   /** All was sent, or drained by hand: without data there is nothing to wait for, and no timeout runs. */
   #outputEmptied(): void {
     this.#watchWrite(false);
-    if (this.#closing) this.#flush.schedule();
+    if (this.is(CLOSING)) this.#scheduleFlush();
   }
 
   /** The socket is writable, a connect has ended, or neither happened in time. */
@@ -199,7 +214,7 @@ export abstract class SocketSending extends BufferEvent {
     if (what === EV_TIMEOUT) {
       this.#giveUpSending();
       this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING);
-    } else if (this.connecting) {
+    } else if (this.is(CONNECTING)) {
       this.#finishConnect();
     } else {
       this.#send();
@@ -211,7 +226,7 @@ export abstract class SocketSending extends BufferEvent {
     // Nothing was taken: the socket stays writable, and the next turn asks again.
     if (error === -EINTR!) return;
     if (error !== 0) return this.#connectFailed(this.socketFd, error > 0 ? -error : error);
-    this.connecting = false;
+    this.mark(CONNECTING, false);
     this.#watchWrite(false);
     this.update();
     this.tell(BEV_EVENT_CONNECTED);
@@ -219,7 +234,7 @@ export abstract class SocketSending extends BufferEvent {
 
   #connectFailed(fd: number, result: number): void {
     // It may have been closed, or given another descriptor, before it could be told.
-    if (this.#closed || !this.connecting || fd !== this.socketFd) return;
+    if (this.is(CLOSED) || !this.is(CONNECTING) || fd !== this.socketFd) return;
     this.#giveUpSending();
     const facts = result === -ECONNREFUSED! ? { hint: "nobody listens there" } : {};
     this.error = systemError(result, "connect", "connect", facts);
@@ -229,10 +244,10 @@ export abstract class SocketSending extends BufferEvent {
   #giveUpSending(): void {
     this.#watchWrite(false);
     this.enabledBits &= ~EV_WRITE;
-    this.#sendingFailed = true;
-    if (!this.connecting) return;
-    this.connecting = false;
-    if (!this.ownSocket) return;
+    this.mark(SENDING_FAILED, true);
+    if (!this.is(CONNECTING)) return;
+    this.mark(CONNECTING, false);
+    if (!this.is(OWNS_SOCKET)) return;
     // A socket whose connect has failed is of no more use: Linux answers the next one ECONNABORTED, and reading finds an end.
     this.closeEvents();
     close(this.socketFd);
@@ -271,9 +286,9 @@ export abstract class SocketSending extends BufferEvent {
     if (rates !== null && total > 0) rates.charge(EV_WRITE, total);
     if (this.socketFd !== fd) return true;
     const rest = output.length > 0 && this.writeSuspended === 0;
-    if (rest !== this.#writeWatched) this.#watchWrite(rest);
+    if (rest !== this.is(WRITE_WATCHED)) this.#watchWrite(rest);
     if (total === 0) return false;
-    if (this.#closing && output.length === 0) this.close();
+    if (this.is(CLOSING) && output.length === 0) this.close();
     else if (output.length <= this.writeMark.low) this.callWrite();
     return true;
   }
@@ -295,7 +310,7 @@ export abstract class SocketSending extends BufferEvent {
     try {
       this.callEvent(what);
     } finally {
-      if (this.#closing && this.#sendingFailed && !this.callsPending) this.close();
+      if (this.is(CLOSING) && this.is(SENDING_FAILED) && !this.callsPending) this.close();
     }
   }
 }

@@ -17,6 +17,14 @@ import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
 import { SocketSending } from "./bufferevent_sending.ts";
 import {
+  CONNECTING,
+  KEEPS_OPEN,
+  OWNS_SOCKET,
+  PEER_CLOSE_TOLD,
+  PEER_CLOSE_WANTED,
+  READ_WATCHED,
+} from "./connection_state.ts";
+import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_PEER_CLOSED,
@@ -26,9 +34,8 @@ import {
   EV_PERSIST,
   EV_READ,
   EV_TIMEOUT,
-  EV_WRITE,
 } from "./constants.ts";
-import { LoopEvent } from "./event.ts";
+import { type EventCallback, LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
 import { optionalAddress } from "./socket_address.ts";
 import { watch } from "./watch.ts";
@@ -46,14 +53,16 @@ const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;
  * writability only after the kernel would take no more. What is queued outside of callbacks leaves with the next turn.
  */
 export class SocketBufferEvent extends SocketSending {
+  // The callbacks of all connections: closures would be two more objects for each of them.
+  static readonly #readable: EventCallback = (what, event) => {
+    const connection = event.owner as SocketBufferEvent;
+    connection.guard(what, connection.#onReadable);
+  };
+
   #readEvent: LoopEvent | null = null;
-  #readWatched = false;
   #readTimeoutSet = -1;
   // Waits for the end of the stream out of turn; null until somebody wants to know.
   #closeEvent: LoopEvent | null = null;
-  #peerCloseWanted = false;
-  // The peer's end was told, one way or the other.
-  #peerCloseTold = false;
   #priority: number;
 
   /**
@@ -119,7 +128,7 @@ export class SocketBufferEvent extends SocketSending {
    * @throws {Error} when it is closed, or connecting already.
    */
   connect(address: SocketAddress): void {
-    if (this.closed || this.connecting) throw new Error("Cannot connect: closed, or connecting already");
+    if (this.closed || this.is(CONNECTING)) throw new Error("Cannot connect: closed, or connecting already");
     this.reactor.assertOpen("connect");
     // Encoded first, since that throws for what is no address.
     const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
@@ -129,7 +138,7 @@ export class SocketBufferEvent extends SocketSending {
       const fd = socket(family, SOCK_STREAM, 0);
       if (fd < 0) throw systemError(fd, "socket", "open a socket");
       this.socketFd = fd;
-      this.ownSocket = !this.keepOpen;
+      this.mark(OWNS_SOCKET, !this.is(KEEPS_OPEN));
       this.#openEvents(fd);
     }
     const result = connect(this.socketFd, bytes, length);
@@ -169,7 +178,7 @@ export class SocketBufferEvent extends SocketSending {
     if (fd === this.socketFd) return;
     if (fd >= 0) prepare(fd);
     const old = this.takeFd();
-    if (old >= 0 && !this.keepOpen) close(old);
+    if (old >= 0 && !this.is(KEEPS_OPEN)) close(old);
     if (fd >= 0) this.#take(fd);
   }
 
@@ -183,9 +192,9 @@ export class SocketBufferEvent extends SocketSending {
    * @returns whether it will be told: not where the backend has no FEATURE_EARLY_CLOSE.
    */
   watchPeerClose(on: boolean = true): boolean {
-    this.#peerCloseWanted = on && (this.base.features & FEATURE_EARLY_CLOSE) !== 0;
+    this.mark(PEER_CLOSE_WANTED, on && (this.base.features & FEATURE_EARLY_CLOSE) !== 0);
     this.#watchClose();
-    return this.#peerCloseWanted;
+    return this.is(PEER_CLOSE_WANTED);
   }
 
   #take(fd: number): void {
@@ -195,12 +204,11 @@ export class SocketBufferEvent extends SocketSending {
   }
 
   #openEvents(fd: number): void {
-    const { base } = this;
-    this.#readEvent = new LoopEvent(base, fd, EV_READ | EV_PERSIST, (what) => this.guard(what, this.#onReadable));
-    this.writeEvent = new LoopEvent(base, fd, EV_WRITE | EV_PERSIST, (what) => this.guard(what, this.onWritable));
-    this.#readEvent.level = this.#priority;
-    this.writeEvent.level = this.#priority;
-    this.#peerCloseTold = false;
+    const event = new LoopEvent(this.base, fd, EV_READ | EV_PERSIST, SocketBufferEvent.#readable);
+    event.owner = this;
+    event.level = this.#priority;
+    this.#readEvent = event;
+    this.mark(PEER_CLOSE_TOLD, false);
   }
 
   /** Gives up the events of the descriptor, which may be closed then. */
@@ -211,24 +219,24 @@ export class SocketBufferEvent extends SocketSending {
     this.#readEvent = null;
     this.writeEvent = null;
     this.#closeEvent = null;
-    this.#readWatched = false;
+    this.mark(READ_WATCHED, false);
   }
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
   protected override update(): void {
     if (this.closed || this.socketFd < 0) return;
-    const reading = this.readRuns && !this.connecting;
-    if (reading !== this.#readWatched || (reading && this.readTimeoutMs !== this.#readTimeoutSet)) {
+    const reading = this.readRuns && !this.is(CONNECTING);
+    if (reading !== this.is(READ_WATCHED) || (reading && this.readTimeoutMs !== this.#readTimeoutSet)) {
       this.#watchRead(reading);
     }
-    if (this.#peerCloseWanted) this.#watchClose();
+    if (this.is(PEER_CLOSE_WANTED)) this.#watchClose();
     this.updateWriting();
   }
 
   #watchRead(on: boolean): void {
     this.#readTimeoutSet = this.readTimeoutMs;
     const error = watch(this.#readEvent!, on, this.readTimeoutMs);
-    this.#readWatched = on && error === null;
+    this.mark(READ_WATCHED, on && error === null);
     if (error === null) return;
     this.enabledBits &= ~EV_READ;
     this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
@@ -236,7 +244,7 @@ export class SocketBufferEvent extends SocketSending {
 
   #watchClose(): void {
     if (this.socketFd < 0) return;
-    const on = this.#peerCloseWanted && !this.#peerCloseTold && !this.connecting;
+    const on = this.is(PEER_CLOSE_WANTED) && !this.is(PEER_CLOSE_TOLD | CONNECTING);
     if (!on) {
       this.#closeEvent?.delete();
       return;
@@ -249,12 +257,12 @@ export class SocketBufferEvent extends SocketSending {
     }
     const error = watch(this.#closeEvent, true);
     if (error === null) return;
-    this.#peerCloseWanted = false;
+    this.mark(PEER_CLOSE_WANTED, false);
     this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
   }
 
   #onPeerClosed(): void {
-    this.#peerCloseTold = true;
+    this.mark(PEER_CLOSE_TOLD, true);
     this.tell(BEV_EVENT_PEER_CLOSED);
   }
 
@@ -267,7 +275,7 @@ export class SocketBufferEvent extends SocketSending {
     }
     const slab = this.reactor.readSlab;
     const max = this.rates === null ? this.readMax : this.maxToRead;
-    const room = this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.input.length);
+    const room = this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength);
     const received = slab.receive(this.socketFd, Math.max(1, room));
     if (received > 0) {
       if (this.rates !== null) this.rates.charge(EV_READ, received);
@@ -282,7 +290,7 @@ export class SocketBufferEvent extends SocketSending {
   }
 
   #endReading(): void {
-    this.#peerCloseTold = true;
+    this.mark(PEER_CLOSE_TOLD, true);
     this.disable(EV_READ);
   }
 
@@ -294,9 +302,10 @@ export class SocketBufferEvent extends SocketSending {
     const { input } = this;
     input.unfreezeBack();
     try {
-      input.add(bytes.subarray(start, end));
+      input.addSlice(bytes, start, end);
     } finally {
       input.freezeBack();
+      this.reactor.readSlab.takeBack();
     }
     if (input.length >= this.readMark.low) this.callRead();
   }

@@ -10,6 +10,9 @@
 import { type Chain, CHAIN_FILE, CHAIN_MEMORY, shareChain, splitBorrowed } from "./chain.ts";
 import type { ChunkPool } from "./chunk_pool.ts";
 
+/** Up to so many bytes a loop is faster than a view of them and a call of `set`. */
+const SLICE_LOOP_MAX = 128;
+
 /** A singly linked list of chains; no chain in it is empty. */
 export class ChainQueue {
   /** The chain that holds the first byte. */
@@ -124,6 +127,17 @@ export class ChainQueue {
       chain.bytes.set(done === 0 ? data : data.subarray(done), chain.end);
       this.commitTail(total - done);
     }
+  }
+
+  /** Copies `bytes[start..end)` in behind the others. */
+  addSlice(bytes: Uint8Array, start: number, end: number): void {
+    const count = end - start;
+    if (count > SLICE_LOOP_MAX) return this.addBytes(bytes.subarray(start, end));
+    if (count === 0) return;
+    const chain = this.reserveTail(count);
+    const target = chain.bytes;
+    for (let from = start, to = chain.end; from < end; from++, to++) target[to] = bytes[from]!;
+    this.commitTail(count);
   }
 
   /** Copies bytes in before the others, using the room that drained bytes left. */

@@ -68,6 +68,14 @@ export class EvBuffer extends BufferReader {
     this.changed(before, this.queue.length - before, 0);
   }
 
+  /** @internal {@linkcode EvBuffer.add} of `bytes[start..end)`, without a view of it where they are few. */
+  addSlice(bytes: Uint8Array, start: number, end: number): void {
+    if (this.backFrozen) refuseFrozen("add to", "back");
+    const before = this.queue.length;
+    this.queue.addSlice(bytes, start, end);
+    this.changed(before, end - start, 0);
+  }
+
   /**
    * Copies several pieces to the back as one change (`evbuffer_add_iovec`); returns how many bytes they had.
    *

@@ -14,6 +14,17 @@ import { type BufferCallback, BufferCallbackEntry, BufferCallbacks } from "./evb
 import { readIntoQueue, writeChains } from "./evbuffer_io.ts";
 import { Reservation } from "./evbuffer_reserve.ts";
 
+/**
+ * What a buffer belongs to, and what hears of its changes besides the callbacks: after them, at once, and without a closure or a list
+ * for it, of which a connection would otherwise need two.
+ *
+ * @internal
+ */
+export interface BufferOwner {
+  /** `added` or `deleted` bytes are above zero, or both. */
+  bufferChanged(buffer: BufferBase, added: number, deleted: number): void;
+}
+
 /** How a buffer is made. */
 export interface EvBufferOptions {
   /** Where the buffer's memory comes from; a pool shared by the whole thread by default. */
@@ -30,6 +41,8 @@ export abstract class BufferBase {
   protected frontFrozen = false;
   /** Whether nothing may enter at the back. */
   protected backFrozen = false;
+  /** @internal */
+  owner: BufferOwner | null = null;
   #callbacks: BufferCallbacks | null = null;
   #reservation: Reservation | null = null;
 
@@ -165,7 +178,7 @@ export abstract class BufferBase {
   commitTail(count: number): void {
     const before = this.queue.length;
     this.queue.commitTail(count);
-    if (this.#callbacks !== null) this.changed(before, count, 0);
+    this.changed(before, count, 0);
   }
 
   /**
@@ -182,7 +195,7 @@ export abstract class BufferBase {
     if (bytesMax === 0) throw new RangeError("Cannot read into a buffer: 0 bytes are too few");
     const before = this.queue.length;
     const result = readIntoQueue(this.queue, fd, bytesMax);
-    if (result > 0 && this.#callbacks !== null) this.changed(before, result, 0);
+    if (result > 0) this.changed(before, result, 0);
     return result;
   }
 
@@ -247,6 +260,7 @@ export abstract class BufferBase {
 
   /** Drops all bytes and callbacks, frozen or not, without calling anybody but the owners of references (`evbuffer_free`). */
   close(): void {
+    this.owner = null;
     this.#callbacks?.cancel();
     this.#callbacks = null;
     this.#reservation?.abandon();
@@ -270,15 +284,15 @@ export abstract class BufferBase {
       this.changed(before, 0, drained);
       throw error;
     }
-    if (this.#callbacks !== null) this.changed(before, 0, drained);
+    this.changed(before, 0, drained);
     return drained;
   }
 
   /** Tells the callbacks, if there are any and something changed. */
   protected changed(originalLength: number, added: number, deleted: number): void {
-    if (this.#callbacks !== null && (added > 0 || deleted > 0)) {
-      this.#callbacks.notify(this as unknown as EvBuffer, originalLength, added, deleted);
-    }
+    if (added <= 0 && deleted <= 0) return;
+    if (this.#callbacks !== null) this.#callbacks.notify(this as unknown as EvBuffer, originalLength, added, deleted);
+    if (this.owner !== null) this.owner.bufferChanged(this, added, deleted);
   }
 }
 

@@ -45,6 +45,8 @@ export class LoopEvent extends LoopCallback implements Disposable {
   /** What is called. */
   readonly callback: EventCallback;
 
+  /** @internal What it belongs to, so that the events of many connections can share a callback. */
+  owner: object | null = null;
   /** @internal Neighbours in the list of the descriptor or signal. */
   fdNext: LoopEvent | null = null;
   /** @internal */

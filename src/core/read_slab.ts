@@ -33,4 +33,9 @@ export class ReadSlab {
     if (received > 0) this.end += received;
     return received;
   }
+
+  /** Nobody refers to what the last read brought: the next one may overwrite it. */
+  takeBack(): void {
+    this.end = this.start;
+  }
 }

@@ -28,6 +28,15 @@ describe("ReadSlab", () => {
     assertEquals(slab.bytes.length, 0);
   });
 
+  it("lets the next read overwrite what nobody refers to", () => {
+    writeText(far, "one");
+    slab.receive(near, 1000);
+    slab.takeBack();
+    writeText(far, "two");
+    assertEquals(slab.receive(near, 1000), 3);
+    assertEquals([lastRead(), slab.start], ["two", 0]);
+  });
+
   it("puts one read behind the other", () => {
     writeText(far, "one");
     assertEquals(slab.receive(near, 1000), 3);

@@ -1,0 +1,28 @@
+/**
+ * Facts about a connection, as bits of one number: a field for each would cost every idle connection eight bytes a fact.
+ *
+ * @module
+ */
+
+/** All callbacks are called from the loop. */
+export const DEFERS_CALLBACKS = 0x001;
+/** The descriptor is left open when the connection is done with it. */
+export const KEEPS_OPEN = 0x002;
+/** The connection was closed. */
+export const CLOSED = 0x004;
+/** It is to be closed once everything queued has been sent. */
+export const CLOSING = 0x008;
+/** A connect has begun and not ended. */
+export const CONNECTING = 0x010;
+/** connect() made the socket. */
+export const OWNS_SOCKET = 0x020;
+/** A write or connect has failed or timed out, and writing was not enabled again since. */
+export const SENDING_FAILED = 0x040;
+/** The loop watches for readability. */
+export const READ_WATCHED = 0x080;
+/** The loop watches for writability. */
+export const WRITE_WATCHED = 0x100;
+/** Somebody wants to hear of the peer's close out of turn. */
+export const PEER_CLOSE_WANTED = 0x200;
+/** The peer's end was told, one way or the other. */
+export const PEER_CLOSE_TOLD = 0x400;
