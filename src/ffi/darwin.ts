@@ -6,6 +6,8 @@
 
 import { errnoTable } from "./errno.ts";
 import type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
+import { darwinDatagramConstants } from "./os_datagram_constants.ts";
+import { darwinDatagramStructs } from "./os_datagram_structs.ts";
 import { bytes, i16, i32, i64, ptr, struct, u16, u16be, u32, u32be, u64, u8 } from "./struct.ts";
 
 /** macOS as seen from its C library; both architectures share every number and layout used here. */
@@ -140,6 +142,7 @@ const structs: OsStructs = {
     data: i64(16),
     udata: ptr(24),
   }),
+  ...darwinDatagramStructs,
 };
 
 const constants: OsConstants = {
@@ -382,4 +385,5 @@ const constants: OsConstants = {
   SC_PAGESIZE: 29,
   SC_NPROCESSORS_ONLN: 58,
   WNOHANG: 1,
+  ...darwinDatagramConstants,
 };

@@ -6,6 +6,8 @@
 
 import { errnoTable } from "./errno.ts";
 import type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
+import { freebsdDatagramConstants } from "./os_datagram_constants.ts";
+import { freebsdDatagramStructs } from "./os_datagram_structs.ts";
 import { bytes, i16, i32, i64, ptr, struct, u16, u16be, u32, u32be, u64, u8 } from "./struct.ts";
 
 /** FreeBSD as seen from its C library; both architectures share every number and layout used here. */
@@ -142,6 +144,7 @@ const structs: OsStructs = {
     udata: ptr(24),
     ext: bytes(32, 32),
   }),
+  ...freebsdDatagramStructs,
 };
 
 const constants: OsConstants = {
@@ -384,4 +387,5 @@ const constants: OsConstants = {
   SC_PAGESIZE: 47,
   SC_NPROCESSORS_ONLN: 58,
   WNOHANG: 1,
+  ...freebsdDatagramConstants,
 };

@@ -21,6 +21,7 @@ import {
   freebsdSignatures,
   kqueueSignatures,
   linuxSignatures,
+  mmsgSignatures,
   ppollSignatures,
 } from "./signatures.ts";
 
@@ -94,6 +95,9 @@ export const sysEpollPwait2: Calls<typeof epollPwait2Signatures> | undefined = o
 
 /** `ppoll`, undefined where the C library has none. */
 export const sysPpoll: Calls<typeof ppollSignatures> | undefined = openIfThere(["linux", "freebsd"], ppollSignatures);
+
+/** `recvmmsg` and `sendmmsg`, undefined where the C library has none. */
+export const sysMmsg: Calls<typeof mmsgSignatures> | undefined = openIfThere(["linux", "freebsd"], mmsgSignatures);
 
 /** Functions of FreeBSD, undefined elsewhere. */
 export const sysFreebsd: Calls<typeof freebsdSignatures> | undefined = openOn(["freebsd"], freebsdSignatures);

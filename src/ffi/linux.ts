@@ -6,6 +6,8 @@
 
 import { errnoTable } from "./errno.ts";
 import type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
+import { linuxDatagramConstants } from "./os_datagram_constants.ts";
+import { linuxDatagramStructs } from "./os_datagram_structs.ts";
 import { bytes, i16, i32, i64, ptr, struct, u16, u16be, u32, u32be, u64, u8 } from "./struct.ts";
 
 /** Linux as seen from its C library on `arch`. */
@@ -131,6 +133,7 @@ function structs(arm: boolean): OsStructs {
       data: u64(arm ? 8 : 4, "data.u64"),
     }),
     kevent: null,
+    ...linuxDatagramStructs,
   };
 }
 
@@ -375,5 +378,6 @@ function constants(arm: boolean): OsConstants {
     SC_PAGESIZE: 30,
     SC_NPROCESSORS_ONLN: 84,
     WNOHANG: 1,
+    ...linuxDatagramConstants,
   };
 }

@@ -20,6 +20,8 @@ export type {
   Word,
 } from "./runtime.ts";
 export type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
+export type { OsDatagramConstants } from "./os_datagram_constants.ts";
+export type { OsDatagramStructs } from "./os_datagram_structs.ts";
 export type { OsSocketConstants } from "./os_socket_constants.ts";
 export type { BytesField, Field, FieldBase, NumberField, NumberKind, PointerField, Struct } from "./struct.ts";
 export { os, runtime } from "./platform.ts";
@@ -36,5 +38,8 @@ export * from "./sockaddr.ts";
 export * from "./sockets.ts";
 export * from "./waiting.ts";
 export * from "./wake_channel.ts";
+export * from "./datagrams.ts";
+export * from "./message_batch.ts";
+export * from "./packet_info.ts";
 export * from "./ip_text.ts";
 export * from "./signal_channel.ts";

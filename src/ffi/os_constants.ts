@@ -8,10 +8,11 @@
  * @module
  */
 
+import type { OsDatagramConstants } from "./os_datagram_constants.ts";
 import type { OsSocketConstants } from "./os_socket_constants.ts";
 
 /** Numbers the C headers of an operating system define. */
-export interface OsConstants extends OsSocketConstants {
+export interface OsConstants extends OsSocketConstants, OsDatagramConstants {
   // Files.
 
   /** Read. */

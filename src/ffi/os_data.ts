@@ -8,16 +8,19 @@
  */
 
 import type { OsConstants } from "./os_constants.ts";
+import type { OsDatagramStructs } from "./os_datagram_structs.ts";
 import type { BytesField, NumberField, PointerField, Struct } from "./struct.ts";
 
 export type { OsConstants } from "./os_constants.ts";
+export type { OsDatagramConstants } from "./os_datagram_constants.ts";
+export type { OsDatagramStructs } from "./os_datagram_structs.ts";
 export type { OsSocketConstants } from "./os_socket_constants.ts";
 
 /** Processor architectures the tables cover. */
 export type Arch = "x86_64" | "aarch64";
 
 /** Layouts that every operating system has, by their C names; fields one of them lacks are not listed here. */
-export interface OsStructs {
+export interface OsStructs extends OsDatagramStructs {
   /** An IPv4 address and port. On BSD the family is one byte, after a length byte. */
   readonly sockaddr_in: Struct<
     { family: NumberField; port: NumberField; addr: BytesField }

@@ -40,6 +40,8 @@ export const commonSignatures = {
   getsockname: signature(["i32", "buffer", "buffer"], "i32"),
   getsockopt: signature(["i32", "i32", "i32", "buffer", "buffer"], "i32"),
   getuid: signature([], "u32"),
+  if_indextoname: signature(["u32", "buffer"], "address"),
+  if_nametoindex: signature(["buffer"], "u32"),
   kill: signature(["i32", "i32"], "i32"),
   listen: signature(["i32", "i32"], "i32"),
   lstat: signature(["buffer", "buffer"], "i32"),
@@ -57,8 +59,12 @@ export const commonSignatures = {
   readv: signature(["i32", "buffer", "i32"], "i32"),
   realpath: signature(["buffer", "buffer"], "address"),
   recv: signature(["i32", "buffer", "u32", "i32"], "i32"),
+  recvfrom: signature(["i32", "buffer", "u32", "i32", "buffer", "buffer"], "i32"),
+  recvmsg: signature(["i32", "buffer", "i32"], "i32"),
   select: signature(["i32", "buffer", "buffer", "buffer", "buffer"], "i32"),
   send: signature(["i32", "buffer", "u32", "i32"], "i32"),
+  sendmsg: signature(["i32", "buffer", "i32"], "i32"),
+  sendto: signature(["i32", "buffer", "u32", "i32", "buffer", "u32"], "i32"),
   setrlimit: signature(["i32", "buffer"], "i32"),
   setsockopt: signature(["i32", "i32", "i32", "buffer", "u32"], "i32"),
   shutdown: signature(["i32", "i32"], "i32"),
@@ -108,6 +114,12 @@ export const epollPwait2Signatures = {
 /** Linux and FreeBSD; macOS has no such function. */
 export const ppollSignatures = {
   ppoll: signature(["buffer", "u32", "buffer", "buffer"], "i32"),
+} as const;
+
+/** Linux and FreeBSD 11; macOS has no such functions. */
+export const mmsgSignatures = {
+  recvmmsg: signature(["i32", "buffer", "u32", "i32", "buffer"], "i32"),
+  sendmmsg: signature(["i32", "buffer", "u32", "i32"], "i32"),
 } as const;
 
 /** macOS and FreeBSD; on Linux they come from the library that `EVBASE_KQUEUE_LIBRARY` names. */

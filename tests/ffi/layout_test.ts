@@ -27,6 +27,7 @@ const commonHeaders = [
   "dirent.h",
   "errno.h",
   "fcntl.h",
+  "net/if.h",
   "netdb.h",
   "netinet/in.h",
   "netinet/tcp.h",
@@ -133,6 +134,8 @@ function structAssertions({ name, size, fields, prefix }: Struct): string[] {
 function source(data: OsData): string {
   const lines = [
     "#define _GNU_SOURCE 1",
+    // Without it macOS hides the newer names of IPv6.
+    "#define __APPLE_USE_RFC_3542 1",
     ...commonHeaders.map((header) => `#include <${header}>`),
   ];
   lines.push(...headers[data.name].map((header) => `#include <${header}>`));
@@ -250,6 +253,8 @@ const shared = {
   linger: 8,
   rlimit: 16,
   addrinfo: 48,
+  ip_mreqn: 12,
+  in6_pktinfo: 20,
 };
 
 describe("the tables of every system", () => {
@@ -261,6 +266,12 @@ describe("the tables of every system", () => {
       sigaction: 152,
       siginfo: 128,
       dirent: 280,
+      cmsghdr: 16,
+      mmsghdr: 64,
+      group_req: 136,
+      group_source_req: 264,
+      in_pktinfo: 12,
+      sockaddr_dl: null,
     };
     assertEquals(sizes(linux("x86_64")), {
       ...shared,
@@ -278,6 +289,12 @@ describe("the tables of every system", () => {
       sigaction: 152,
       siginfo: 128,
       dirent: 280,
+      cmsghdr: 16,
+      mmsghdr: 64,
+      group_req: 136,
+      group_source_req: 264,
+      in_pktinfo: 12,
+      sockaddr_dl: null,
     };
     assertEquals(sizes(linux("aarch64")), {
       ...shared,
@@ -295,6 +312,12 @@ describe("the tables of every system", () => {
       sigaction: 16,
       siginfo: 104,
       dirent: 1048,
+      cmsghdr: 12,
+      mmsghdr: null,
+      group_req: 132,
+      group_source_req: 260,
+      in_pktinfo: 12,
+      sockaddr_dl: 20,
     };
     assertEquals(sizes(darwin("aarch64")), {
       ...shared,
@@ -313,6 +336,12 @@ describe("the tables of every system", () => {
       sigaction: 32,
       siginfo: 80,
       dirent: 280,
+      cmsghdr: 12,
+      mmsghdr: 56,
+      group_req: 136,
+      group_source_req: 264,
+      in_pktinfo: null,
+      sockaddr_dl: 54,
     };
     assertEquals(sizes(freebsd("x86_64")), {
       ...shared,
@@ -340,18 +369,43 @@ describe("the tables of every system", () => {
       structs.msghdr.fields.flags.offset,
       structs.stat.fields.mode.offset,
       structs.stat.fields.size.offset,
+      structs.msghdr.fields.control.offset,
+      structs.cmsghdr.fields.level.offset,
+      structs.group_req.fields.group.offset,
+      structs.group_source_req.fields.source.offset,
     ];
-    assertEquals(offsets(x86), [0, 24, 32, 8, 136, 16, 48, 24, 48]);
-    assertEquals(offsets(arm), [0, 24, 32, 8, 136, 16, 48, 16, 48]);
-    assertEquals(offsets(mac), [1, 32, 24, 8, 12, 12, 44, 4, 96]);
-    assertEquals(offsets(bsd), [1, 32, 24, 12, 8, 12, 44, 24, 112]);
+    assertEquals(offsets(x86), [0, 24, 32, 8, 136, 16, 48, 24, 48, 32, 8, 8, 136]);
+    assertEquals(offsets(arm), [0, 24, 32, 8, 136, 16, 48, 16, 48, 32, 8, 8, 136]);
+    assertEquals(offsets(mac), [1, 32, 24, 8, 12, 12, 44, 4, 96, 32, 4, 4, 132]);
+    assertEquals(offsets(bsd), [1, 32, 24, 12, 8, 12, 44, 24, 112, 32, 4, 8, 136]);
     assertEquals(mac.structs.timeval.fields.usec.width, 4);
     assertEquals(
       [x86, mac, bsd].map(({ structs }) => structs.stat.fields.mode.width),
       [4, 2, 2],
     );
+    assertEquals([x86, mac, bsd].map(({ structs }) => structs.mmsghdr?.fields.len.offset), [56, undefined, 48]);
     assertEquals(x86.structs.epoll_event?.fields.fd.offset, 4);
     assertEquals(arm.structs.epoll_event?.fields.fd.offset, 8);
+  });
+
+  it("number the options of multicast and packet info as each system does", () => {
+    const numbers = ({ constants: c }: OsData): number[] => [
+      c.IP_TTL,
+      c.IP_PKTINFO,
+      c.IP_RECVDSTADDR,
+      c.IP_MULTICAST_IF,
+      c.IP_MULTICAST_TTL,
+      c.IP_MULTICAST_LOOP,
+      c.IP_ADD_MEMBERSHIP,
+      c.IPV6_UNICAST_HOPS,
+      c.IPV6_MULTICAST_HOPS,
+      c.IPV6_RECVPKTINFO,
+      c.MCAST_JOIN_GROUP,
+      c.MCAST_LEAVE_SOURCE_GROUP,
+    ];
+    assertEquals(numbers(linux("aarch64")), [2, 8, 0, 32, 33, 34, 35, 16, 18, 49, 42, 47]);
+    assertEquals(numbers(darwin("aarch64")), [4, 26, 7, 9, 10, 11, 12, 4, 10, 61, 80, 83]);
+    assertEquals(numbers(freebsd("x86_64")), [4, 0, 7, 9, 10, 11, 12, 4, 10, 36, 80, 83]);
   });
 
   it("size sun_path as pathMax says", () => {

@@ -13,6 +13,7 @@ import {
   sysFreebsd,
   sysKqueue,
   sysLinux,
+  sysMmsg,
   sysPpoll,
 } from "../../src/ffi/libc.ts";
 import { os, runtime } from "../../src/ffi/mod.ts";
@@ -26,6 +27,7 @@ const tables: readonly Table[] = [
   sysLinux,
   sysFreebsd,
   sysKqueue,
+  sysMmsg,
   sysPpoll,
   sysEpollPwait2,
   sysFcntl,
