@@ -60,6 +60,9 @@ export { FilterBufferEvent, type FilterBufferEventOptions, type FilterTransform 
 export { PairBufferEvent } from "./bufferevent_pair.ts";
 export { SocketBufferEvent, type SocketBufferEventOptions, SocketSending } from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";
+export { Datagram, type DatagramCallback, type DatagramCounts, type ReceiveOptions } from "./datagram.ts";
+export { DatagramSocket } from "./datagram_socket.ts";
+export type { DatagramOptions, NetworkInterface } from "./datagram_options.ts";
 export { type EventCallback, LoopEvent } from "./event.ts";
 export { EventBase, type EventConfig } from "./event_base.ts";
 export {
@@ -92,7 +95,9 @@ export { disableDebugMode, enableDebugMode } from "./debug_mode.ts";
 export { activateByFd, activateBySignal, countEvents, dumpEvents, forEachEvent, maxEvents } from "./introspection.ts";
 export { RateLimit, type RateLimitOptions } from "./rate_limit.ts";
 export { RateLimitGroup } from "./rate_limit_group.ts";
+export type { MembershipOptions } from "./multicast.ts";
 export type { DispatchLimits } from "./reactor.ts";
+export { ReceivedDatagram } from "./received_datagram.ts";
 export type { SignalDetails } from "./signal_details.ts";
 export { MonotonicClock, type MonotonicClockKind } from "./monotonic_clock.ts";
 export { rfc1123Date, rfc1123DateNow } from "./rfc1123_date.ts";

@@ -1,0 +1,149 @@
+import { MessageBatch, PACKET_INFO_BYTES, SOCKET_ADDRESS_BYTES_MAX } from "../ffi/mod.ts";
+import type { DatagramRoute } from "./datagram_route.ts";
+
+/** Datagrams per system call, unless a socket says otherwise. */
+export const BATCH_DEFAULT = 32;
+/** Bytes kept of a datagram, unless a socket says otherwise. */
+export const DATAGRAM_BYTES_DEFAULT = 65_536;
+
+const SEND_SLOTS = 64;
+const SEND_PAYLOAD_BYTES = 128 * 1024;
+
+/** Where datagrams are received: one slot for each, with room for its contents, its sender and its packet info. */
+export class ReceiveBatch {
+  /** The memory. */
+  readonly messages: MessageBatch;
+  /** Most datagrams per call. */
+  readonly slots: number;
+  /** Bytes kept of each. */
+  readonly slotBytes: number;
+  // How many slots hold what the kernel wrote into them, and whether all have room for packet info.
+  #used = 0;
+  #hasControl = false;
+
+  constructor(slots: number, slotBytes: number) {
+    this.slots = slots;
+    this.slotBytes = slotBytes;
+    this.messages = new MessageBatch({ slots, payloadBytes: slots * slotBytes, controlBytes: PACKET_INFO_BYTES });
+    for (let index = 0; index < slots; index++) {
+      this.messages.setPayload(index, index * slotBytes, slotBytes);
+      this.messages.setNameLength(index, SOCKET_ADDRESS_BYTES_MAX);
+    }
+  }
+
+  /**
+   * Receives at most `count` datagrams. Returns how many, or `-errno`.
+   *
+   * @param wantsControl whether there is to be room for ancillary data. Without, a Unix peer cannot slip descriptors into the process.
+   */
+  receive(fd: number, count: number, wantsControl: boolean): number {
+    const { messages } = this;
+    const stale = wantsControl === this.#hasControl ? this.#used : this.slots;
+    for (let index = 0; index < stale; index++) {
+      messages.setNameLength(index, SOCKET_ADDRESS_BYTES_MAX);
+      messages.setControlLength(index, wantsControl ? PACKET_INFO_BYTES : 0);
+    }
+    this.#hasControl = wantsControl;
+    const result = messages.receive(fd, count);
+    this.#used = Math.max(0, result);
+    return result;
+  }
+}
+
+/** Where datagrams are gathered that leave together. */
+export class SendBatch {
+  readonly #messages: MessageBatch = new MessageBatch({
+    slots: SEND_SLOTS,
+    payloadBytes: SEND_PAYLOAD_BYTES,
+    controlBytes: PACKET_INFO_BYTES,
+  });
+  readonly #offsets: Uint32Array = new Uint32Array(SEND_SLOTS + 1);
+  /** Datagrams in it. */
+  count = 0;
+
+  /** Bytes in it. */
+  get bytes(): number {
+    return this.#offsets[this.count]!;
+  }
+
+  /** Whether one more of `length` bytes fits. */
+  fits(length: number): boolean {
+    return this.count < SEND_SLOTS && this.bytes + length <= SEND_PAYLOAD_BYTES;
+  }
+
+  /** Copies one more in. It must fit. */
+  add(data: Uint8Array, route: DatagramRoute | null): void {
+    const [index, offset] = [this.count, this.bytes];
+    const messages = this.#messages;
+    messages.payload.set(data, offset);
+    messages.setPayload(index, offset, data.length);
+    const nameLength = route === null ? 0 : route.nameLength;
+    copyBytes(messages.names, index * SOCKET_ADDRESS_BYTES_MAX, route?.names, route?.nameAt ?? 0, nameLength);
+    messages.setNameLength(index, nameLength);
+    const controlLength = route === null ? 0 : route.controlLength;
+    copyBytes(messages.controls, index * PACKET_INFO_BYTES, route?.controls, route?.controlAt ?? 0, controlLength);
+    messages.setControlLength(index, controlLength);
+    this.#offsets[++this.count] = offset + data.length;
+  }
+
+  /** Sends from `first` on. Returns how many the kernel took, or `-errno`. */
+  send(fd: number, first: number, flags: number): number {
+    return this.#messages.send(fd, first, this.count - first, flags);
+  }
+
+  /** The contents of one, as a view that the next {@linkcode SendBatch.add} after a clear overwrites. */
+  dataAt(index: number): Uint8Array {
+    return this.#messages.payload.subarray(this.#offsets[index]!, this.#offsets[index + 1]!);
+  }
+
+  /** Where one goes, in memory of the batch; null where it has no address. */
+  routeAt(index: number): DatagramRoute | null {
+    const messages = this.#messages;
+    const nameLength = messages.nameLengthAt(index);
+    if (nameLength === 0) return null;
+    return {
+      names: messages.names,
+      nameAt: index * SOCKET_ADDRESS_BYTES_MAX,
+      nameLength,
+      controls: messages.controls,
+      controlAt: index * PACKET_INFO_BYTES,
+      controlLength: messages.controlLengthAt(index),
+    };
+  }
+
+  /** Empties it. */
+  clear(): void {
+    this.count = 0;
+  }
+}
+
+/** A loop, since the pieces are so small that making a view costs more. */
+function copyBytes(to: Uint8Array, at: number, from: Uint8Array | undefined, start: number, length: number): void {
+  if (from === undefined) return;
+  for (let index = 0; index < length; index++) to[at + index] = from[start + index]!;
+}
+
+// Nothing is received or sent while user code runs in between, except by loops inside callbacks; so a thread needs few of each.
+const idleReceive: ReceiveBatch[] = [];
+const idleSend: SendBatch[] = [];
+
+/** A batch of the default shape, until {@linkcode giveReceiveBatch}. */
+export function takeReceiveBatch(): ReceiveBatch {
+  return idleReceive.pop() ?? new ReceiveBatch(BATCH_DEFAULT, DATAGRAM_BYTES_DEFAULT);
+}
+
+/** Gives back what {@linkcode takeReceiveBatch} gave. */
+export function giveReceiveBatch(batch: ReceiveBatch): void {
+  idleReceive.push(batch);
+}
+
+/** An empty batch, until {@linkcode giveSendBatch}. */
+export function takeSendBatch(): SendBatch {
+  return idleSend.pop() ?? new SendBatch();
+}
+
+/** Gives back what {@linkcode takeSendBatch} gave. */
+export function giveSendBatch(batch: SendBatch): void {
+  batch.clear();
+  idleSend.push(batch);
+}

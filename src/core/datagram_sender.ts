@@ -1,0 +1,343 @@
+import {
+  allocate,
+  decodeSocketAddress,
+  os,
+  send,
+  sendto,
+  SOCKET_ADDRESS_BYTES_MAX,
+  type SocketAddress,
+  type SystemError,
+  systemError,
+  type SystemErrorFacts,
+} from "../ffi/mod.ts";
+import { EV_PERSIST, EV_WRITE } from "./constants.ts";
+import { giveSendBatch, type SendBatch, takeSendBatch } from "./datagram_batches.ts";
+import { DatagramQueue, routeKey } from "./datagram_queue.ts";
+import type { DatagramRoute } from "./datagram_route.ts";
+import { LoopEvent } from "./event.ts";
+import type { EventBase } from "./event_base.ts";
+import { watch } from "./watch.ts";
+
+const { EAGAIN, EINTR, ENOBUFS } = os.errno as Record<"EAGAIN" | "EINTR" | "ENOBUFS", number>;
+const { MSG_DONTWAIT } = os.constants;
+
+/** How long to wait for an unconnected Unix socket's peer at first, and at most: nothing tells when it has room again. */
+const RETRY_MS_MIN = 1;
+const RETRY_MS_MAX = 64;
+
+/** What a sender works for. */
+interface SenderOptions {
+  readonly fd: number;
+  readonly family: SocketAddress["family"];
+  readonly queueBytesMax: number;
+  readonly queueDatagramsMax: number;
+  /** Takes note of an error, without calling user code at once. */
+  readonly report: (error: SystemError) => void;
+  /** What waited has been sent. */
+  readonly drained: () => void;
+}
+
+// sendto wants a sockaddr at the beginning of an array.
+const name = allocate(SOCKET_ADDRESS_BYTES_MAX);
+
+/**
+ * The sending half of a datagram socket: at once where the kernel takes it, gathered within a burst, queued where it does not.
+ * No user code runs inside any of its methods.
+ *
+ * @internal
+ */
+export class DatagramSender {
+  /** Whether the kernel knows a peer. */
+  isConnected = false;
+  /** Datagrams that the kernel took. */
+  sent = 0;
+  /** Datagrams dropped since the queue was full, or the socket was closed over them. */
+  dropped = 0;
+  /** Datagrams that the kernel refused. */
+  refused = 0;
+
+  readonly #base: EventBase;
+  readonly #options: SenderOptions;
+  readonly #queue: DatagramQueue;
+  #batch: SendBatch | null = null;
+  #bursts = 0;
+  #writable: LoopEvent | null = null;
+  #retry: LoopEvent | null = null;
+  #retryMs = RETRY_MS_MIN;
+
+  constructor(base: EventBase, options: SenderOptions) {
+    this.#base = base;
+    this.#options = options;
+    this.#queue = new DatagramQueue(options.queueBytesMax, options.queueDatagramsMax);
+  }
+
+  /** Datagrams that wait, gathered ones included. */
+  get waitingCount(): number {
+    return this.#queue.count + (this.#batch?.count ?? 0);
+  }
+
+  /** Their bytes. */
+  get waitingBytes(): number {
+    return this.#queue.bytes + (this.#batch?.bytes ?? 0);
+  }
+
+  /** From now on datagrams are gathered. Bursts may be nested. */
+  beginBurst(): void {
+    this.#bursts++;
+  }
+
+  /** Sends what was gathered; gathering ends with the outermost burst. */
+  endBurst(): void {
+    this.#bursts--;
+    this.flush();
+  }
+
+  /**
+   * Sends one datagram, or keeps a copy of it.
+   *
+   * @param route null: to the peer.
+   * @returns false when it was refused or dropped.
+   */
+  send(data: Uint8Array, route: DatagramRoute | null): boolean {
+    if (this.#mustQueue(route)) return this.#enqueue(data, route);
+    if (this.#bursts > 0 || (route !== null && route.controlLength > 0)) return this.#gather(data, route);
+    const result = this.#sendOne(data, route);
+    if (result >= 0) return true;
+    if (this.#isFull(result)) {
+      const isQueued = this.#enqueue(data, route);
+      this.#waitForRoom(result);
+      return isQueued;
+    }
+    this.#refuse(result, data.length, route);
+    return false;
+  }
+
+  /** The order is kept: behind what waits, one waits as well; of Unix destinations each has an order of its own. */
+  #mustQueue(route: DatagramRoute | null): boolean {
+    if (this.#queue.count === 0) return false;
+    return !this.#hasManyPeers || this.#queue.holds(routeKey(route));
+  }
+
+  /** Whether the peers of this socket fill up one by one, instead of the socket itself. */
+  get #hasManyPeers(): boolean {
+    return this.#options.family === "unix" && !this.isConnected;
+  }
+
+  #enqueue(data: Uint8Array, route: DatagramRoute | null): boolean {
+    if (!this.#queue.hasRoom(1, data.length)) {
+      this.dropped++;
+      return false;
+    }
+    this.#queue.push(data, route);
+    return true;
+  }
+
+  #gather(data: Uint8Array, route: DatagramRoute | null): boolean {
+    let batch = this.#batch ??= takeSendBatch();
+    if (!batch.fits(data.length) || !this.#queue.hasRoom(batch.count + 1, batch.bytes + data.length)) {
+      this.flush();
+      if (this.#mustQueue(route)) return this.#enqueue(data, route);
+      batch = this.#batch ??= takeSendBatch();
+    }
+    if (!batch.fits(data.length) || !this.#queue.hasRoom(1, data.length)) {
+      // Larger than all that can be gathered or may wait.
+      const result = this.#sendOne(data, route);
+      if (result >= 0) return true;
+      if (this.#isFull(result)) this.dropped++;
+      else this.#refuse(result, data.length, route);
+      return false;
+    }
+    const refusedBefore = this.refused;
+    batch.add(data, route);
+    if (this.#bursts === 0) this.flush();
+    return this.refused === refusedBefore;
+  }
+
+  /** Sends what was gathered; what the kernel does not take now goes into the queue. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === null) return;
+    const done = this.#transmit(batch);
+    for (let index = done; index < batch.count; index++) this.#queue.push(batch.dataAt(index), batch.routeAt(index));
+    this.#batch = null;
+    giveSendBatch(batch);
+    if (this.#queue.count > 0) {
+      // The first one's peer is full; the others' may not be.
+      if (this.#hasManyPeers) this.#drainPeers();
+      if (this.#queue.count > 0) this.#waitForRoom(-EAGAIN);
+    }
+  }
+
+  /** Sends a batch. Returns how many are done with, sent or refused; fewer than all of them when the kernel is full. */
+  #transmit(batch: SendBatch): number {
+    let first = 0;
+    // What connected sockets are told of earlier datagrams: it stands in the way of the next one, which is still to be sent.
+    let earlier = 0;
+    while (first < batch.count) {
+      const result = batch.send(this.#options.fd, first, MSG_DONTWAIT);
+      if (result > 0) {
+        this.sent += result;
+        if (earlier !== 0) this.#tellEarlier(earlier);
+        earlier = 0;
+        first += result;
+      } else if (this.#isFull(result)) {
+        if (earlier !== 0) this.#tellEarlier(earlier);
+        return first;
+      } else if (result !== -EINTR) {
+        if (this.isConnected && earlier === 0) {
+          earlier = result;
+          continue;
+        }
+        this.#refuse(result, batch.dataAt(first).length, batch.routeAt(first));
+        earlier = 0;
+        first++;
+      }
+    }
+    return first;
+  }
+
+  /** One system call, more where an earlier error or a signal is in the way. Returns its result. */
+  #sendOne(data: Uint8Array, route: DatagramRoute | null): number {
+    let earlier = 0;
+    for (;;) {
+      const result = this.#call(data, route);
+      if (result === -EINTR) continue;
+      if (result < 0 && this.isConnected && earlier === 0 && !this.#isFull(result)) {
+        earlier = result;
+        continue;
+      }
+      if (result >= 0) this.sent++;
+      if (earlier !== 0 && (result >= 0 || this.#isFull(result))) this.#tellEarlier(earlier);
+      return result;
+    }
+  }
+
+  #call(data: Uint8Array, route: DatagramRoute | null): number {
+    const { fd } = this.#options;
+    if (route === null || route.nameLength === 0) return send(fd, data, data.length, MSG_DONTWAIT);
+    const { names, nameAt, nameLength } = route;
+    if (nameAt === 0) return sendto(fd, data, data.length, MSG_DONTWAIT, names, nameLength);
+    for (let index = 0; index < nameLength; index++) name[index] = names[nameAt + index]!;
+    return sendto(fd, data, data.length, MSG_DONTWAIT, name, nameLength);
+  }
+
+  /** Whether a result says that there is no room now. The BSDs say of a Unix peer's full queue ENOBUFS. */
+  #isFull(result: number): boolean {
+    return result === -EAGAIN || (result === -ENOBUFS && this.#options.family === "unix");
+  }
+
+  #refuse(result: number, length: number, route: DatagramRoute | null): void {
+    this.refused++;
+    const action = `send a datagram of ${length} bytes${route === null || route.nameLength === 0 ? "" : " to"}`;
+    const facts = { ...factsOf(route), ...hintFor(result, this.#options.family) };
+    this.#options.report(systemError(result, "sendmsg", action, facts));
+  }
+
+  #tellEarlier(result: number): void {
+    this.#options.report(systemError(result, "sendmsg", "have earlier datagrams delivered"));
+  }
+
+  /** Waits until the kernel takes more, by the descriptor or, where that does not tell, by time. */
+  #waitForRoom(result: number): void {
+    if (this.#hasManyPeers || result === -ENOBUFS) {
+      this.#retry ??= new LoopEvent(this.#base, -1, 0, () => this.#drain());
+      if (this.#retry.pending() !== 0) return;
+      this.#retry.add(this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
+      return;
+    }
+    this.#writable ??= new LoopEvent(this.#base, this.#options.fd, EV_WRITE | EV_PERSIST, () => this.#drain());
+    const error = watch(this.#writable, true);
+    if (error === null) return;
+    this.#options.report(error);
+    this.dropAll();
+  }
+
+  #drain(): void {
+    const before = this.#queue.count;
+    const result = this.#hasManyPeers ? this.#drainPeers() : this.#drainQueue();
+    if (this.#queue.count < before) this.#retryMs = RETRY_MS_MIN;
+    if (this.#queue.count > 0) {
+      this.#waitForRoom(result);
+      return;
+    }
+    this.#writable?.delete();
+    this.#options.drained();
+  }
+
+  /** Sends from the front of the queue until it is empty or the kernel is full; returns 0 or the result that says so. */
+  #drainQueue(): number {
+    const batch = takeSendBatch();
+    try {
+      while (this.#queue.count > 0) {
+        batch.clear();
+        for (let entry = this.#queue.at(0); entry !== undefined && batch.fits(entry.data.length);) {
+          batch.add(entry.data, entry.route);
+          entry = this.#queue.at(batch.count);
+        }
+        if (batch.count === 0) {
+          const { data, route } = this.#queue.at(0)!;
+          const result = this.#sendOne(data, route);
+          if (this.#isFull(result)) return result;
+          if (result < 0) this.#refuse(result, data.length, route);
+          this.#queue.shift(1);
+          continue;
+        }
+        const done = this.#transmit(batch);
+        this.#queue.shift(done);
+        if (done < batch.count) return -EAGAIN;
+      }
+      return 0;
+    } finally {
+      giveSendBatch(batch);
+    }
+  }
+
+  /** Goes once through the queue, passing over what goes to peers that are found full. */
+  #drainPeers(): number {
+    const full = new Set<string>();
+    this.#queue.removeWhere(({ data, route, key }) => {
+      if (full.has(key)) return false;
+      const result = this.#sendOne(data, route);
+      if (this.#isFull(result)) full.add(key);
+      else if (result < 0) this.#refuse(result, data.length, route);
+      return !this.#isFull(result);
+    });
+    return full.size > 0 ? -EAGAIN : 0;
+  }
+
+  /** Drops what waits. */
+  dropAll(): void {
+    this.dropped += this.#queue.count;
+    this.#queue.shift(this.#queue.count);
+    this.#writable?.delete();
+    this.#retry?.delete();
+  }
+
+  /** Sends what the kernel takes, and drops the rest. */
+  close(): void {
+    this.flush();
+    this.dropAll();
+    this.#writable?.close();
+    this.#retry?.close();
+  }
+}
+
+function factsOf(route: DatagramRoute | null): SystemErrorFacts {
+  if (route === null || route.nameLength === 0) return {};
+  const raw = route.names.subarray(route.nameAt, route.nameAt + route.nameLength);
+  const to = decodeSocketAddress(raw, route.nameLength);
+  return to.family === "unix" ? { path: to.path } : { address: to.host, port: to.port };
+}
+
+function hintFor(result: number, family: SocketAddress["family"]): SystemErrorFacts {
+  const { EMSGSIZE, EACCES } = os.errno;
+  if (result === -EMSGSIZE!) {
+    return {
+      hint: family === "unix"
+        ? "the kernel's send buffer limits it, see sendBufferBytes"
+        : `UDP carries at most ${family === "ipv4" ? 65_507 : 65_527} bytes`,
+    };
+  }
+  return result === -EACCES! && family !== "unix" ? { hint: "broadcast addresses need the option broadcast" } : {};
+}
