@@ -91,6 +91,11 @@ export class SendBatch {
     return this.#messages.send(fd, first, this.count - first, flags);
   }
 
+  /** After sending some: `-errno` that the next one met and the kernel will not tell again, else 0. */
+  get failedBehind(): number {
+    return this.#messages.failedBehind;
+  }
+
   /** The contents of one, as a view that the next {@linkcode SendBatch.add} after a clear overwrites. */
   dataAt(index: number): Uint8Array {
     return this.#messages.payload.subarray(this.#offsets[index]!, this.#offsets[index + 1]!);

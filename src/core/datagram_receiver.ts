@@ -178,6 +178,8 @@ export class DatagramReceiver {
       this.received += count;
       this.#deliver(batch, count);
       burst?.flush();
+      const { failedBehind } = batch.messages;
+      if (failedBehind !== 0 && !this.#isClosed) this.#fail(systemError(failedBehind, "recvmsg", "receive a datagram"));
       // The kernel had no more; asking again would only make it say so.
       if (count < asked) return;
     }

@@ -123,6 +123,11 @@ export class DatagramSender {
     return this.#options.family === "unix" && !this.isConnected;
   }
 
+  /** Whether a call may fail for what became of an earlier datagram. A Unix socket's calls fail for their own. */
+  get #hearsOfEarlier(): boolean {
+    return this.isConnected && this.#options.family !== "unix";
+  }
+
   #enqueue(data: Uint8Array, route: DatagramRoute | null): boolean {
     if (!this.#queue.hasRoom(1, data.length)) {
       this.dropped++;
@@ -178,13 +183,13 @@ export class DatagramSender {
       if (result > 0) {
         this.sent += result;
         if (earlier !== 0) this.#tellEarlier(earlier);
-        earlier = 0;
+        earlier = this.#hearsOfEarlier ? batch.failedBehind : 0;
         first += result;
       } else if (this.#isFull(result)) {
         if (earlier !== 0) this.#tellEarlier(earlier);
         return first;
       } else if (result !== -EINTR) {
-        if (this.isConnected && earlier === 0) {
+        if (this.#hearsOfEarlier && earlier === 0) {
           earlier = result;
           continue;
         }
@@ -193,6 +198,7 @@ export class DatagramSender {
         first++;
       }
     }
+    if (earlier !== 0) this.#tellEarlier(earlier);
     return first;
   }
 
@@ -202,7 +208,7 @@ export class DatagramSender {
     for (;;) {
       const result = this.#call(data, route);
       if (result === -EINTR) continue;
-      if (result < 0 && this.isConnected && earlier === 0 && !this.#isFull(result)) {
+      if (result < 0 && this.#hearsOfEarlier && earlier === 0 && !this.#isFull(result)) {
         earlier = result;
         continue;
       }

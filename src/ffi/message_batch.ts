@@ -28,6 +28,8 @@ const STRIDE = STRIDE_BYTES >> 2;
 const IOVEC_WORDS = iovec.size >> 2;
 const IOVEC_LENGTH = iovec.fields.len.offset >> 2;
 
+const { EAGAIN, EINTR } = os.errno as Record<"EAGAIN" | "EINTR", number>;
+
 // On Linux the flag also asks for the length that a cut datagram really had.
 const RECEIVE_FLAGS = MSG_DONTWAIT | (os.name === "linux" ? MSG_TRUNC : 0);
 
@@ -65,8 +67,22 @@ export class MessageBatch {
   /** One view per header, for systems that take them one by one. */
   readonly #single: readonly Uint8Array[];
 
-  /** Allocates everything; memory that is never touched costs address space only. */
-  constructor(shape: MessageBatchShape) {
+  /** What takes many at once; undefined where they go one by one. */
+  readonly #many: typeof sysMmsg;
+
+  /**
+   * After a call that took some: `-errno` when the next message met an error that the kernel will not tell again, else 0. Only where
+   * messages go one by one; the calls for many keep the error for their next call.
+   */
+  failedBehind = 0;
+
+  /**
+   * Allocates everything; memory that is never touched costs address space only.
+   *
+   * @param many the system calls to use; null: one by one.
+   */
+  constructor(shape: MessageBatchShape, many: typeof sysMmsg | null = sysMmsg) {
+    this.#many = many ?? undefined;
     const { slots, payloadBytes, controlBytes } = shape;
     this.shape = shape;
     this.payload = allocate(payloadBytes);
@@ -83,7 +99,7 @@ export class MessageBatch {
       putAddress(this.#words, index * STRIDE + IOV, iovecsAddress, index * iovec.size);
       this.#words[index * STRIDE + IOV_COUNT] = 1;
     }
-    this.#single = sysMmsg !== undefined
+    this.#single = this.#many !== undefined
       ? []
       : Array.from({ length: slots }, (_, index) => this.#headers.subarray(index * STRIDE_BYTES));
   }
@@ -134,14 +150,14 @@ export class MessageBatch {
 
   /** Receives at most `count` messages without blocking. Returns how many came, or `-errno` when none did. */
   receive(fd: number, count: number): number {
-    if (sysMmsg !== undefined) {
-      const result = sysMmsg.recvmmsg(fd, this.#headers, count, RECEIVE_FLAGS, null);
+    if (this.#many !== undefined) {
+      const result = this.#many.recvmmsg(fd, this.#headers, count, RECEIVE_FLAGS, null);
       return result < 0 ? -errno[0]! : result;
     }
+    this.failedBehind = 0;
     for (let index = 0; index < count; index++) {
       const result = sys.recvmsg(fd, this.#single[index]!, RECEIVE_FLAGS);
-      // An error behind the first message comes again, if it lasts; a pending one is consumed and so must be told.
-      if (result < 0) return index === 0 ? -errno[0]! : index;
+      if (result < 0) return this.#stoppedAt(index, -errno[0]!);
       this.#words[index * STRIDE + LENGTH] = result;
     }
     return count;
@@ -149,15 +165,22 @@ export class MessageBatch {
 
   /** Sends `count` messages from `first` on. Returns how many the kernel took, or `-errno` when the first was refused. */
   send(fd: number, first: number, count: number, flags: number): number {
-    if (sysMmsg !== undefined) {
+    if (this.#many !== undefined) {
       const headers = first === 0 ? this.#headers : this.#headers.subarray(first * STRIDE_BYTES);
-      const result = sysMmsg.sendmmsg(fd, headers, count, flags);
+      const result = this.#many.sendmmsg(fd, headers, count, flags);
       return result < 0 ? -errno[0]! : result;
     }
+    this.failedBehind = 0;
     for (let index = 0; index < count; index++) {
       const result = sys.sendmsg(fd, this.#single[first + index]!, flags);
-      if (result < 0) return index === 0 ? -errno[0]! : index;
+      if (result < 0) return this.#stoppedAt(index, -errno[0]!);
     }
     return count;
+  }
+
+  #stoppedAt(index: number, result: number): number {
+    if (index === 0) return result;
+    if (result !== -EAGAIN && result !== -EINTR) this.failedBehind = result;
+    return index;
   }
 }
