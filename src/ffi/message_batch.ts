@@ -33,6 +33,14 @@ const { EAGAIN, EINTR } = os.errno as Record<"EAGAIN" | "EINTR", number>;
 // On Linux the flag also asks for the length that a cut datagram really had.
 const RECEIVE_FLAGS = MSG_DONTWAIT | (os.name === "linux" ? MSG_TRUNC : 0);
 
+/** The system calls that move many messages at once. */
+export interface ManyMessageCalls {
+  /** Receives up to `count` messages. */
+  recvmmsg(fd: number, headers: Uint8Array | null, count: number, flags: number, timeout: Uint8Array | null): number;
+  /** Sends up to `count` messages. */
+  sendmmsg(fd: number, headers: Uint8Array | null, count: number, flags: number): number;
+}
+
 /** How large the parts of a {@linkcode MessageBatch} are. */
 export interface MessageBatchShape {
   /** Messages that fit. */
@@ -68,7 +76,7 @@ export class MessageBatch {
   readonly #single: readonly Uint8Array[];
 
   /** What takes many at once; undefined where they go one by one. */
-  readonly #many: typeof sysMmsg;
+  readonly #many: ManyMessageCalls | undefined;
 
   /**
    * After a call that took some: `-errno` when the next message met an error that the kernel will not tell again, else 0. Only where
@@ -81,7 +89,7 @@ export class MessageBatch {
    *
    * @param many the system calls to use; null: one by one.
    */
-  constructor(shape: MessageBatchShape, many: typeof sysMmsg | null = sysMmsg) {
+  constructor(shape: MessageBatchShape, many: ManyMessageCalls | null = sysMmsg ?? null) {
     this.#many = many ?? undefined;
     const { slots, payloadBytes, controlBytes } = shape;
     this.shape = shape;
