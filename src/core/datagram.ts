@@ -95,6 +95,7 @@ export class Datagram extends DatagramSocket implements Disposable {
   #untold: SystemError[] = [];
   #errors = 0;
   #lastError: SystemError | null = null;
+  #iterations = 0;
 
   /**
    * Opens the socket, binds it where the options say, and starts receiving.
@@ -319,12 +320,27 @@ export class Datagram extends DatagramSocket implements Disposable {
     return datagram;
   }
 
-  /** All datagrams, until the socket is closed. What was read ahead stays for the next loop. */
+  /**
+   * All datagrams, until the socket is closed. What was read ahead stays for the next iteration. While one is under way, the socket keeps the
+   * loop alive, also when a datagram is being worked on.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedDatagram, void, undefined> {
-    while (!this.closed) {
-      const datagram = await this.#receiver.take(undefined);
-      if (datagram === undefined) return;
-      yield datagram;
+    if (this.closed) return;
+    const reactor = reactorOf(this.base);
+    reactor.countVirtual(1);
+    this.#iterations++;
+    try {
+      for (;;) {
+        const datagram = await this.#receiver.take(undefined);
+        if (datagram === undefined) return;
+        yield datagram;
+      }
+    } finally {
+      // Closing has given up all of them.
+      if (this.#iterations > 0) {
+        this.#iterations--;
+        reactor.countVirtual(-1);
+      }
     }
   }
 
@@ -338,6 +354,8 @@ export class Datagram extends DatagramSocket implements Disposable {
     this.#receiver.close();
     this.#tellErrors.cancel();
     this.#untold = [];
+    reactorOf(this.base).countVirtual(-this.#iterations);
+    this.#iterations = 0;
     this.closeSocket();
   }
 

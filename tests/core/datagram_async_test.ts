@@ -144,6 +144,30 @@ forEachBackend((backend) => {
       await assertRejects(() => withOne.receive(), Error, "has a callback");
     });
 
+    it("keeps the loop alive as long as it is iterated, also between two datagrams", async () => {
+      const server = sockets.open({ port: 0 });
+      const client = sockets.open({});
+      const texts: string[] = [];
+      client.send("one", server.address);
+      const iterating = (async () => {
+        for await (const datagram of server) {
+          texts.push(datagram.text());
+          // Of the host's time, which the loop does not see.
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          if (texts.length === 2) break;
+          client.send("two", server.address);
+        }
+      })();
+      assertFalse(await base.run());
+      await iterating;
+      assertEquals(texts, ["one", "two"]);
+      const abandoned = server[Symbol.asyncIterator]();
+      const next = abandoned.next();
+      server.close();
+      assertEquals(await next, { done: true, value: undefined });
+      assertFalse(base.dispatch());
+    });
+
     it("does not keep the loop alive while nobody waits", () => {
       sockets.open({ port: 0 });
       assertFalse(base.dispatch());
