@@ -12,7 +12,7 @@ import {
   type SystemError,
   systemError,
 } from "../ffi/mod.ts";
-import { BATCH_DEFAULT, DATAGRAM_BYTES_DEFAULT } from "./datagram_batches.ts";
+import { limitsOf } from "./datagram_limits.ts";
 import { DatagramSocket } from "./datagram_socket.ts";
 import type { DatagramOptions } from "./datagram_options.ts";
 import { DatagramReceiver } from "./datagram_receiver.ts";
@@ -48,9 +48,6 @@ export interface DatagramCounts {
   readonly errors: number;
 }
 
-const QUEUE_BYTES_MAX = 1024 * 1024;
-const QUEUE_DATAGRAMS_MAX = 1024;
-const PER_WAKE_MAX = 128;
 /** Errors kept until the loop can tell them; whatever caused more is the same thing over and over. */
 const UNTOLD_ERRORS_MAX = 64;
 
@@ -109,12 +106,7 @@ export class Datagram extends DatagramSocket implements Disposable {
   constructor(base: EventBase, options: DatagramOptions = {}, callback?: DatagramCallback) {
     const reactor = reactorOf(base);
     reactor.assertOpen("open a datagram socket");
-    const { maxDatagramBytes = DATAGRAM_BYTES_DEFAULT, batch = BATCH_DEFAULT } = options;
-    checkLimit("maxDatagramBytes", maxDatagramBytes, 1, 1024 * 1024);
-    checkLimit("batch", batch, 1, 1024);
-    checkLimit("datagramsPerWakeMax", options.datagramsPerWakeMax ?? PER_WAKE_MAX, 1, Infinity);
-    checkLimit("queueBytesMax", options.queueBytesMax ?? QUEUE_BYTES_MAX, 0, Infinity);
-    checkLimit("queueDatagramsMax", options.queueDatagramsMax ?? QUEUE_DATAGRAMS_MAX, 0, Infinity);
+    const limits = limitsOf(options);
     super(openDatagramSocket(options));
     const { fd, family } = this;
     this.base = base;
@@ -124,17 +116,14 @@ export class Datagram extends DatagramSocket implements Disposable {
     this.#sender = new DatagramSender(base, {
       fd,
       family,
-      queueBytesMax: options.queueBytesMax ?? QUEUE_BYTES_MAX,
-      queueDatagramsMax: options.queueDatagramsMax ?? QUEUE_DATAGRAMS_MAX,
+      ...limits,
       report,
       drained: () => options.onDrain?.(this),
     });
     this.#sender.isConnected = options.fd !== undefined && isPeerKnown(fd);
     this.#receiver = new DatagramReceiver(base, {
       fd,
-      slots: batch,
-      slotBytes: maxDatagramBytes,
-      perWakeMax: options.datagramsPerWakeMax ?? PER_WAKE_MAX,
+      ...limits,
       wantsPacketInfo: options.packetInfo === true,
       burst: options.gatherReplies === false ? undefined : this.#sender,
       callback: callback === undefined ? undefined : (datagram) => callback(datagram, this),
@@ -382,12 +371,6 @@ export class Datagram extends DatagramSocket implements Disposable {
       if (this.#untold.length > 0) this.#tellErrors.schedule();
     }
   }
-}
-
-function checkLimit(name: string, value: number, min: number, max: number): void {
-  const isWhole = Number.isInteger(value) || (value === Infinity && max === Infinity);
-  if (isWhole && value >= min && value <= max) return;
-  throw new RangeError(`Cannot use ${name} ${value}: expected a whole number from ${min} to ${max}`);
 }
 
 function bytesOf(data: Uint8Array | string): Uint8Array {

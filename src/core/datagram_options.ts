@@ -48,7 +48,7 @@ export interface DatagramOptions {
    * ({@linkcode ReceivedDatagram.truncated}).
    */
   readonly maxDatagramBytes?: number | undefined;
-  /** Datagrams received by one system call, 1 to 1024; 32 by default. */
+  /** Datagrams received by one system call, 1 to 1024; 32 by default. With `maxDatagramBytes` each they take up at most 64 MiB. */
   readonly batch?: number | undefined;
   /** Datagrams received per wake-up before others have their turn; 128 by default. */
   readonly datagramsPerWakeMax?: number | undefined;

@@ -8,6 +8,7 @@ import {
   takeReceiveBatch,
 } from "./datagram_batches.ts";
 import { DatagramInbox } from "./datagram_inbox.ts";
+import type { DatagramLimits } from "./datagram_limits.ts";
 import type { DatagramRoute } from "./datagram_route.ts";
 import type { DatagramSender } from "./datagram_sender.ts";
 import { LoopEvent } from "./event.ts";
@@ -21,11 +22,8 @@ const { EAGAIN, EINTR } = os.errno as Record<"EAGAIN" | "EINTR", number>;
 const PAUSE_MS = 50;
 
 /** What a receiver works with. */
-interface ReceiverOptions {
+interface ReceiverOptions extends DatagramLimits {
   readonly fd: number;
-  readonly slots: number;
-  readonly slotBytes: number;
-  readonly perWakeMax: number;
   readonly wantsPacketInfo: boolean;
   /** What gathers the answers of a batch; undefined: they leave at once. */
   readonly burst: DatagramSender | undefined;

@@ -12,6 +12,7 @@ import {
 } from "../ffi/mod.ts";
 import { EV_PERSIST, EV_WRITE } from "./constants.ts";
 import { giveSendBatch, type SendBatch, takeSendBatch } from "./datagram_batches.ts";
+import type { DatagramLimits } from "./datagram_limits.ts";
 import { DatagramQueue, routeKey } from "./datagram_queue.ts";
 import type { DatagramRoute } from "./datagram_route.ts";
 import { LoopEvent } from "./event.ts";
@@ -26,11 +27,9 @@ const RETRY_MS_MIN = 1;
 const RETRY_MS_MAX = 64;
 
 /** What a sender works for. */
-interface SenderOptions {
+interface SenderOptions extends DatagramLimits {
   readonly fd: number;
   readonly family: SocketAddress["family"];
-  readonly queueBytesMax: number;
-  readonly queueDatagramsMax: number;
   /** Takes note of an error, without calling user code at once. */
   readonly report: (error: SystemError) => void;
   /** What waited has been sent. */
@@ -64,6 +63,8 @@ export class DatagramSender {
   #writable: LoopEvent | null = null;
   #retry: LoopEvent | null = null;
   #retryMs = RETRY_MS_MIN;
+  // Whether the descriptor does not tell when there is room again.
+  #isBlind = false;
 
   constructor(base: EventBase, options: SenderOptions) {
     this.#base = base;
@@ -105,7 +106,7 @@ export class DatagramSender {
     if (result >= 0) return true;
     if (this.#isFull(result)) {
       const isQueued = this.#enqueue(data, route);
-      this.#waitForRoom(result);
+      if (isQueued) this.#waitForRoom();
       return isQueued;
     }
     this.#refuse(result, data.length, route);
@@ -169,7 +170,7 @@ export class DatagramSender {
     if (this.#queue.count > 0) {
       // The first one's peer is full; the others' may not be.
       if (this.#hasManyPeers) this.#drainPeers();
-      if (this.#queue.count > 0) this.#waitForRoom(-EAGAIN);
+      if (this.#queue.count > 0) this.#waitForRoom();
     }
   }
 
@@ -227,9 +228,12 @@ export class DatagramSender {
     return sendto(fd, data, data.length, MSG_DONTWAIT, name, nameLength);
   }
 
-  /** Whether a result says that there is no room now. The BSDs say of a Unix peer's full queue ENOBUFS. */
+  /** Whether a result says that there is no room now. The BSDs say of a Unix peer's full queue ENOBUFS, and not when that has passed. */
   #isFull(result: number): boolean {
-    return result === -EAGAIN || (result === -ENOBUFS && this.#options.family === "unix");
+    if (result === -EAGAIN) return true;
+    if (result !== -ENOBUFS || this.#options.family !== "unix") return false;
+    this.#isBlind = true;
+    return true;
   }
 
   #refuse(result: number, length: number, route: DatagramRoute | null): void {
@@ -244,8 +248,8 @@ export class DatagramSender {
   }
 
   /** Waits until the kernel takes more, by the descriptor or, where that does not tell, by time. */
-  #waitForRoom(result: number): void {
-    if (this.#hasManyPeers || result === -ENOBUFS) {
+  #waitForRoom(): void {
+    if (this.#hasManyPeers || this.#isBlind) {
       this.#retry ??= new LoopEvent(this.#base, -1, 0, () => this.#drain());
       if (this.#retry.pending() !== 0) return;
       this.#retry.add(this.#retryMs);
@@ -261,18 +265,19 @@ export class DatagramSender {
 
   #drain(): void {
     const before = this.#queue.count;
-    const result = this.#hasManyPeers ? this.#drainPeers() : this.#drainQueue();
+    if (this.#hasManyPeers) this.#drainPeers();
+    else this.#drainQueue();
     if (this.#queue.count < before) this.#retryMs = RETRY_MS_MIN;
     if (this.#queue.count > 0) {
-      this.#waitForRoom(result);
+      this.#waitForRoom();
       return;
     }
     this.#writable?.delete();
     this.#options.drained();
   }
 
-  /** Sends from the front of the queue until it is empty or the kernel is full; returns 0 or the result that says so. */
-  #drainQueue(): number {
+  /** Sends from the front of the queue until it is empty or the kernel is full. */
+  #drainQueue(): void {
     const batch = takeSendBatch();
     try {
       while (this.#queue.count > 0) {
@@ -284,23 +289,22 @@ export class DatagramSender {
         if (batch.count === 0) {
           const { data, route } = this.#queue.at(0)!;
           const result = this.#sendOne(data, route);
-          if (this.#isFull(result)) return result;
+          if (this.#isFull(result)) return;
           if (result < 0) this.#refuse(result, data.length, route);
           this.#queue.shift(1);
           continue;
         }
         const done = this.#transmit(batch);
         this.#queue.shift(done);
-        if (done < batch.count) return -EAGAIN;
+        if (done < batch.count) return;
       }
-      return 0;
     } finally {
       giveSendBatch(batch);
     }
   }
 
   /** Goes once through the queue, passing over what goes to peers that are found full. */
-  #drainPeers(): number {
+  #drainPeers(): void {
     const full = new Set<string>();
     this.#queue.removeWhere(({ data, route, key }) => {
       if (full.has(key)) return false;
@@ -309,7 +313,6 @@ export class DatagramSender {
       else if (result < 0) this.#refuse(result, data.length, route);
       return !this.#isFull(result);
     });
-    return full.size > 0 ? -EAGAIN : 0;
   }
 
   /** Drops what waits. */

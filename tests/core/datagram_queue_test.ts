@@ -84,6 +84,18 @@ forEachBackend((backend) => {
       });
     });
 
+    it("is asked now and then where the system says ENOBUFS, as the BSDs do", () => {
+      const [left, right] = sockets.pair({}, () => {});
+      withFaults([{ call: "send", error: "ENOBUFS" }, { call: SEND_MANY, error: "ENOBUFS" }], (single, many) => {
+        assert(left.send("1"));
+        assertEquals(left.sendMany([["2"], ["3"]]), 2);
+        runFor(base, 50);
+        assertEquals(left.queuedDatagrams, 3);
+        assert(single.calls + many.calls < 20, `${single.calls} and ${many.calls}`);
+      });
+      until(base, () => right.counts.received === 3, "all three");
+    });
+
     it("that the socket is connected to is watched, and no datagram gets lost when it closes", () => {
       const server = sockets.receiver({ path: join(folder, "server"), paused: true });
       const client = sockets.open({ family: "unix" });

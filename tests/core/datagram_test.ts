@@ -336,6 +336,7 @@ forEachBackend((backend) => {
       assertThrows(() => sockets.open({ receiveBufferBytes: 0 }), RangeError, "receiveBufferBytes");
       assertThrows(() => sockets.open({ maxDatagramBytes: 0 }), RangeError, "maxDatagramBytes");
       assertThrows(() => sockets.open({ batch: 1.5 }), RangeError, "batch");
+      assertThrows(() => sockets.open({ batch: 1024, maxDatagramBytes: 100_000 }), RangeError, "batch times");
       assertThrows(() => sockets.open({ queueBytesMax: -1 }), RangeError, "queueBytesMax");
       assertThrows(() => sockets.open({ host: "192.0.2.1", port: 0 }), SystemError, "EADDRNOTAVAIL");
       assertThrows(() => sockets.open({ family: "unix", packetInfo: true }), TypeError, "packetInfo");
