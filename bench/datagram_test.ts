@@ -112,7 +112,7 @@ describe("datagrams echoed", () => {
     for (const scenario of scenarios) {
       const figures = (name: string): Found => found.get(`${title(scenario)}: ${name}`)!;
       const base = (name: string): number => running.has(name) ? median(figures(name).cpuUs) : NaN;
-      const rows = [...running.keys()].map((name) => {
+      const rows = servers.filter(({ name }) => running.has(name)).map(({ name }) => {
         const { cpuUs, perSecond } = figures(name);
         const cpu = median(cpuUs);
         return [
