@@ -60,6 +60,11 @@ export class ServerProcess {
     return this.#child.pid === undefined ? undefined : cpuTimeNs(this.#child.pid);
   }
 
+  /** Sends it a signal. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
   /** Asks it to end, makes it end when it does not, and waits until it has. */
   async stop(): Promise<void> {
     this.#child.kill("SIGTERM");
