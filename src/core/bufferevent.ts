@@ -1,10 +1,10 @@
 import type { SystemError } from "../ffi/mod.ts";
+import { AwaitableConnection } from "./awaitable_connection.ts";
 import { DeferredCalls } from "./bufferevent_calls.ts";
 import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
-import { BufferEventFlow } from "./bufferevent_flow.ts";
 import { ConnectionRates } from "./connection_rates.ts";
 import { DEFERS_CALLBACKS } from "./connection_state.ts";
-import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, EV_READ, EV_WRITE } from "./constants.ts";
+import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, BEV_FINISHED, EV_READ, EV_WRITE } from "./constants.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
@@ -20,9 +20,9 @@ export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
  *
  * Reading starts with `enable(EV_READ)`; writing is enabled from the start, as in libevent.
  */
-export abstract class BufferEvent extends BufferEventFlow implements Disposable {
+export abstract class BufferEvent extends AwaitableConnection implements Disposable {
   /** The error behind the last `BEV_EVENT_ERROR`. */
-  error: SystemError | null = null;
+  override error: SystemError | null = null;
 
   /** The callbacks in force. Not of `this` type, which would keep every kind of connection from being passed as a BufferEvent. */
   protected callbacks: BufferEventCallbacks<BufferEvent> = {};
@@ -44,7 +44,7 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   }
 
   /** Whether {@linkcode BufferEvent.close} was called. */
-  abstract get closed(): boolean;
+  abstract override get closed(): boolean;
 
   /** Whether all callbacks are called from the loop. */
   protected get deferAll(): boolean {
@@ -59,11 +59,22 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   /** Sets what is called; callbacks left out are called no more (bufferevent_setcb). */
   setCallbacks(callbacks: BufferEventCallbacks<this>): void {
     this.callbacks = callbacks as BufferEventCallbacks<BufferEvent>;
+    this.callbacksChanged();
   }
 
   /** What {@linkcode BufferEvent.setCallbacks} has set; the very same object (bufferevent_getcb). */
   getCallbacks(): BufferEventCallbacks<this> {
     return this.callbacks as BufferEventCallbacks<this>;
+  }
+
+  /** @internal Whether there is a read callback, which is then the one to empty the input. */
+  override get hasReadCallback(): boolean {
+    return this.callbacks.read !== undefined;
+  }
+
+  /** Whether received bytes go past the input. */
+  protected override get hasSink(): boolean {
+    return this.sink !== null;
   }
 
   /** Hands received bytes to `sink` instead of the input buffer, or to the buffer again with null. */
@@ -161,7 +172,7 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   }
 
   /** Queues bytes, or text as UTF-8, for sending; all that is written in one callback leaves in one call. */
-  write(data: Uint8Array | string): void {
+  override write(data: Uint8Array | string): void {
     this.output.add(data);
   }
 
@@ -194,8 +205,13 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
   /** Closes once everything queued has been sent, or sending has failed. */
   abstract closeAfterFlush(): void;
 
+  /** Tells the other side that nothing more will be sent; what is queued must have been sent. */
+  override endWriting(): void {
+    this.flush(EV_WRITE, BEV_FINISHED);
+  }
+
   /** Closes at once and calls back no more. Closing twice is harmless. */
-  abstract close(): void;
+  abstract override close(): void;
 
   /** Same as {@linkcode BufferEvent.close}. */
   [Symbol.dispose](): void {
@@ -210,6 +226,7 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
 
   /** Calls the write callback, from the loop if `defer`. The watermark has been looked at. */
   protected callWrite(defer: boolean = this.deferAll): void {
+    this.outputShrank();
     if (defer) this.#laterCalls().addWrite();
     else this.callbacks.write?.(this);
   }
@@ -219,12 +236,14 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
    * loop already comes first: data before the end.
    */
   protected callEvent(what: number, defer: boolean = this.deferAll): void {
+    this.eventHappened(what);
     if (defer || this.callsPending) this.#laterCalls().addEvents(what, this.error);
     else this.callbacks.event?.(what, this);
   }
 
-  /** Something came into the input: tells of it, if it is enough. */
+  /** Something came into the input: tells of it, if it is enough. Whoever awaits it comes first. */
   protected inputGrew(defer: boolean = this.deferAll): void {
+    if (this.inputAwaited()) return;
     if (this.sink !== null || this.input.length >= this.readMark.low) this.callRead(defer);
   }
 
@@ -280,6 +299,7 @@ export abstract class BufferEvent extends BufferEventFlow implements Disposable 
 
   /** Gives back what all kinds have, as part of closing: nobody is called any more, both buffers are emptied. */
   protected release(): void {
+    this.releaseAwaited();
     this.callbacks = {};
     this.sink = null;
     this.#calls?.cancel();

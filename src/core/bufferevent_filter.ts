@@ -80,7 +80,6 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #keepOpen: boolean;
   readonly #onClose: (() => void) | undefined;
   readonly #below: BufferEventCallbacks<BufferEvent>;
-  readonly #closeToo = (): void => this.close();
   // Hears of what leaves underneath.
   readonly #drainEntry: BufferCallbackEntry;
   readonly #readTimer: InactivityTimer;
@@ -119,7 +118,8 @@ export class FilterBufferEvent extends BufferEvent {
     };
     underlying.setCallbacks(this.#below);
     underlying.setSink(null);
-    underlying.whenClosed = this.#closeToo;
+    underlying.whenClosed = () => this.close();
+    underlying.whenOutputShrank = () => this.outputShrank();
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
   }
@@ -132,6 +132,16 @@ export class FilterBufferEvent extends BufferEvent {
   /** The descriptor at the bottom; -1 where there is none. */
   override get fd(): number {
     return this.underlying.fd;
+  }
+
+  /** As of the connection underneath. */
+  override get isConnected(): boolean {
+    return this.underlying.isConnected;
+  }
+
+  /** Bytes that wait to be sent, here and underneath. */
+  override get queuedBytes(): number {
+    return this.output.length + this.underlying.queuedBytes;
   }
 
   /** @internal */
@@ -161,6 +171,15 @@ export class FilterBufferEvent extends BufferEvent {
     else this.underlying.closeAfterFlush();
   }
 
+  /** Runs the output transform for the last time, and has the connection underneath end once it has sent everything. */
+  override endWriting(): void {
+    if (this.#closed) return;
+    this.#processOutput(BEV_FINISHED, true);
+    const { underlying } = this;
+    if (underlying.queuedBytes === 0) underlying.endWriting();
+    else underlying.flushed().then(() => underlying.endWriting(), () => {});
+  }
+
   /** Closes at once, the connection underneath too unless it is to be kept. */
   override close(): void {
     if (this.#closed) return;
@@ -168,7 +187,8 @@ export class FilterBufferEvent extends BufferEvent {
     this.#readTimer.close();
     this.#writeTimer.close();
     const { underlying } = this;
-    if (underlying.whenClosed === this.#closeToo) underlying.whenClosed = null;
+    underlying.whenClosed = null;
+    underlying.whenOutputShrank = null;
     underlying.output.removeCallback(this.#drainEntry);
     if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
     try {

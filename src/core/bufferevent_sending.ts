@@ -113,6 +113,7 @@ export abstract class SocketSending extends BufferEvent {
     this.mark(CONNECTING, true);
     this.mark(SENDING_FAILED, false);
     this.enabledBits |= EV_WRITE;
+    this.streamBegun(true);
     if (underWay) {
       this.update();
     } else {

@@ -85,6 +85,11 @@ export class SocketBufferEvent extends SocketSending {
     return this.socketFd;
   }
 
+  /** Whether there is a socket that is connected, as far as is known. */
+  override get isConnected(): boolean {
+    return this.socketFd >= 0 && super.isConnected;
+  }
+
   /** The address of the other side; undefined while not connected. */
   get remoteAddress(): SocketAddress | undefined {
     return optionalAddress(this.socketFd, getpeername);
@@ -146,7 +151,7 @@ export class SocketBufferEvent extends SocketSending {
   }
 
   /** Tells the other side that nothing more will be sent (shutdown SHUT_WR); what is queued must have been sent. */
-  endWriting(): void {
+  override endWriting(): void {
     if (this.socketFd >= 0) shutdown(this.socketFd, SHUT_WR);
   }
 
@@ -199,6 +204,7 @@ export class SocketBufferEvent extends SocketSending {
 
   #take(fd: number): void {
     this.socketFd = fd;
+    this.streamBegun(false);
     this.#openEvents(fd);
     this.update();
   }
@@ -307,7 +313,7 @@ export class SocketBufferEvent extends SocketSending {
       input.freezeBack();
       this.reactor.readSlab.takeBack();
     }
-    if (input.length >= this.readMark.low) this.callRead();
+    this.inputGrew();
   }
 }
 

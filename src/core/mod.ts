@@ -87,6 +87,8 @@ export {
   type LogCallback,
   setLogCallback,
 } from "./log.ts";
+export { ConnectionError, type ConnectionErrorCode, type ConnectionErrorFacts } from "./connection_error.ts";
+export { AwaitableConnection, type AwaitEndOptions, type AwaitOptions } from "./awaitable_connection.ts";
 export { LoopCallback } from "./loop_callback.ts";
 export { LoopPort, type LoopPortHandle, type LoopPortOptions, type MessageCallback } from "./loop_port.ts";
 export { LoopPortSender } from "./loop_port_sender.ts";

@@ -15,3 +15,5 @@ export const SUSPEND_GROUP = 0x04;
 export const SUSPEND_LOOKUP = 0x08;
 /** Another connection reads on top of this one, and does not want any more for the time being. */
 export const SUSPEND_FILTER = 0x10;
+/** Nobody awaits what comes in, and the input holds enough for whoever asks next. Not in libevent. */
+export const SUSPEND_READER = 0x20;

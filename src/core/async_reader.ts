@@ -1,0 +1,144 @@
+import { closedError, ConnectionError } from "./connection_error.ts";
+import { EV_READ } from "./constants.ts";
+import type { EvBuffer } from "./evbuffer.ts";
+import type { PendingRead, ReadRequest } from "./read_request.ts";
+import { SUSPEND_READER } from "./suspension.ts";
+import { rejected } from "./waiter.ts";
+
+/** Bytes the input may hold while nobody asks for them, before reading is suspended; one read may go beyond. */
+export const READ_AHEAD_BYTES: number = 64 * 1024;
+
+/** What a reader needs of its connection. */
+export interface ReaderConnection {
+  readonly input: EvBuffer;
+  readonly closed: boolean;
+  /** `EV_READ` and `EV_WRITE` as enabled. */
+  readonly enabled: number;
+  /** Bytes from which reading is suspended; Infinity for never. */
+  readonly readHigh: number;
+  /** Whether there is a read callback, which is then the one to empty the input. */
+  readonly hasReadCallback: boolean;
+  enable(directions: number): void;
+  suspend(directions: number, reason: number): void;
+  resume(directions: number, reason: number): void;
+}
+
+/**
+ * Serves those who await data of one connection, in the order in which they asked, and lets the connection read only while
+ * somebody waits or the input holds little.
+ *
+ * @internal
+ */
+export class AsyncReader {
+  readonly #connection: ReaderConnection;
+  readonly #requests: PendingRead[] = [];
+  #isOver = false;
+  #failure: Error | null = null;
+  // Taking data may let more in, which calls us again.
+  #isServing = false;
+  #isPaused = false;
+
+  constructor(connection: ReaderConnection) {
+    this.#connection = connection;
+    connection.input.addCallback((_buffer, { deleted }) => {
+      if (deleted === 0) return;
+      this.#requests[0]?.forgetSearch();
+      this.#regulate();
+    });
+  }
+
+  /** Queues a request behind the others; the promise is its own. */
+  add<T>(request: ReadRequest<T>, signal: AbortSignal | undefined): Promise<T> {
+    if (this.#connection.closed) return rejected(closedError());
+    if (signal?.aborted === true) return rejected(signal.reason);
+    this.#requests.push(request);
+    request.obey(signal, () => {
+      const index = this.#requests.indexOf(request);
+      if (index >= 0) this.#requests.splice(index, 1);
+      // The next one may be content with what is there.
+      this.#serve();
+    });
+    this.#serve();
+    // Enabled only for those who have to wait, who may then be served at once.
+    if (this.#requests.length > 0 && !this.#isOver && (this.#connection.enabled & EV_READ) === 0) {
+      this.#connection.enable(EV_READ);
+    }
+    return request.promise;
+  }
+
+  /** Data has come in; returns whether somebody got it all. */
+  inputGrew(): boolean {
+    const waited = this.#requests.length > 0;
+    this.#serve();
+    return waited && this.#connection.input.length === 0;
+  }
+
+  /** Nothing more will come in, because of `failure` unless that is null. */
+  end(failure: Error | null): void {
+    this.#isOver = true;
+    this.#failure = failure;
+    this.#serve();
+  }
+
+  /** There is a new stream, and the end of the last one means nothing any more. */
+  renew(): void {
+    this.#isOver = false;
+    this.#failure = null;
+  }
+
+  /** Nothing came for as long as the read timeout says. Whoever asks again waits anew. */
+  timeOut(): void {
+    this.#rejectAll(() => new ConnectionError("TIMEOUT", "Cannot read: nothing has come in before the read timeout"));
+  }
+
+  /** The connection is closed. */
+  close(): void {
+    this.#rejectAll(closedError);
+  }
+
+  /** The read callback was set or removed. */
+  callbacksChanged(): void {
+    this.#regulate();
+  }
+
+  #rejectAll(makeError: () => Error): void {
+    for (const request of this.#requests.splice(0)) request.reject(makeError());
+  }
+
+  #serve(): void {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    try {
+      while (this.#requests.length > 0 && this.#settle(this.#requests[0]!)) this.#requests.shift();
+    } finally {
+      this.#isServing = false;
+    }
+    this.#regulate();
+  }
+
+  /** Settles a request if that can be done now. */
+  #settle(request: PendingRead): boolean {
+    const { input, readHigh } = this.#connection;
+    try {
+      if (request.take(input, readHigh)) return true;
+      if (!this.#isOver) return false;
+      if (this.#failure === null) request.end(input);
+      else request.reject(this.#failure);
+    } catch (error) {
+      // A pair can pass parts of files on, which cannot be looked at.
+      request.reject(error);
+    }
+    return true;
+  }
+
+  #regulate(): void {
+    const connection = this.#connection;
+    if (connection.closed || this.#isServing) return;
+    const isWanted = this.#requests.length > 0 || connection.hasReadCallback ||
+      connection.input.length < READ_AHEAD_BYTES;
+    if (isWanted !== this.#isPaused) return;
+    this.#isPaused = !isWanted;
+    if (isWanted) connection.resume(EV_READ, SUSPEND_READER);
+    else connection.suspend(EV_READ, SUSPEND_READER);
+  }
+}

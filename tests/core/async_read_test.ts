@@ -1,0 +1,468 @@
+import { assert, assertEquals, assertInstanceOf, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import {
+  BEV_EVENT_EOF,
+  type BufferEvent,
+  ConnectionError,
+  EV_READ,
+  EV_WRITE,
+  EvBuffer,
+  EVBUFFER_EOL_ANY,
+  EVBUFFER_EOL_CRLF,
+  EVBUFFER_EOL_CRLF_STRICT,
+  EVBUFFER_EOL_LF,
+  EVBUFFER_EOL_NUL,
+  type EventBase,
+  PairBufferEvent,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
+import { LineRequest } from "../../src/core/read_request.ts";
+import { backendsUnderTest, forEachBackend } from "../support/backends.ts";
+import { Descriptors } from "../support/descriptors.ts";
+import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
+import { assertSameBytes, journal, pattern, resetAndClose, runFor, settle, tcpPair } from "./bufferevent_support.ts";
+import { forEachKind } from "./connection_kinds.ts";
+
+/** Sends everything and ends the stream. */
+async function finish(connection: BufferEvent): Promise<void> {
+  await connection.flushed();
+  connection.endWriting();
+}
+
+const newBase = backendsUnderTest[0]!.newBase;
+
+forEachBackend((backend) => {
+  let base: EventBase;
+  let descriptors: Descriptors;
+
+  beforeEach(() => {
+    base = backend.newBase();
+    descriptors = new Descriptors();
+  });
+  afterEach(() => {
+    descriptors[Symbol.dispose]();
+    base.close();
+  });
+
+  forEachKind((kind) => {
+    let near: BufferEvent;
+    let far: BufferEvent;
+
+    beforeEach(() => {
+      [near, far] = kind.open(base, descriptors);
+    });
+    afterEach(() => {
+      near.close();
+      far.close();
+    });
+
+    it("awaited reads get what they ask for, in the order in which they ask", () =>
+      alongside(base, async () => {
+        const asked = [near.readExactly(3), near.readLine(), near.readUntil("--"), near.readSome()] as const;
+        far.write("abcline\r\n");
+        assertEquals(text(await asked[0]), "abc");
+        assertEquals(await asked[1], "line");
+        far.write("un");
+        far.write("til--rest");
+        assertEquals(text(await asked[2]), "until");
+        assertEquals(text(await asked[3]), "rest");
+        far.write("12345");
+        assertEquals(text(await near.readSome(2)), "12");
+        assertEquals(text(await near.readSome(2)), "34");
+        const target = new Uint8Array(8);
+        assertEquals(await near.readInto(target), 1);
+        assertEquals(target[0], 0x35);
+        assertEquals((await near.readExactly(0)).length, 0);
+      }));
+
+    it("the end of the stream is null for what begins there, and an error within", () =>
+      alongside(base, async () => {
+        far.write("one\ntwo");
+        void finish(far);
+        assertEquals(await near.readLine(), "one");
+        for (const read of [near.readLine(), near.readUntil("x"), near.readExactly(4)]) {
+          const error = await assertRejectsWith(read, "END_OF_STREAM");
+          assertInstanceOf(error, ConnectionError);
+          assertEquals(error.bytes, 3);
+        }
+        assertEquals(text(await near.readSome()), "two");
+        assertEquals(await near.readSome(), null);
+        assertEquals(await near.readInto(new Uint8Array(1)), 0);
+        assertEquals(await near.readLine(), null);
+        assertEquals(await near.readUntil("x"), null);
+        assertEquals((await assertRejectsWith(near.readExactly(1), "END_OF_STREAM")).bytes, 0);
+      }));
+
+    it("what has ended before anybody asked is known", () =>
+      alongside(base, async () => {
+        const told = journal(near);
+        near.enable(EV_READ);
+        far.write("last");
+        void finish(far);
+        await eventually(() => told.includes("EOF|READING"), "the end");
+        assertEquals(text(await near.readExactly(4)), "last");
+        assertEquals(await near.readSome(), null);
+      }));
+
+    it("closing settles everybody who waits, and refuses who comes later", () =>
+      alongside(base, async () => {
+        const waiting = [near.readSome(), near.readLine(), near.readExactly(1)];
+        near.close();
+        for (const read of [...waiting, near.readSome(), near.readLine()]) await assertRejectsWith(read, "CLOSED");
+      }));
+
+    it("iteration gives chunks until the end", () =>
+      alongside(base, async () => {
+        const sent = pattern(300_000);
+        far.write(sent);
+        void finish(far);
+        const got: number[] = [];
+        for await (const chunk of near) {
+          assert(chunk.length > 0);
+          for (const byte of chunk) got.push(byte);
+        }
+        assertSameBytes(Uint8Array.from(got), sent);
+      }));
+
+    it("iteration that is left early leaves the connection as it is; closing on this side ends it", () =>
+      alongside(base, async () => {
+        far.write("first\nsecond\n");
+        for await (const chunk of near) {
+          assertEquals(text(chunk), "first\nsecond\n");
+          break;
+        }
+        far.write("third\n");
+        assertEquals(await near.readLine(), "third");
+        far.write("x");
+        let rounds = 0;
+        for await (const _ of near) {
+          rounds++;
+          near.close();
+        }
+        assertEquals(rounds, 1);
+        assertEquals(await near[Symbol.asyncIterator]().next(), { done: true, value: undefined });
+      }));
+
+    it("aborting leaves the data where it is, and the others in their order", () =>
+      alongside(base, async () => {
+        const controller = new AbortController();
+        const reason = new Error("enough");
+        const { signal } = controller;
+        const line = near.readLine(EVBUFFER_EOL_LF, { signal });
+        const next = near.readSome();
+        far.write("no end");
+        await eventually(() => near.input.length === 6, "the data");
+        controller.abort(reason);
+        assertStrictEquals(await rejection(line), reason);
+        assertEquals(text(await next), "no end");
+        for (
+          const read of [
+            near.readSome(1, { signal }),
+            near.readExactly(0, { signal }),
+            near.readLine(EVBUFFER_EOL_LF, { signal }),
+            near.readUntil("x", { signal }),
+            near.readInto(new Uint8Array(1), { signal }),
+          ]
+        ) {
+          assertStrictEquals(await rejection(read), reason);
+        }
+      }));
+
+    it("who awaits data gets it before the read callback, which is called for what is left", () =>
+      alongside(base, async () => {
+        const told = journal(near);
+        const first = near.readExactly(4);
+        far.write("abcd");
+        assertEquals(text(await first), "abcd");
+        await isPending(first);
+        assertEquals(told, []);
+        const second = near.readExactly(4);
+        far.write("efghij");
+        assertEquals(text(await second), "efgh");
+        await eventually(() => told.length > 0, "the callback");
+        assertEquals(told, ["read"]);
+        assertEquals(text(near.input.take()), "ij");
+        void finish(far);
+        assertEquals(await near.readSome(), null);
+        await eventually(() => told.length > 1, "the end");
+        assertEquals(told, ["read", "EOF|READING"]);
+      }));
+
+    it("nobody who does not ask has more than a bounded amount read for them", () =>
+      alongside(base, async () => {
+        const bytes = pattern(2_000_000);
+        far.write(bytes);
+        let at = 0;
+        while (at < bytes.length) {
+          const chunk = await near.readSome(100_000);
+          assertSameBytes(chunk!, bytes.subarray(at, at + chunk!.length));
+          at += chunk!.length;
+          await isPending(new Promise(() => {}));
+          if (!kind.name.includes("pair")) assertLess(near.input.length, 2 * 65_536);
+        }
+      }));
+
+    it("a read timeout is told to who waits; who asks again waits anew", () =>
+      alongside(base, async () => {
+        near.setTimeouts(20, -1);
+        const told = journal(near);
+        await assertRejectsWith(near.readSome(), "TIMEOUT");
+        assertEquals(told, ["TIMEOUT|READING"]);
+        near.setTimeouts(-1, -1);
+        const again = near.readSome();
+        far.write("late");
+        assertEquals(text(await again), "late");
+      }));
+  });
+
+  it("a reset is an error, after the data that came before it", () =>
+    alongside(base, async () => {
+      const [one, other] = tcpPair(descriptors);
+      using near = new SocketBufferEvent(base, one, { keepOpen: true });
+      using far = new SocketBufferEvent(base, other, { keepOpen: true });
+      await far.send("abc\n");
+      assertEquals(await near.readLine(), "abc");
+      const waiting = [near.readExactly(2), near.readLine()];
+      far.close();
+      resetAndClose(descriptors, other);
+      for (const read of waiting) await assertRejectsWith(read, "ECONNRESET");
+      await assertRejectsWith(near.readSome(), "ECONNRESET");
+      await assertRejectsWith(near.readExactly(1), "ECONNRESET");
+      const iterator = near[Symbol.asyncIterator]();
+      await assertRejectsWith(iterator.next(), "ECONNRESET");
+    }));
+
+  it("half-close: one direction goes on when the other has ended", () =>
+    alongside(base, async () => {
+      const [one, other] = tcpPair(descriptors);
+      using near = new SocketBufferEvent(base, one, { keepOpen: true });
+      using far = new SocketBufferEvent(base, other, { keepOpen: true });
+      await near.send("question");
+      near.endWriting();
+      assertEquals(text(await far.readExactly(8)), "question");
+      assertEquals(await far.readSome(), null);
+      await far.send("answer");
+      far.close();
+      descriptors.close(other);
+      assertEquals(text(await near.readExactly(6)), "answer");
+      assertEquals(await near.readSome(), null);
+    }));
+
+  it("promises are served inside dispatch() too, where the runtime runs them there", () => {
+    const [near, far] = PairBufferEvent.create(base);
+    const lines: (string | null)[] = [];
+    const serve = async (): Promise<void> => {
+      for (let line = await near.readLine(); line !== null; line = await near.readLine()) lines.push(line);
+    };
+    void serve();
+    far.write("a\nb\n");
+    far.closeAfterFlush();
+    base.loopExit(1000);
+    // Without a way to run promises it ends all the same; then they go on after it.
+    base.dispatch();
+    return alongside(base, () => eventually(() => lines.length === 2, "both lines"));
+  });
+});
+
+/** Feeds `sent` in two pieces split at every point, and byte by byte, and hands each connection to `check`. */
+async function atEverySplit(sent: string, check: (near: BufferEvent) => Promise<void>): Promise<void> {
+  const bytes = new TextEncoder().encode(sent);
+  const cuts: Uint8Array[][] = [Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))];
+  for (let at = 0; at <= bytes.length; at++) cuts.push([bytes.subarray(0, at), bytes.subarray(at)]);
+  using base = newBase();
+  for (const pieces of cuts) {
+    const [near, far] = PairBufferEvent.create(base);
+    await alongside(base, async () => {
+      const checked = check(near);
+      for (const piece of pieces) {
+        far.write(piece);
+        await Promise.resolve();
+      }
+      far.closeAfterFlush();
+      await checked;
+    });
+    near.close();
+    far.close();
+  }
+}
+
+describe("lines and delimiters that come in pieces", () => {
+  const lines: readonly (readonly [string, 0 | 1 | 2 | 3 | 4, string, readonly string[]])[] = [
+    ["LF or CR LF", EVBUFFER_EOL_CRLF, "ab\r\nc\rd\n\n\r\n", ["ab", "c\rd", "", ""]],
+    ["CR LF", EVBUFFER_EOL_CRLF_STRICT, "a\nb\r\n\r\r\nc\r\r\n", ["a\nb", "\r", "c\r"]],
+    ["LF", EVBUFFER_EOL_LF, "a\r\n\nbc\n", ["a\r", "", "bc"]],
+    ["a zero byte", EVBUFFER_EOL_NUL, "a\n\0\0bc\0", ["a\n", "", "bc"]],
+  ];
+  for (const [name, style, sent, expected] of lines) {
+    it(`are found wherever they are cut: lines that end with ${name}`, () =>
+      atEverySplit(sent, async (near) => {
+        for (const line of expected) assertEquals(await near.readLine(style), line);
+        assertEquals(await near.readLine(style), null);
+      }));
+  }
+
+  it("are found wherever they are cut: lines that end with any run of CR and LF", () =>
+    // A run that is cut has ended for whoever got its first part, as in libevent; the rest is an ending of its own.
+    atEverySplit("ab\r\ncd\n\n", async (near) => {
+      const found: string[] = [];
+      for (let line = await near.readLine(EVBUFFER_EOL_ANY); line !== null;) {
+        if (line !== "") found.push(line);
+        line = await near.readLine(EVBUFFER_EOL_ANY);
+      }
+      assertEquals(found, ["ab", "cd"]);
+    }));
+
+  it("are found wherever they are cut: delimiters that begin like themselves", () =>
+    atEverySplit("xaaab--aab--aaaab", async (near) => {
+      for (const part of ["xa", "--", "--aa"]) assertEquals(text(await near.readUntil("aab")), part);
+      assertEquals(await near.readUntil("aab"), null);
+    }));
+
+  it("are refused beyond the limit with one verdict, wherever they are cut", async () => {
+    for (const [maxBytes, fits] of [[4, true], [3, false]] as const) {
+      await atEverySplit("abcd\r\nrest", async (near) => {
+        const line = near.readLine(EVBUFFER_EOL_CRLF, { maxBytes });
+        if (fits) {
+          assertEquals(await line, "abcd");
+        } else {
+          const error = await assertRejectsWith(line, "LINE_TOO_LONG");
+          assertEquals(error.limit, 3);
+          assertEquals(text(await near.readExactly(4)), "abcd");
+        }
+      });
+      await atEverySplit("abcd==rest", async (near) => {
+        const found = near.readUntil("==", { maxBytes });
+        if (fits) assertEquals(text(await found), "abcd");
+        else assertEquals((await assertRejectsWith(found, "LINE_TOO_LONG")).limit, 3);
+      });
+    }
+  });
+
+  it("are refused when there is no end of them, long before memory runs out", async () => {
+    using base = newBase();
+    const [near, far] = PairBufferEvent.create(base);
+    await alongside(base, async () => {
+      far.write(pattern(65_536 + 2).fill(0x61));
+      const error = await assertRejectsWith(near.readLine(), "LINE_TOO_LONG");
+      assertEquals([error.limit, error.bytes], [65_536, 65_538]);
+      near.input.drain(Infinity);
+      near.setWatermark(EV_READ, 0, 1000);
+      far.write(pattern(5000).fill(0x61));
+      assertEquals((await assertRejectsWith(near.readUntil("\n"), "LINE_TOO_LONG")).limit, 1000);
+      assertInstanceOf(await rejection(near.readExactly(1001)), RangeError);
+      assertEquals((await near.readExactly(1000)).length, 1000);
+    });
+    near.close();
+    far.close();
+  });
+
+  it("are not searched from their beginning each time when they come byte by byte", async () => {
+    const length = 100_000;
+    const request = new LineRequest(EVBUFFER_EOL_CRLF, length);
+    using buffer = new EvBuffer();
+    const started = performance.now();
+    for (let sent = 0; sent < length; sent++) {
+      buffer.add("a");
+      assertEquals(request.take(buffer, Infinity), false);
+    }
+    buffer.add("\n");
+    assertEquals(request.take(buffer, Infinity), true);
+    assertEquals((await request.promise)?.length, length);
+    // Five thousand million steps otherwise.
+    assertLess(performance.now() - started, 5000);
+  });
+
+  it("survive that somebody else takes from the input meanwhile", async () => {
+    using base = newBase();
+    const [near, far] = PairBufferEvent.create(base);
+    await alongside(base, async () => {
+      const line = near.readLine();
+      far.write("0123456789");
+      await eventually(() => near.input.length === 10, "the data");
+      near.input.drain(9);
+      far.write("\nx\n");
+      assertEquals(await line, "9");
+      assertEquals(await near.readLine(), "x");
+    });
+    near.close();
+    far.close();
+  });
+});
+
+describe("an awaited read", () => {
+  it("refuses what makes no sense", async () => {
+    using base = newBase();
+    const [near, far] = PairBufferEvent.create(base);
+    using _near = near;
+    using _far = far;
+    for (
+      const read of [
+        near.readSome(0),
+        near.readSome(NaN),
+        near.readExactly(-1),
+        near.readExactly(0.5),
+        near.readLine(9 as 0),
+        near.readLine(EVBUFFER_EOL_LF, { maxBytes: -1 }),
+        near.readUntil(""),
+        near.readUntil("x", { maxBytes: NaN }),
+        near.readInto(new Uint8Array(0)),
+      ]
+    ) {
+      assertInstanceOf(await rejection(read), RangeError);
+    }
+    near.setSink({ receive: () => {} });
+    assertThrows(() => void near.readSome(), Error, "a sink takes the bytes");
+  });
+
+  it("lets nothing in when the connection is not read from for other reasons", () => {
+    using base = newBase();
+    const [near, far] = PairBufferEvent.create(base);
+    using _near = near;
+    using _far = far;
+    far.write("x");
+    settle(base);
+    assertEquals(near.enabled, EV_WRITE);
+    assertEquals(near.input.length, 0);
+    void near.readExactly(2);
+    settle(base);
+    assertEquals(near.enabled, EV_READ | EV_WRITE);
+    assertEquals(near.input.length, 1);
+  });
+
+  it("goes on with a read callback that takes as much as it likes", async () => {
+    using base = newBase();
+    using descriptors = new Descriptors();
+    const [one, other] = descriptors.socketpair();
+    using near = new SocketBufferEvent(base, one, { keepOpen: true });
+    using far = new SocketBufferEvent(base, other, { keepOpen: true });
+    await alongside(base, async () => {
+      const line = near.readLine();
+      far.write("head\n");
+      assertEquals(await line, "head");
+      // More than what is read ahead for those who await: the callback waits for all of it.
+      near.setWatermark(EV_READ, 500_000, 0);
+      const told = journal(near);
+      far.write(pattern(500_000));
+      await eventually(() => told.length > 0, "the callback");
+      assertEquals(near.input.length, 500_000);
+    });
+  });
+
+  it("does not leave a rejection unhandled that nobody looks at", async () => {
+    // The runtimes end the process for one, and the tests with it.
+    using base = newBase();
+    const [near, far] = PairBufferEvent.create(base);
+    void near.readSome();
+    void near.readLine();
+    void near.connected();
+    void near.flushed();
+    near.close();
+    void near.readSome();
+    void near.send("x");
+    void far.readExactly(5);
+    far.triggerEvent(BEV_EVENT_EOF);
+    runFor(base, 5);
+    far.close();
+    await isPending(new Promise(() => {}));
+  });
+});
