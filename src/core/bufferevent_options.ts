@@ -1,4 +1,6 @@
+import type { AwaitOptions } from "./awaitable_connection.ts";
 import type { BufferEventOptions } from "./bufferevent_callbacks.ts";
+import type { ConnectHostnameOptions } from "./host_connect.ts";
 
 /** How a SocketBufferEvent treats its descriptor. */
 export interface SocketBufferEventOptions extends BufferEventOptions {
@@ -9,3 +11,16 @@ export interface SocketBufferEventOptions extends BufferEventOptions {
   /** See {@linkcode BufferEventFlow.maxSingleWrite}; 256 KiB by default. */
   readonly maxSingleWrite?: number | undefined;
 }
+
+/** Where {@linkcode SocketBufferEvent.connectTo} connects to, and how: a host and port, or the path of a Unix socket. */
+export type ConnectTarget =
+  | (SocketBufferEventOptions & ConnectHostnameOptions & {
+    /** A name or address. */
+    readonly host: string;
+    /** 1 to 65535. */
+    readonly port: number;
+  })
+  | (SocketBufferEventOptions & AwaitOptions & {
+    /** The path of a Unix socket; a leading NUL makes it abstract (Linux). */
+    readonly path: string;
+  });

@@ -123,6 +123,23 @@ export abstract class SocketSending extends BufferEvent {
     }
   }
 
+  /** A connect has begun that has no socket yet, since it first looks for an address. */
+  protected lookupBegun(): void {
+    this.mark(CONNECTING, true);
+    this.mark(SENDING_FAILED, false);
+    this.enabledBits |= EV_WRITE;
+    this.streamBegun(true);
+  }
+
+  /** It has ended without a socket. */
+  protected lookupFailed(error: SystemError): void {
+    this.mark(CONNECTING, false);
+    this.enabledBits &= ~EV_WRITE;
+    this.mark(SENDING_FAILED, true);
+    this.error = error;
+    this.tell(BEV_EVENT_ERROR);
+  }
+
   /** Forgets what was under way on a descriptor that is given up. */
   protected forgetSending(): void {
     this.mark(CONNECTING | OWNS_SOCKET | SENDING_FAILED | WRITE_WATCHED, false);

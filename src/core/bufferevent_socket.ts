@@ -11,10 +11,11 @@ import {
   socket,
   SOCKET_ADDRESS_BYTES_MAX,
   type SocketAddress,
+  type SystemError,
   systemError,
 } from "../ffi/mod.ts";
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
-import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+import type { ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 import { SocketSending } from "./bufferevent_sending.ts";
 import {
   CONNECTING,
@@ -25,6 +26,7 @@ import {
   READ_WATCHED,
 } from "./connection_state.ts";
 import {
+  BEV_EVENT_CONNECTED,
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_PEER_CLOSED,
@@ -34,13 +36,16 @@ import {
   EV_PERSIST,
   EV_READ,
   EV_TIMEOUT,
+  EV_WRITE,
 } from "./constants.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
+import { type ConnectHostnameOptions, HostConnect } from "./host_connect.ts";
+import { SUSPEND_LOOKUP } from "./suspension.ts";
 import { optionalAddress } from "./socket_address.ts";
 import { watch } from "./watch.ts";
 
-export type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+export type { ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 export { SocketSending } from "./bufferevent_sending.ts";
 
 const { EAGAIN, EINTR, EINPROGRESS } = os.errno as Record<string, number>;
@@ -64,6 +69,8 @@ export class SocketBufferEvent extends SocketSending {
   // Waits for the end of the stream out of turn; null until somebody wants to know.
   #closeEvent: LoopEvent | null = null;
   #priority: number;
+  #hostConnect: HostConnect | null = null;
+  #dnsError: Error | null = null;
 
   /**
    * Takes a socket, or none for the time being.
@@ -111,14 +118,8 @@ export class SocketBufferEvent extends SocketSending {
       throw new RangeError(`Cannot set priority ${priority}: the base has ${this.base.priorities} queues`);
     }
     this.#priority = priority;
-    const callbacks = [
-      this.#readEvent,
-      this.writeEvent,
-      this.#closeEvent,
-      this.flushCallback,
-      this.deferredCalls?.callback,
-    ];
-    for (const callback of callbacks) {
+    const events = [this.#readEvent, this.writeEvent, this.#closeEvent];
+    for (const callback of [...events, this.flushCallback, this.deferredCalls?.callback]) {
       if (callback !== null && callback !== undefined) this.reactor.moveTo(callback, priority);
     }
   }
@@ -150,6 +151,83 @@ export class SocketBufferEvent extends SocketSending {
     this.connectBegun(result, result >= 0 || result === -EINPROGRESS! || result === -EINTR!);
   }
 
+  /**
+   * Connects to a host by name or address (bufferevent_socket_connect_hostname). Every address is tried; those of IPv6 and
+   * IPv4 in turns, the next one as soon as one has failed or was waited for long enough, and the first that answers is it (RFC
+   * 8305). Meanwhile reading and writing are suspended. The outcome is told by `BEV_EVENT_CONNECTED`, or by `BEV_EVENT_ERROR`
+   * with a {@linkcode HostConnectError}; see also {@linkcode SocketBufferEvent.dnsError}. The write timeout does not count
+   * before that; `connectTimeoutMs` does. Closing ends it.
+   *
+   * @throws {TypeError} when `host` is no name, or no address and there is no resolver.
+   * @throws {RangeError} when the port is not 1 to 65535, or an option out of its range.
+   * @throws {Error} when it is closed, connecting already, or has a socket.
+   */
+  connectHostname(host: string, port: number, options: ConnectHostnameOptions = {}): void {
+    if (this.closed || this.is(CONNECTING)) throw new Error("Cannot connect: closed, or connecting already");
+    if (this.socketFd >= 0) {
+      throw new Error(`Cannot connect to ${host}: each address takes a socket of its own, and there is one`);
+    }
+    this.reactor.assertOpen("connect");
+    const hostConnect = new HostConnect(this.base, host, port, options, this.#priority, {
+      connected: (fd) => this.guard(0, () => this.#hostConnected(fd)),
+      failed: (error, dnsError) => this.guard(0, () => this.#hostFailed(error, dnsError)),
+    });
+    this.#dnsError = null;
+    this.#hostConnect = hostConnect;
+    this.suspend(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
+    this.lookupBegun();
+    hostConnect.start();
+  }
+
+  /** What the resolver has failed with in the last {@linkcode SocketBufferEvent.connectHostname}, or null (bufferevent_socket_get_dns_error). */
+  get dnsError(): Error | null {
+    return this.#dnsError;
+  }
+
+  /**
+   * Makes a connection to a host and port, by {@linkcode SocketBufferEvent.connectHostname}, or to a Unix socket, and waits until
+   * it is connected. When it rejects, nothing is left open.
+   */
+  static async connectTo(base: EventBase, target: ConnectTarget): Promise<SocketBufferEvent> {
+    const connection = new SocketBufferEvent(base, -1, target);
+    try {
+      if ("path" in target) connection.connect({ family: "unix", path: target.path });
+      else connection.connectHostname(target.host, target.port, target);
+      await connection.connected({ signal: target.signal });
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  #hostConnected(fd: number): void {
+    this.#hostConnect = null;
+    this.mark(CONNECTING, false);
+    this.mark(OWNS_SOCKET, !this.is(KEEPS_OPEN));
+    this.socketFd = fd;
+    this.#openEvents(fd);
+    this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
+    this.update();
+    this.tell(BEV_EVENT_CONNECTED);
+  }
+
+  #hostFailed(error: SystemError, dnsError: Error | null): void {
+    this.#hostConnect = null;
+    this.#dnsError = dnsError;
+    this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
+    this.lookupFailed(error);
+  }
+
+  /** Forgets a connect by name that is under way. */
+  #abandonHost(): void {
+    if (this.#hostConnect === null) return;
+    this.#hostConnect.cancel();
+    this.#hostConnect = null;
+    this.forgetSending();
+    this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
+  }
+
   /** Tells the other side that nothing more will be sent (shutdown SHUT_WR); what is queued must have been sent. */
   override endWriting(): void {
     if (this.socketFd >= 0) shutdown(this.socketFd, SHUT_WR);
@@ -161,6 +239,7 @@ export class SocketBufferEvent extends SocketSending {
    * not heard of any more.
    */
   takeFd(): number {
+    this.#abandonHost();
     const fd = this.socketFd;
     if (fd < 0) return -1;
     this.closeEvents();
@@ -219,6 +298,8 @@ export class SocketBufferEvent extends SocketSending {
 
   /** Gives up the events of the descriptor, which may be closed then. */
   protected override closeEvents(): void {
+    this.#hostConnect?.cancel();
+    this.#hostConnect = null;
     this.#readEvent?.close();
     this.writeEvent?.close();
     this.#closeEvent?.close();

@@ -12,6 +12,7 @@ import {
   type SystemError,
   systemError,
 } from "../ffi/mod.ts";
+import { AcceptStream, type AcceptStreamOptions } from "./accept_stream.ts";
 import { EV_PERSIST, EV_READ } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
@@ -62,7 +63,9 @@ export class Listener implements Disposable {
   /** What it listens on, as the kernel tells; a picked port is in it. */
   readonly address: SocketAddress;
 
+  // Null while nobody wants connections: then they wait in the backlog.
   #callback: AcceptCallback | null;
+  #stream: AcceptStream | null = null;
   #onError: ListenerErrorCallback | null;
   readonly #socket: ListeningSocket;
   readonly #event: LoopEvent;
@@ -79,13 +82,14 @@ export class Listener implements Disposable {
   /**
    * Binds, listens and starts accepting (evconnlistener_new_bind), or adopts a socket (evconnlistener_new).
    *
-   * @param callback null for none as yet: connections then wait until {@linkcode Listener.setCallback}.
+   * @param callback told of each connection; without one they wait in the backlog, until {@linkcode Listener.setCallback} or
+   * {@linkcode Listener.connections}.
    * @throws {SystemError} when the address cannot be had (EADDRINUSE, EACCES, EADDRNOTAVAIL, ...).
    * @throws {TypeError} when the options do not say where, contradict each other, or the host is no address.
    * @throws {RangeError} when a number is out of range, or the path too long.
    * @throws what `signal` was aborted with, if it was.
    */
-  constructor(base: EventBase, options: ListenerOptions, callback: AcceptCallback | null) {
+  constructor(base: EventBase, options: ListenerOptions, callback: AcceptCallback | null = null) {
     // Asked before there is a socket that would be left behind.
     reactorOf(base).assertOpen("listen");
     options.signal?.throwIfAborted();
@@ -142,6 +146,28 @@ export class Listener implements Disposable {
   }
 
   /**
+   * Accepts connections for a loop: `for await (const connection of listener.connections())`. While `queueMax` of them wait
+   * for the loop's body, the others wait in the backlog. The loop ends when the listener is closed or the signal aborted;
+   * whoever leaves it stops accepting. Connections that were not taken are closed then.
+   *
+   * @throws {TypeError} when the listener has a callback, or another such loop; or, as a RangeError, for a wrong `queueMax`.
+   */
+  connections(options: AcceptStreamOptions = {}): AcceptStream {
+    if (this.#callback !== null) {
+      throw new TypeError("Cannot iterate over connections: somebody else takes them already");
+    }
+    const stream = new AcceptStream(this, options, () => {
+      this.disable();
+      this.#callback = this.#stream = null;
+    });
+    this.setCallback((fd) => stream.accepted(fd));
+    this.#stream = stream;
+    if (this.#closed) stream.end();
+    else stream.start();
+    return stream;
+  }
+
+  /**
    * Accepts from now on, or without a callback from when there is one (evconnlistener_enable).
    *
    * @throws {SystemError} when the socket cannot be watched.
@@ -186,6 +212,7 @@ export class Listener implements Disposable {
    */
   close(): void {
     if (this.#closed) return;
+    this.#stream?.end();
     this.disable();
     this.#closed = true;
     this.#signal?.removeEventListener("abort", this.#onAbort);

@@ -58,7 +58,12 @@ export {
 } from "./bufferevent.ts";
 export { FilterBufferEvent, type FilterBufferEventOptions, type FilterTransform } from "./bufferevent_filter.ts";
 export { PairBufferEvent } from "./bufferevent_pair.ts";
-export { SocketBufferEvent, type SocketBufferEventOptions, SocketSending } from "./bufferevent_socket.ts";
+export {
+  type ConnectTarget,
+  SocketBufferEvent,
+  type SocketBufferEventOptions,
+  SocketSending,
+} from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";
 export { Datagram, type DatagramCallback, type DatagramCounts, type ReceiveOptions } from "./datagram.ts";
 export { DatagramSocket } from "./datagram_socket.ts";
@@ -89,6 +94,10 @@ export {
 } from "./log.ts";
 export { ConnectionError, type ConnectionErrorCode, type ConnectionErrorFacts } from "./connection_error.ts";
 export { AwaitableConnection, type AwaitEndOptions, type AwaitOptions } from "./awaitable_connection.ts";
+export type { ConnectHostnameOptions } from "./host_connect.ts";
+export { HostConnectError } from "./host_connect_error.ts";
+export type { AddressFamily, HostAddress, HostQuery, HostResolver } from "./host_resolver.ts";
+export { AcceptStream, type AcceptStreamOptions } from "./accept_stream.ts";
 export { LoopCallback } from "./loop_callback.ts";
 export { LoopPort, type LoopPortHandle, type LoopPortOptions, type MessageCallback } from "./loop_port.ts";
 export { LoopPortSender } from "./loop_port_sender.ts";

@@ -1,0 +1,126 @@
+import { close } from "../ffi/mod.ts";
+import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+import { SocketBufferEvent } from "./bufferevent_socket.ts";
+import type { EventBase } from "./event_base.ts";
+
+/** How {@linkcode Listener.connections} accepts. */
+export interface AcceptStreamOptions {
+  /** Ends the loop when aborted; that counts as being told to stop, not as an error. */
+  readonly signal?: AbortSignal | undefined;
+  /** How many accepted connections may wait for the loop's body; 64 by default. */
+  readonly queueMax?: number | undefined;
+  /** How the connections are made. */
+  readonly connection?: SocketBufferEventOptions | undefined;
+}
+
+/** What accepts. */
+interface Accepting {
+  readonly base: EventBase;
+  enable(): void;
+  disable(): void;
+}
+
+const QUEUE_MAX = 64;
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/**
+ * The connections of a listener, to be iterated over; see {@linkcode Listener.connections}.
+ *
+ * @example An echo server
+ * ```ts
+ * import { EventBase, Listener, SocketBufferEvent } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * using listener = new Listener(base, { port: 0 });
+ *
+ * async function echo(connection: SocketBufferEvent): Promise<void> {
+ *   using _ = connection;
+ *   for await (const chunk of connection) await connection.send(chunk);
+ * }
+ *
+ * async function serve(): Promise<void> {
+ *   for await (const connection of listener.connections()) echo(connection).catch(console.error);
+ * }
+ *
+ * void serve();
+ * await base.run();
+ * ```
+ */
+export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, undefined, undefined>, AsyncDisposable {
+  readonly #listener: Accepting;
+  readonly #options: AcceptStreamOptions;
+  readonly #queueMax: number;
+  readonly #ended: () => void;
+  readonly #abort: () => void = () => this.end();
+  readonly #queue: number[] = [];
+  readonly #waiting: ((result: IteratorResult<SocketBufferEvent, undefined>) => void)[] = [];
+  #isOver = false;
+
+  /** @internal */
+  constructor(listener: Accepting, options: AcceptStreamOptions, ended: () => void) {
+    const { queueMax = QUEUE_MAX, signal } = options;
+    if (!Number.isInteger(queueMax) || queueMax < 1) {
+      throw new RangeError(`Cannot queue ${queueMax} connections: a whole number above zero is needed`);
+    }
+    this.#listener = listener;
+    this.#options = options;
+    this.#queueMax = queueMax;
+    this.#ended = ended;
+    signal?.addEventListener("abort", this.#abort);
+  }
+
+  /** @internal Begins, unless it was aborted before. */
+  start(): void {
+    if (this.#options.signal?.aborted === true) this.end();
+    else this.#listener.enable();
+  }
+
+  /** @internal There is a connection. */
+  accepted(fd: number): void {
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) waiting({ done: false, value: this.#open(fd) });
+    else this.#queue.push(fd);
+    if (this.#queue.length >= this.#queueMax) this.#listener.disable();
+  }
+
+  /** @internal No more will come; those that nobody has taken are closed. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#options.signal?.removeEventListener("abort", this.#abort);
+    for (const fd of this.#queue.splice(0)) close(fd);
+    for (const waiting of this.#waiting.splice(0)) waiting(DONE);
+    this.#ended();
+  }
+
+  /** The next connection, which is the caller's to close. */
+  next(): Promise<IteratorResult<SocketBufferEvent, undefined>> {
+    const fd = this.#queue.shift();
+    if (fd !== undefined) {
+      if (this.#queue.length === this.#queueMax - 1) this.#listener.enable();
+      return Promise.resolve({ done: false, value: this.#open(fd) });
+    }
+    if (this.#isOver) return Promise.resolve(DONE);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Stops accepting. */
+  return(): Promise<IteratorReturnResult<undefined>> {
+    this.end();
+    return Promise.resolve(DONE);
+  }
+
+  /** Itself: connections are handed out once. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Stops accepting. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #open(fd: number): SocketBufferEvent {
+    return new SocketBufferEvent(this.#listener.base, fd, this.#options.connection);
+  }
+}

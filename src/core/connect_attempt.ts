@@ -1,0 +1,88 @@
+import {
+  allocate,
+  close,
+  connect,
+  encodeSocketAddress,
+  os,
+  socket,
+  SOCKET_ADDRESS_BYTES_MAX,
+  type SystemError,
+  systemError,
+  takeSocketError,
+} from "../ffi/mod.ts";
+import type { IpSocketAddress } from "./address_queue.ts";
+import { EV_PERSIST, EV_WRITE } from "./constants.ts";
+import { LoopEvent } from "./event.ts";
+import type { EventBase } from "./event_base.ts";
+import { watch } from "./watch.ts";
+
+const { EINPROGRESS, EINTR } = os.errno as Record<string, number>;
+const { AF_INET, AF_INET6, SOCK_STREAM } = os.constants;
+
+/**
+ * One socket that is being connected to one address.
+ *
+ * @internal
+ */
+export class ConnectAttempt {
+  readonly #address: IpSocketAddress;
+  #fd = -1;
+  #event: LoopEvent | null = null;
+
+  /** @param address where to. */
+  constructor(address: IpSocketAddress) {
+    this.#address = address;
+  }
+
+  /**
+   * Opens the socket and begins.
+   *
+   * @param ended called from the loop with null when it is connected, else with the error; not for what begin() returns.
+   * @returns why it cannot even begin, or null.
+   */
+  begin(base: EventBase, level: number, ended: (error: SystemError | null) => void): SystemError | null {
+    const address = this.#address;
+    const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
+    const length = encodeSocketAddress(address, bytes);
+    const fd = socket(address.family === "ipv4" ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+    if (fd < 0) return systemError(fd, "socket", "open a socket for", this.#facts);
+    this.#fd = fd;
+    const result = connect(fd, bytes, length);
+    if (result < 0 && result !== -EINPROGRESS! && result !== -EINTR!) return this.#failed(result);
+    const event = new LoopEvent(base, fd, EV_WRITE | EV_PERSIST, () => {
+      const error = takeSocketError(fd);
+      // Nothing was taken: the socket stays writable, and the next turn asks again.
+      if (error === -EINTR!) return;
+      ended(error === 0 ? null : this.#failed(error > 0 ? -error : error));
+    });
+    event.level = level;
+    this.#event = event;
+    const refusal = watch(event, true);
+    if (refusal !== null) this.close();
+    return refusal;
+  }
+
+  /** Hands the connected socket over. */
+  takeFd(): number {
+    const fd = this.#fd;
+    this.#event?.close();
+    this.#event = null;
+    this.#fd = -1;
+    return fd;
+  }
+
+  /** Gives it up. */
+  close(): void {
+    const fd = this.takeFd();
+    if (fd >= 0) close(fd);
+  }
+
+  get #facts(): { readonly address: string; readonly port: number } {
+    return { address: this.#address.host, port: this.#address.port };
+  }
+
+  #failed(result: number): SystemError {
+    this.close();
+    return systemError(result, "connect", "connect to", this.#facts);
+  }
+}
