@@ -257,7 +257,7 @@ forEachBackend((backend) => {
     void serve();
     far.write("a\nb\n");
     far.closeAfterFlush();
-    base.loopExit(1000);
+    base.loopExit(50);
     // Without a way to run promises it ends all the same; then they go on after it.
     base.dispatch();
     return alongside(base, () => eventually(() => lines.length === 2, "both lines"));

@@ -3,7 +3,7 @@ import { assertEquals, fail } from "@std/assert";
 import type { ConnectionError, EventBase } from "../../src/core/mod.ts";
 
 /** A broken test ends after so long; no verdict depends on it. */
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 15_000;
 
 /** Runs the loop for as long as `body` takes. */
 export async function alongside<T>(base: EventBase, body: () => Promise<T>): Promise<T> {

@@ -129,9 +129,11 @@ forEachBackend((backend) => {
       const failure = new Error("NXDOMAIN");
       const resolvers: readonly (readonly [HostResolver, RegExp])[] = [
         [{ resolve: () => Promise.reject(failure) }, /NXDOMAIN/],
-        [{ resolve: () => {
-          throw failure;
-        } }, /NXDOMAIN/],
+        [{
+          resolve: () => {
+            throw failure;
+          },
+        }, /NXDOMAIN/],
         [fixed(), /no usable address/],
         [fixed("not an address"), /is no address/],
         [{ resolve: () => null as unknown as [] }, /./],

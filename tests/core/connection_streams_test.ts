@@ -1,0 +1,196 @@
+import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
+import { afterEach, beforeEach, it } from "@std/testing/bdd";
+import { type BufferEvent, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors } from "../support/descriptors.ts";
+import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
+import { assertSameBytes, pattern, resetAndClose, tcpPair } from "./bufferevent_support.ts";
+import { forEachKind } from "./connection_kinds.ts";
+
+/** What the kernel may hold between two sockets of this machine, and our own buffers with it. */
+const SWALLOWED_MAX = 16 * 1024 * 1024;
+
+forEachBackend((backend) => {
+  let base: EventBase;
+  let descriptors: Descriptors;
+
+  beforeEach(() => {
+    base = backend.newBase();
+    descriptors = new Descriptors();
+  });
+  afterEach(() => {
+    descriptors[Symbol.dispose]();
+    base.close();
+  });
+
+  forEachKind((kind) => {
+    let near: BufferEvent;
+    let far: BufferEvent;
+
+    beforeEach(() => {
+      [near, far] = kind.open(base, descriptors);
+    });
+    afterEach(() => {
+      near.close();
+      far.close();
+    });
+
+    it("streams carry everything, and the end of it, both ways", () =>
+      alongside(base, async () => {
+        const sent = pattern(500_000);
+        const writer = near.writable.getWriter();
+        const writing = (async () => {
+          for (let at = 0; at < sent.length; at += 70_000) await writer.write(sent.subarray(at, at + 70_000));
+          await writer.close();
+        })();
+        const got: number[] = [];
+        for await (const chunk of far.readable) for (const byte of chunk) got.push(byte);
+        assertSameBytes(Uint8Array.from(got), sent);
+        await writing;
+        // The other direction is open still.
+        // Not awaited: over a pair it is sent once somebody reads.
+        void far.send("answer");
+        const reader = near.readable.getReader();
+        assertEquals(text((await reader.read()).value ?? null), "answer");
+        assertEquals(near.closed, false);
+        await far.writable.close();
+        assertEquals((await reader.read()).done, true);
+        assertEquals(near.closed, true);
+        assertEquals(far.closed, true);
+      }));
+
+    it("a reader may bring memory of its own", () =>
+      alongside(base, async () => {
+        const reader = near.readable.getReader({ mode: "byob" });
+        void far.send("abcdef");
+        const first = await reader.read(new Uint8Array(4));
+        assertEquals(text(first.value ?? null), "abcd");
+        const second = await reader.read(new Uint8Array(4));
+        assertEquals(text(second.value ?? null), "ef");
+        const third = reader.read(new Uint8Array(4));
+        await far.flushed();
+        far.endWriting();
+        assertEquals((await third).done, true);
+      }));
+
+    it("nothing is read that nobody pulls, beyond a bound; writes wait meanwhile", () =>
+      alongside(base, async () => {
+        const { readable } = near;
+        const writer = far.writable.getWriter();
+        const chunk = pattern(64 * 1024);
+        let written = 0;
+        let isStuck = false;
+        while (!isStuck) {
+          const write = writer.write(chunk);
+          isStuck = await isPending(write) && await isPending(write) && await isPending(write);
+          if (!isStuck) written += chunk.length;
+          assertLess(written, SWALLOWED_MAX);
+          if (isStuck) write.catch(() => {});
+        }
+        assertLess(near.input.length, 2 * 64 * 1024);
+        assertLess(far.queuedBytes, 2 * chunk.length);
+        // Each pull lets a bounded amount in.
+        const reader = readable.getReader();
+        for (let got = 0; got < written;) {
+          const { length } = (await reader.read()).value!;
+          assert(length <= 64 * 1024);
+          got += length;
+          await isPending(new Promise(() => {}));
+          assertLess(near.input.length, 3 * 64 * 1024);
+        }
+      }));
+
+    it("cancelling and aborting close the connection when nothing else is left of it", () =>
+      alongside(base, async () => {
+        const { writable } = near;
+        const pending = near.readable.getReader();
+        const read = pending.read();
+        await pending.cancel();
+        assertEquals((await read).done, true);
+        assertEquals(near.closed, false);
+        void far.send("ignored");
+        await writable.abort(new Error("enough"));
+        assertEquals(near.closed, true);
+        await far.readable.cancel();
+        assertEquals(far.closed, true);
+      }));
+
+    it("closing on this side errors both streams", () =>
+      alongside(base, async () => {
+        const writer = near.writable.getWriter();
+        const reader = near.readable.getReader();
+        const read = reader.read();
+        near.close();
+        await assertRejectsWith(read, "CLOSED");
+        await assertRejectsWith(writer.closed, "CLOSED");
+        await assertRejectsWith(writer.write(new Uint8Array(1)), "CLOSED");
+      }));
+
+    it("send waits until the output has been taken, and so do drained and flushed", () =>
+      alongside(base, async () => {
+        const small = near.send("small");
+        assertEquals(text(await far.readExactly(5)), "small");
+        await small;
+        assertEquals(near.queuedBytes, 0);
+        await near.drained();
+        far.disable(EV_WRITE);
+        const large = near.send(pattern(SWALLOWED_MAX));
+        assert(await isPending(large));
+        near.setWatermark(EV_WRITE, 1_000_000, 0);
+        const flushed = near.flushed();
+        const controller = new AbortController();
+        const aborted = near.drained({ signal: controller.signal });
+        const reason = new Error("enough");
+        controller.abort(reason);
+        assertStrictEquals(await rejection(aborted), reason);
+        let got = 0;
+        while (got < SWALLOWED_MAX) got += (await far.readSome(1_000_000))!.length;
+        await large;
+        await flushed;
+        assertEquals(near.queuedBytes, 0);
+      }));
+  });
+
+  it("a reset errors the writable stream, also while nobody writes", () =>
+    alongside(base, async () => {
+      const [one, other] = tcpPair(descriptors);
+      using near = new SocketBufferEvent(base, one, { keepOpen: true });
+      const writer = near.writable.getWriter();
+      const closed = rejection(writer.closed);
+      resetAndClose(descriptors, other);
+      // The kernel tells whoever sends next.
+      await rejection((async () => {
+        for (;;) await near.send("x");
+      })());
+      assert(["EPIPE", "ECONNRESET"].includes((await closed as unknown as { code: string }).code));
+      await rejection(writer.write(new Uint8Array(1)));
+      await rejection(near.send("x"));
+    }));
+
+  it("a write that makes no progress is told by TIMEOUT, and may be waited for again", () =>
+    alongside(base, async () => {
+      const [one, other] = descriptors.socketpair();
+      using near = new SocketBufferEvent(base, one, { keepOpen: true });
+      using far = new SocketBufferEvent(base, other, { keepOpen: true });
+      near.setTimeouts(-1, 20);
+      await assertRejectsWith(near.send(pattern(SWALLOWED_MAX)), "TIMEOUT");
+      near.setTimeouts(-1, -1);
+      const again = near.send("!");
+      let got = 0;
+      while (got < SWALLOWED_MAX + 1) got += (await far.readSome())!.length;
+      await again;
+    }));
+
+  it("what has failed before anybody waited is known", () =>
+    alongside(base, async () => {
+      const [one, other] = tcpPair(descriptors);
+      using near = new SocketBufferEvent(base, one, { keepOpen: true });
+      resetAndClose(descriptors, other);
+      for (let count = 0; count < 3; count++) {
+        near.write("x");
+        await isPending(new Promise(() => {}));
+      }
+      await eventually(() => near.error !== null, "the error");
+      assert(["EPIPE", "ECONNRESET"].includes((await rejection(near.send("x")) as unknown as { code: string }).code));
+    }));
+});
