@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
 import { afterEach, beforeEach, it } from "@std/testing/bdd";
-import { type BufferEvent, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
+import { type BufferEvent, EV_READ, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
@@ -133,7 +133,7 @@ forEachBackend((backend) => {
         await small;
         assertEquals(near.queuedBytes, 0);
         await near.drained();
-        far.disable(EV_WRITE);
+        far.disable(EV_READ);
         const large = near.send(pattern(SWALLOWED_MAX));
         assert(await isPending(large));
         near.setWatermark(EV_WRITE, 1_000_000, 0);
