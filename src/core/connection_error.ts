@@ -49,7 +49,11 @@ export class ConnectionError extends Error {
   /** The limit that was passed, in bytes. */
   declare readonly limit?: number;
 
-  /** @param message what was being done, and what stood against it. */
+  /**
+   * Describes what has not come about.
+   *
+   * @param message what was being done, and what stood against it.
+   */
   constructor(code: ConnectionErrorCode, message: string, facts: ConnectionErrorFacts = {}) {
     super(message);
     this.code = code;

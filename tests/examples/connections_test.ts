@@ -43,7 +43,7 @@ function exchange(port: number, pieces: readonly Uint8Array[], length = Infinity
       socket.destroy();
       resolve(Uint8Array.from(got));
     };
-    socket.on("data", (bytes) => {
+    socket.on("data", (bytes: Uint8Array) => {
       got.push(...bytes);
       if (got.length >= length) finish();
     });
