@@ -80,6 +80,8 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #keepOpen: boolean;
   readonly #onClose: (() => void) | undefined;
   readonly #below: BufferEventCallbacks<BufferEvent>;
+  readonly #closeToo = (): void => this.close();
+  readonly #shrinkToo = (): void => this.outputShrank();
   // Hears of what leaves underneath.
   readonly #drainEntry: BufferCallbackEntry;
   readonly #readTimer: InactivityTimer;
@@ -118,8 +120,8 @@ export class FilterBufferEvent extends BufferEvent {
     };
     underlying.setCallbacks(this.#below);
     underlying.setSink(null);
-    underlying.whenClosed = () => this.close();
-    underlying.whenOutputShrank = () => this.outputShrank();
+    underlying.whenClosed = this.#closeToo;
+    underlying.whenOutputShrank = this.#shrinkToo;
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
   }
@@ -187,8 +189,8 @@ export class FilterBufferEvent extends BufferEvent {
     this.#readTimer.close();
     this.#writeTimer.close();
     const { underlying } = this;
-    underlying.whenClosed = null;
-    underlying.whenOutputShrank = null;
+    if (underlying.whenClosed === this.#closeToo) underlying.whenClosed = null;
+    if (underlying.whenOutputShrank === this.#shrinkToo) underlying.whenOutputShrank = null;
     underlying.output.removeCallback(this.#drainEntry);
     if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
     try {
