@@ -304,7 +304,11 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     this.sink = null;
     this.#calls?.cancel();
     this.rates?.close();
-    this.closeBuffers();
-    this.whenClosed?.();
+    try {
+      // Before the output is emptied, for what is on top to see whether all of it was sent.
+      this.whenClosed?.();
+    } finally {
+      this.closeBuffers();
+    }
   }
 }

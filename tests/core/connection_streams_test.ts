@@ -1,8 +1,16 @@
 import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
 import { afterEach, beforeEach, it } from "@std/testing/bdd";
-import { type BufferEvent, EV_READ, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
+import {
+  type BufferEvent,
+  EV_READ,
+  EV_WRITE,
+  type EventBase,
+  FilterBufferEvent,
+  PairBufferEvent,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import { Descriptors, readText } from "../support/descriptors.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { assertSameBytes, pattern, resetAndClose, tcpPair } from "./bufferevent_support.ts";
 import { forEachKind } from "./connection_kinds.ts";
@@ -150,6 +158,22 @@ forEachBackend((backend) => {
         assertEquals(near.queuedBytes, 0);
       }));
   });
+
+  it("what a filter has passed on is not sent before the connection underneath has sent it", () =>
+    alongside(base, async () => {
+      const [near, far] = PairBufferEvent.create(base);
+      const lost = new FilterBufferEvent(near).send("never read");
+      near.close();
+      await assertRejectsWith(lost, "CLOSED");
+      far.close();
+      const [one, other] = descriptors.socketpair();
+      using socket = new SocketBufferEvent(base, one, { keepOpen: true });
+      using filter = new FilterBufferEvent(socket);
+      const sent = filter.send("all of it");
+      filter.closeAfterFlush();
+      await sent;
+      assertEquals(readText(other), "all of it");
+    }));
 
   it("a reset errors the writable stream, also while nobody writes", () =>
     alongside(base, async () => {
