@@ -14,41 +14,20 @@ import {
   type SystemError,
   systemError,
 } from "../ffi/mod.ts";
-import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import type { ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
-import { SocketSending } from "./bufferevent_sending.ts";
-import {
-  CONNECTING,
-  KEEPS_OPEN,
-  OWNS_SOCKET,
-  PEER_CLOSE_TOLD,
-  PEER_CLOSE_WANTED,
-  READ_WATCHED,
-} from "./connection_state.ts";
-import {
-  BEV_EVENT_CONNECTED,
-  BEV_EVENT_EOF,
-  BEV_EVENT_ERROR,
-  BEV_EVENT_PEER_CLOSED,
-  BEV_EVENT_READING,
-  BEV_EVENT_TIMEOUT,
-  EV_CLOSED,
-  EV_PERSIST,
-  EV_READ,
-  EV_TIMEOUT,
-  EV_WRITE,
-} from "./constants.ts";
-import { type EventCallback, LoopEvent } from "./event.ts";
+import { SocketReading } from "./bufferevent_reading.ts";
+import { CONNECTING, KEEPS_OPEN, OWNS_SOCKET } from "./connection_state.ts";
+import { BEV_EVENT_CONNECTED, EV_READ, EV_WRITE } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
 import { type ConnectHostnameOptions, HostConnect } from "./host_connect.ts";
 import { SUSPEND_LOOKUP } from "./suspension.ts";
 import { optionalAddress } from "./socket_address.ts";
-import { watch } from "./watch.ts";
 
 export type { ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
+export { SocketReading } from "./bufferevent_reading.ts";
 export { SocketSending } from "./bufferevent_sending.ts";
 
-const { EAGAIN, EINTR, EINPROGRESS } = os.errno as Record<string, number>;
+const { EINTR, EINPROGRESS } = os.errno as Record<string, number>;
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;
 
 /**
@@ -57,17 +36,7 @@ const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;
  * Unlike C it sends what a callback has queued at the end of that callback, in one system call, and watches for
  * writability only after the kernel would take no more. What is queued outside of callbacks leaves with the next turn.
  */
-export class SocketBufferEvent extends SocketSending {
-  // The callbacks of all connections: closures would be two more objects for each of them.
-  static readonly #readable: EventCallback = (what, event) => {
-    const connection = event.owner as SocketBufferEvent;
-    connection.guard(what, connection.#onReadable);
-  };
-
-  #readEvent: LoopEvent | null = null;
-  #readTimeoutSet = -1;
-  // Waits for the end of the stream out of turn; null until somebody wants to know.
-  #closeEvent: LoopEvent | null = null;
+export class SocketBufferEvent extends SocketReading {
   #priority: number;
   #hostConnect: HostConnect | null = null;
   #dnsError: Error | null = null;
@@ -118,7 +87,7 @@ export class SocketBufferEvent extends SocketSending {
       throw new RangeError(`Cannot set priority ${priority}: the base has ${this.base.priorities} queues`);
     }
     this.#priority = priority;
-    const events = [this.#readEvent, this.writeEvent, this.#closeEvent];
+    const events = [this.readEvent, this.writeEvent, this.closeEvent];
     for (const callback of [...events, this.flushCallback, this.deferredCalls?.callback]) {
       if (callback !== null && callback !== undefined) this.reactor.moveTo(callback, priority);
     }
@@ -145,7 +114,7 @@ export class SocketBufferEvent extends SocketSending {
       if (fd < 0) throw systemError(fd, "socket", "open a socket");
       this.socketFd = fd;
       this.mark(OWNS_SOCKET, !this.is(KEEPS_OPEN));
-      this.#openEvents(fd);
+      this.openEvents(fd);
     }
     const result = connect(this.socketFd, bytes, length);
     this.connectBegun(result, result >= 0 || result === -EINPROGRESS! || result === -EINTR!);
@@ -206,7 +175,7 @@ export class SocketBufferEvent extends SocketSending {
     this.mark(CONNECTING, false);
     this.mark(OWNS_SOCKET, !this.is(KEEPS_OPEN));
     this.socketFd = fd;
-    this.#openEvents(fd);
+    this.openEvents(fd);
     this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
     this.update();
     this.tell(BEV_EVENT_CONNECTED);
@@ -266,135 +235,18 @@ export class SocketBufferEvent extends SocketSending {
     if (fd >= 0) this.#take(fd);
   }
 
-  /**
-   * Asks to be told when the peer closes its sending side or is gone, even while reading is disabled or suspended and data lies
-   * unread before that end: the event callback gets `BEV_EVENT_PEER_CLOSED`, once per socket, and not after
-   * `BEV_EVENT_EOF`. Nothing is changed by it; what was received can still be read, and a peer that has only finished sending
-   * still reads.
-   *
-   * @param on false: no longer.
-   * @returns whether it will be told: not where the backend has no FEATURE_EARLY_CLOSE.
-   */
-  watchPeerClose(on: boolean = true): boolean {
-    this.mark(PEER_CLOSE_WANTED, on && (this.base.features & FEATURE_EARLY_CLOSE) !== 0);
-    this.#watchClose();
-    return this.is(PEER_CLOSE_WANTED);
-  }
-
   #take(fd: number): void {
     this.socketFd = fd;
     this.streamBegun(false);
-    this.#openEvents(fd);
+    this.openEvents(fd);
     this.update();
   }
 
-  #openEvents(fd: number): void {
-    const event = new LoopEvent(this.base, fd, EV_READ | EV_PERSIST, SocketBufferEvent.#readable);
-    event.owner = this;
-    event.level = this.#priority;
-    this.#readEvent = event;
-    this.mark(PEER_CLOSE_TOLD, false);
-  }
-
-  /** Gives up the events of the descriptor, which may be closed then. */
+  /** Gives up the events of the descriptor, and a connect by name. */
   protected override closeEvents(): void {
     this.#hostConnect?.cancel();
     this.#hostConnect = null;
-    this.#readEvent?.close();
-    this.writeEvent?.close();
-    this.#closeEvent?.close();
-    this.#readEvent = null;
-    this.writeEvent = null;
-    this.#closeEvent = null;
-    this.mark(READ_WATCHED, false);
-  }
-
-  /** Brings the pending events in line with what is enabled, suspended and queued. */
-  protected override update(): void {
-    if (this.closed || this.socketFd < 0) return;
-    const reading = this.readRuns && !this.is(CONNECTING);
-    if (reading !== this.is(READ_WATCHED) || (reading && this.readTimeoutMs !== this.#readTimeoutSet)) {
-      this.#watchRead(reading);
-    }
-    if (this.is(PEER_CLOSE_WANTED)) this.#watchClose();
-    this.updateWriting();
-  }
-
-  #watchRead(on: boolean): void {
-    this.#readTimeoutSet = this.readTimeoutMs;
-    const error = watch(this.#readEvent!, on, this.readTimeoutMs);
-    this.mark(READ_WATCHED, on && error === null);
-    if (error === null) return;
-    this.enabledBits &= ~EV_READ;
-    this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
-  }
-
-  #watchClose(): void {
-    if (this.socketFd < 0) return;
-    const on = this.is(PEER_CLOSE_WANTED) && !this.is(PEER_CLOSE_TOLD | CONNECTING);
-    if (!on) {
-      this.#closeEvent?.delete();
-      return;
-    }
-    if (this.#closeEvent === null) {
-      this.#closeEvent = new LoopEvent(this.base, this.socketFd, EV_CLOSED, () => this.guard(0, this.#onPeerClosed));
-      this.#closeEvent.level = this.#priority;
-    } else if (this.#closeEvent.pending(EV_CLOSED) !== 0) {
-      return;
-    }
-    const error = watch(this.#closeEvent, true);
-    if (error === null) return;
-    this.mark(PEER_CLOSE_WANTED, false);
-    this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
-  }
-
-  #onPeerClosed(): void {
-    this.mark(PEER_CLOSE_TOLD, true);
-    this.tell(BEV_EVENT_PEER_CLOSED);
-  }
-
-  #onReadable(what: number): void {
-    // Together with readiness a timeout counts for nothing: the data came in time to be read.
-    if (what === EV_TIMEOUT) {
-      this.disable(EV_READ);
-      this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_READING);
-      return;
-    }
-    const slab = this.reactor.readSlab;
-    const max = this.rates === null ? this.readMax : this.maxToRead;
-    const room = this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength);
-    const received = slab.receive(this.socketFd, Math.max(1, room));
-    if (received > 0) {
-      if (this.rates !== null) this.rates.charge(EV_READ, received);
-      this.#deliver(slab.bytes, slab.start, slab.end);
-    } else if (received === 0) {
-      this.#endReading();
-      this.tell(BEV_EVENT_EOF | BEV_EVENT_READING);
-    } else if (received !== -EAGAIN! && received !== -EINTR!) {
-      this.#endReading();
-      this.fail(received, "recv", "read from the connection", BEV_EVENT_READING);
-    }
-  }
-
-  #endReading(): void {
-    this.mark(PEER_CLOSE_TOLD, true);
-    this.disable(EV_READ);
-  }
-
-  #deliver(bytes: Uint8Array, start: number, end: number): void {
-    if (this.sink !== null) {
-      this.sink.receive(bytes, start, end);
-      return;
-    }
-    const { input } = this;
-    input.unfreezeBack();
-    try {
-      input.addSlice(bytes, start, end);
-    } finally {
-      input.freezeBack();
-      this.reactor.readSlab.takeBack();
-    }
-    this.inputGrew();
+    super.closeEvents();
   }
 }
 

@@ -62,6 +62,7 @@ export {
   type ConnectTarget,
   SocketBufferEvent,
   type SocketBufferEventOptions,
+  SocketReading,
   SocketSending,
 } from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";

@@ -1,0 +1,159 @@
+import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
+import { os } from "../ffi/mod.ts";
+import { SocketSending } from "./bufferevent_sending.ts";
+import { CONNECTING, PEER_CLOSE_TOLD, PEER_CLOSE_WANTED, READ_WATCHED } from "./connection_state.ts";
+import {
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_PEER_CLOSED,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  EV_CLOSED,
+  EV_PERSIST,
+  EV_READ,
+  EV_TIMEOUT,
+} from "./constants.ts";
+import { type EventCallback, LoopEvent } from "./event.ts";
+import { watch } from "./watch.ts";
+
+const { EAGAIN, EINTR } = os.errno as Record<string, number>;
+
+/**
+ * The receiving half of a {@linkcode SocketBufferEvent}: what has come is read once per readiness, into memory that all
+ * connections share, and handed on from there; and the end of the stream is heard of, on request also out of turn.
+ */
+export abstract class SocketReading extends SocketSending {
+  // The callbacks of all connections: closures would be two more objects for each of them.
+  static readonly #readable: EventCallback = (what, event) => {
+    const connection = event.owner as SocketReading;
+    connection.guard(what, connection.#onReadable);
+  };
+
+  /** Waits for readability; null without a socket. */
+  protected readEvent: LoopEvent | null = null;
+  #readTimeoutSet = -1;
+  /** Waits for the end of the stream out of turn; null until somebody wants to know. */
+  protected closeEvent: LoopEvent | null = null;
+  /**
+   * Asks to be told when the peer closes its sending side or is gone, even while reading is disabled or suspended and data lies
+   * unread before that end: the event callback gets `BEV_EVENT_PEER_CLOSED`, once per socket, and not after
+   * `BEV_EVENT_EOF`. Nothing is changed by it; what was received can still be read, and a peer that has only finished sending
+   * still reads.
+   *
+   * @param on false: no longer.
+   * @returns whether it will be told: not where the backend has no FEATURE_EARLY_CLOSE.
+   */
+  watchPeerClose(on: boolean = true): boolean {
+    this.mark(PEER_CLOSE_WANTED, on && (this.base.features & FEATURE_EARLY_CLOSE) !== 0);
+    this.#watchClose();
+    return this.is(PEER_CLOSE_WANTED);
+  }
+
+  /** Makes the events of a descriptor. */
+  protected openEvents(fd: number): void {
+    const event = new LoopEvent(this.base, fd, EV_READ | EV_PERSIST, SocketReading.#readable);
+    event.owner = this;
+    event.level = this.priority;
+    this.readEvent = event;
+    this.mark(PEER_CLOSE_TOLD, false);
+  }
+
+  /** Gives up the events of the descriptor, which may be closed then. */
+  protected override closeEvents(): void {
+    this.readEvent?.close();
+    this.writeEvent?.close();
+    this.closeEvent?.close();
+    this.readEvent = null;
+    this.writeEvent = null;
+    this.closeEvent = null;
+    this.mark(READ_WATCHED, false);
+  }
+
+  /** Brings the pending events in line with what is enabled, suspended and queued. */
+  protected override update(): void {
+    if (this.closed || this.socketFd < 0) return;
+    const reading = this.readRuns && !this.is(CONNECTING);
+    if (reading !== this.is(READ_WATCHED) || (reading && this.readTimeoutMs !== this.#readTimeoutSet)) {
+      this.#watchRead(reading);
+    }
+    if (this.is(PEER_CLOSE_WANTED)) this.#watchClose();
+    this.updateWriting();
+  }
+
+  #watchRead(on: boolean): void {
+    this.#readTimeoutSet = this.readTimeoutMs;
+    const error = watch(this.readEvent!, on, this.readTimeoutMs);
+    this.mark(READ_WATCHED, on && error === null);
+    if (error === null) return;
+    this.enabledBits &= ~EV_READ;
+    this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
+  }
+
+  #watchClose(): void {
+    if (this.socketFd < 0) return;
+    const on = this.is(PEER_CLOSE_WANTED) && !this.is(PEER_CLOSE_TOLD | CONNECTING);
+    if (!on) {
+      this.closeEvent?.delete();
+      return;
+    }
+    if (this.closeEvent === null) {
+      this.closeEvent = new LoopEvent(this.base, this.socketFd, EV_CLOSED, () => this.guard(0, this.#onPeerClosed));
+      this.closeEvent.level = this.priority;
+    } else if (this.closeEvent.pending(EV_CLOSED) !== 0) {
+      return;
+    }
+    const error = watch(this.closeEvent, true);
+    if (error === null) return;
+    this.mark(PEER_CLOSE_WANTED, false);
+    this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);
+  }
+
+  #onPeerClosed(): void {
+    this.mark(PEER_CLOSE_TOLD, true);
+    this.tell(BEV_EVENT_PEER_CLOSED);
+  }
+
+  #onReadable(what: number): void {
+    // Together with readiness a timeout counts for nothing: the data came in time to be read.
+    if (what === EV_TIMEOUT) {
+      this.disable(EV_READ);
+      this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_READING);
+      return;
+    }
+    const slab = this.reactor.readSlab;
+    const max = this.rates === null ? this.readMax : this.maxToRead;
+    const room = this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength);
+    const received = slab.receive(this.socketFd, Math.max(1, room));
+    if (received > 0) {
+      if (this.rates !== null) this.rates.charge(EV_READ, received);
+      this.#deliver(slab.bytes, slab.start, slab.end);
+    } else if (received === 0) {
+      this.#endReading();
+      this.tell(BEV_EVENT_EOF | BEV_EVENT_READING);
+    } else if (received !== -EAGAIN! && received !== -EINTR!) {
+      this.#endReading();
+      this.fail(received, "recv", "read from the connection", BEV_EVENT_READING);
+    }
+  }
+
+  #endReading(): void {
+    this.mark(PEER_CLOSE_TOLD, true);
+    this.disable(EV_READ);
+  }
+
+  #deliver(bytes: Uint8Array, start: number, end: number): void {
+    if (this.sink !== null) {
+      this.sink.receive(bytes, start, end);
+      return;
+    }
+    const { input } = this;
+    input.unfreezeBack();
+    try {
+      input.addSlice(bytes, start, end);
+    } finally {
+      input.freezeBack();
+      this.reactor.readSlab.takeBack();
+    }
+    this.inputGrew();
+  }
+}
