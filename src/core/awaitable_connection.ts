@@ -1,5 +1,5 @@
-import type { SystemError } from "../ffi/mod.ts";
 import { AsyncFace, endsBy } from "./async_face.ts";
+import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
 import { BEV_EVENT_CONNECTED, EV_WRITE } from "./constants.ts";
 import { type EolStyle, EVBUFFER_EOL_CRLF } from "./evbuffer.ts";
@@ -29,7 +29,7 @@ const UNCONNECTED = 8;
  *
  * - An awaited read enables `EV_READ`, an awaited write `EV_WRITE`. Without a read callback, reading is suspended while nobody
  *   waits and the input holds 64 KiB or more.
- * - A promise is rejected with a {@linkcode SystemError} for what the system or the peer did, with a
+ * - A promise is rejected with a {@linkcode ConnectionFailure} for what the system or the peer did, with a
  *   {@linkcode ConnectionError} (`END_OF_STREAM`, `LINE_TOO_LONG`, `CLOSED`, `TIMEOUT`, `FAILED`), or with the reason of an
  *   aborted signal. Rejections that nobody looks at are not reported as unhandled.
  * - Data that was not taken stays in the input, whatever a promise is rejected with.
@@ -48,7 +48,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   abstract get closed(): boolean;
 
   /** The error behind the last `BEV_EVENT_ERROR`. */
-  abstract error: SystemError | null;
+  abstract error: ConnectionFailure | null;
 
   /** Closes at once. */
   abstract close(): void;

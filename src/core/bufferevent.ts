@@ -1,7 +1,12 @@
-import type { SystemError } from "../ffi/mod.ts";
 import { AwaitableConnection } from "./awaitable_connection.ts";
 import { DeferredCalls } from "./bufferevent_calls.ts";
-import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
+import type {
+  BufferEventCallbacks,
+  BufferEventOptions,
+  ByteSink,
+  ConnectionFailure,
+  TriggerOptions,
+} from "./bufferevent_callbacks.ts";
 import { ConnectionRates } from "./connection_rates.ts";
 import { DEFERS_CALLBACKS } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, BEV_FINISHED, EV_READ, EV_WRITE } from "./constants.ts";
@@ -10,7 +15,13 @@ import type { EventBase } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { RateLimitGroup } from "./rate_limit_group.ts";
 
-export type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
+export type {
+  BufferEventCallbacks,
+  BufferEventOptions,
+  ByteSink,
+  ConnectionFailure,
+  TriggerOptions,
+} from "./bufferevent_callbacks.ts";
 export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
 
 /**
@@ -22,7 +33,7 @@ export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
  */
 export abstract class BufferEvent extends AwaitableConnection implements Disposable {
   /** The error behind the last `BEV_EVENT_ERROR`. */
-  override error: SystemError | null = null;
+  override error: ConnectionFailure | null = null;
 
   /** The callbacks in force. Not of `this` type, which would keep every kind of connection from being passed as a BufferEvent. */
   protected callbacks: BufferEventCallbacks<BufferEvent> = {};

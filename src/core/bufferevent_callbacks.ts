@@ -11,6 +11,16 @@ export interface BufferEventCallbacks<T> {
   event?(what: number, connection: T): void;
 }
 
+/** What can go wrong with a connection: a {@linkcode SystemError}, or what a protocol such as TLS has to say. */
+export interface ConnectionFailure extends Error {
+  /** What happened, the same on every system: the thing to compare. */
+  readonly code: string;
+  /** The errno number of a {@linkcode SystemError}. */
+  readonly errno?: number;
+  /** The C function that a {@linkcode SystemError} is about. */
+  readonly syscall?: string;
+}
+
 /** Takes bytes past the input buffer: protocol code that parses them where they lie. */
 export interface ByteSink {
   /**

@@ -1,4 +1,4 @@
-import type { SystemError } from "../ffi/mod.ts";
+import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BEV_EVENT_ERROR } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
 import type { EventBase } from "./event_base.ts";
@@ -17,7 +17,7 @@ export class DeferredCalls {
   /** The events that are due. */
   events = 0;
   /** The error behind `BEV_EVENT_ERROR` among them, as it was when that happened. */
-  error: SystemError | null = null;
+  error: ConnectionFailure | null = null;
   readonly #deferred: Deferred;
 
   /** @param run tells what is due. */
@@ -48,7 +48,7 @@ export class DeferredCalls {
   }
 
   /** Events become due. */
-  addEvents(what: number, error: SystemError | null): void {
+  addEvents(what: number, error: ConnectionFailure | null): void {
     this.events |= what;
     if ((what & BEV_EVENT_ERROR) !== 0) this.error = error;
     this.#deferred.schedule();

@@ -53,6 +53,7 @@ export {
   BufferEventFlow,
   type BufferEventOptions,
   type ByteSink,
+  type ConnectionFailure,
   type TriggerOptions,
   type Watermark,
 } from "./bufferevent.ts";

@@ -1,4 +1,11 @@
-import { type EventBase, Listener, type ListenerOptions, SocketBufferEvent, SystemError } from "../core/mod.ts";
+import {
+  type ConnectionFailure,
+  type EventBase,
+  Listener,
+  type ListenerOptions,
+  SocketBufferEvent,
+  SystemError,
+} from "../core/mod.ts";
 import type { RequestHead } from "./head.ts";
 import { type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
 import {
@@ -50,7 +57,7 @@ export interface HttpServerOptions extends Partial<HttpTimeouts> {
    * Told of a connection that ended for a reason of this system's, such as one that could not be watched (ENOSPC);
    * `console.error` by default. What clients do to their own connections (ECONNRESET, EPIPE, ...) is no news.
    */
-  readonly onConnectionError?: ((error: SystemError) => void) | undefined;
+  readonly onConnectionError?: ((error: ConnectionFailure) => void) | undefined;
 }
 
 const TIMEOUTS: HttpTimeouts = {
@@ -91,7 +98,7 @@ export interface ServerCore {
   failed(error: unknown, request: HttpRequest): void;
   /** What a handler's callback threw when there was nothing left to fail. */
   report(error: unknown, request: HttpRequest): void;
-  connectionFailed(error: SystemError): void;
+  connectionFailed(error: ConnectionFailure): void;
   connectionClosed(connection: ServerConnection): void;
 }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertGreater, assertLess, assertMatch, assertThrows } fr
 import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { EpollBackend } from "../../src/backends/mod.ts";
-import { EV_READ, EventBase, SocketBufferEvent, SystemError } from "../../src/core/mod.ts";
+import { type ConnectionFailure, EV_READ, EventBase, SocketBufferEvent, SystemError } from "../../src/core/mod.ts";
 import { sharedChunkPool } from "../../src/core/chunk_pool.ts";
 import { reactorOf } from "../../src/core/event_base.ts";
 import { descriptorLimit, os, setDescriptorLimit } from "../../src/ffi/mod.ts";
@@ -178,7 +178,7 @@ describe("an HttpServer whose backend is full", () => {
       backend.firstRefused = Infinity;
       assertEquals((await (await connect()).send(get("/c")).reply()).body, "GET /c ");
     };
-    const options = { onConnectionError: (error: SystemError): void => void failed.push(error.code) };
+    const options = { onConnectionError: (error: ConnectionFailure): void => void failed.push(error.code) };
     return withServer(options, echo, body, new EventBase({ openBackend: () => backend }));
   });
 });
