@@ -5,13 +5,17 @@
  */
 
 import { createWaiter } from "./bun_waiter.ts";
-import type { Address, Calls, NativeType, Runtime, Signatures, Waiter, Word } from "./runtime.ts";
+import type { Address, Calls, NativeType, Runtime, Signature, Signatures, Waiter, Word } from "./runtime.ts";
 
 /** The part of `bun:ffi` that we use; written out so that type-checking needs no Bun. */
 interface BunFfi {
   dlopen(path: string, symbols: Record<string, { args: string[]; returns: string }>): { symbols: unknown };
   ptr(view: Uint8Array): number;
   toArrayBuffer(address: number, offset: number, length: number): ArrayBuffer;
+  JSCallback: new (
+    callback: (...args: never[]) => unknown,
+    signature: { args: string[]; returns: string },
+  ) => { readonly ptr: number | null };
 }
 
 const nativeTypes: Readonly<Record<NativeType, string>> = {
@@ -48,6 +52,19 @@ export function bunRuntime(): Runtime {
     return ffi.dlopen(path, symbols).symbols as Calls<S>;
   }
 
+  // Kept for ever: C may hold their addresses for as long as it lives.
+  const callbacks: unknown[] = [];
+
+  function createCallback({ args, result }: Signature, callback: (...args: never[]) => unknown): Address {
+    const made = new ffi.JSCallback(callback, {
+      args: args.map((type) => nativeTypes[type]),
+      returns: nativeTypes[result],
+    });
+    if (made.ptr === null) throw new Error("Cannot make a C function: Bun gave it no address");
+    callbacks.push(made);
+    return made.ptr;
+  }
+
   function addressOf(bytes: Uint8Array): Address {
     // `ptr` refuses an empty array; nothing is ever read or written through the address of nothing.
     return bytes.length === 0 ? 0 : ffi.ptr(bytes);
@@ -61,6 +78,7 @@ export function bunRuntime(): Runtime {
     addressOf,
     viewAt: (address: Address, length: number): ArrayBuffer => ffi.toArrayBuffer(address, 0, length),
     word: (value: number): Word => value,
+    createCallback: createCallback as Runtime["createCallback"],
     claimSignal: () => {},
     drainMicrotasks: jsc.drainMicrotasks,
     setImmediate: (callback) => globals.setImmediate(callback),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { darwinOpenssl } from "./openssl_data.ts";
 import { errnoTable } from "./errno.ts";
 import type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
 import { darwinDatagramConstants } from "./os_datagram_constants.ts";
@@ -15,6 +16,7 @@ export function darwin(_arch: Arch): OsData {
   return {
     name: "darwin",
     libcNames: ["libSystem.B.dylib"],
+    ...darwinOpenssl,
     errnoSymbol: "__error",
     errno: errnoTable("darwin"),
     constants,

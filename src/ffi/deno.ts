@@ -5,7 +5,7 @@
  */
 
 import { setImmediate as nodeSetImmediate } from "node:timers";
-import type { Address, Calls, NativeType, Runtime, Signatures, Waiter, Word } from "./runtime.ts";
+import type { Address, Calls, NativeType, Runtime, Signature, Signatures, Waiter, Word } from "./runtime.ts";
 
 const nativeTypes: Readonly<Record<NativeType, Deno.NativeResultType>> = {
   i32: "i32",
@@ -36,6 +36,21 @@ function viewAt(address: Address, length: number): ArrayBuffer {
   const pointer = Deno.UnsafePointer.create(BigInt(address));
   if (pointer === null) throw new RangeError("Cannot view memory at address 0");
   return Deno.UnsafePointerView.getArrayBuffer(pointer, length);
+}
+
+// Kept for ever: C may hold their addresses for as long as it lives.
+const callbacks: unknown[] = [];
+
+function createCallback(signature: Signature, callback: (...args: never[]) => unknown): Address {
+  const made = new Deno.UnsafeCallback(
+    {
+      parameters: signature.args.map((type) => nativeTypes[type] as Deno.NativeType),
+      result: nativeTypes[signature.result],
+    },
+    callback as unknown as Deno.UnsafeCallbackFunction,
+  );
+  callbacks.push(made);
+  return Number(Deno.UnsafePointer.value(made.pointer));
 }
 
 /** Only an internal door leads to the microtask queue, so it is looked for and never relied on. */
@@ -75,6 +90,7 @@ export function denoRuntime(): Runtime {
     addressOf,
     viewAt,
     word: (value: number): Word => BigInt(value),
+    createCallback: createCallback as Runtime["createCallback"],
     claimSignal(name: string): void {
       if (!lateSignals.includes(name)) return;
       // Registering makes Deno install its handler now instead of half a second later; ours then goes on top for good.

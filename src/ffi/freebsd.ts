@@ -4,6 +4,7 @@
  * @module
  */
 
+import { freebsdOpenssl } from "./openssl_data.ts";
 import { errnoTable } from "./errno.ts";
 import type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
 import { freebsdDatagramConstants } from "./os_datagram_constants.ts";
@@ -15,6 +16,7 @@ export function freebsd(_arch: Arch): OsData {
   return {
     name: "freebsd",
     libcNames: ["libc.so.7"],
+    ...freebsdOpenssl,
     errnoSymbol: "__error",
     errno: errnoTable("freebsd"),
     constants,

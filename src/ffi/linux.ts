@@ -4,6 +4,7 @@
  * @module
  */
 
+import { linuxOpenssl } from "./openssl_data.ts";
 import { errnoTable } from "./errno.ts";
 import type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
 import { linuxDatagramConstants } from "./os_datagram_constants.ts";
@@ -15,6 +16,7 @@ export function linux(arch: Arch): OsData {
   return {
     name: "linux",
     libcNames: ["libc.so.6", `libc.musl-${arch}.so.1`, `ld-musl-${arch}.so.1`],
+    ...linuxOpenssl,
     errnoSymbol: "__errno_location",
     errno: errnoTable("linux"),
     constants: constants(arch === "aarch64"),

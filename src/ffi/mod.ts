@@ -19,6 +19,7 @@ export type {
   Waiter,
   Word,
 } from "./runtime.ts";
+export type { OpensslData, OpensslNames } from "./openssl_data.ts";
 export type { Arch, OsConstants, OsData, OsStructs } from "./os_data.ts";
 export type { OsDatagramConstants } from "./os_datagram_constants.ts";
 export type { OsDatagramStructs } from "./os_datagram_structs.ts";
@@ -36,6 +37,7 @@ export * from "./name_lookup.ts";
 export * from "./process.ts";
 export * from "./sockaddr.ts";
 export * from "./sockets.ts";
+export { openLibrary } from "./system_library.ts";
 export * from "./waiting.ts";
 export * from "./wake_channel.ts";
 export * from "./datagrams.ts";

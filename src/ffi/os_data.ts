@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { OpensslData } from "./openssl_data.ts";
 import type { OsConstants } from "./os_constants.ts";
 import type { OsDatagramStructs } from "./os_datagram_structs.ts";
 import type { BytesField, NumberField, PointerField, Struct } from "./struct.ts";
@@ -134,7 +135,7 @@ export interface OsStructs extends OsDatagramStructs {
 }
 
 /** One operating system. */
-export interface OsData {
+export interface OsData extends OpensslData {
   /** Which one. */
   readonly name: "linux" | "darwin" | "freebsd";
   /** File names of the C library to try, in order. */

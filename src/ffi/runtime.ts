@@ -80,6 +80,14 @@ export interface Runtime {
   viewAt(address: Address, length: number): ArrayBuffer;
   /** Turns a number into the form that `address` and `i64` arguments take on this runtime. */
   word(value: number): Word;
+  /**
+   * Makes a C function of `callback` and returns its address. It lives as long as the process. C may call it on this thread only,
+   * from within a call of ours (some 200 ns each time), and `callback` must not throw: there is nobody to catch it.
+   */
+  createCallback<const S extends Signature>(
+    signature: S,
+    callback: (...args: ArgumentsOf<S["args"]>) => ResultOf<S["result"]>,
+  ): Address;
   /** Makes the runtime let go of a signal it might otherwise take over later (Deno does so some 500 ms after start). */
   claimSignal(name: string): void;
   /** Runs queued promise reactions now, where the runtime offers a way to; undefined where it does not. */
