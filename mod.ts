@@ -20,3 +20,4 @@
 
 export * from "./src/core/mod.ts";
 export * from "./src/http/mod.ts";
+export * from "./src/tls/mod.ts";

@@ -1,0 +1,99 @@
+import { type Chain, CHAIN_FILE } from "../core/chain.ts";
+import type { BufferEvent, EvBuffer } from "../core/mod.ts";
+import { type Address, addressOf, allocate, os, pread, runtime } from "../ffi/mod.ts";
+import { RECORD_BYTES_MAX } from "./native_memory.ts";
+import type { TlsEngine } from "./tls_engine.ts";
+
+/** Three full records: encrypted they still fit into the largest chunk that buffers pool. */
+const DIRECT_BYTES_MAX = 3 * RECORD_BYTES_MAX;
+/** Pieces smaller than this are brought together: a record costs more than copying so much. */
+const DIRECT_BYTES_MIN = 4096;
+
+const EIO = os.errno["EIO"]!;
+
+let scratch: Uint8Array | null = null;
+let scratchAddress: Address = 0;
+
+/** Memory of this thread in which small pieces become one record. */
+function scratchBytes(): Uint8Array {
+  if (scratch === null) {
+    scratch = allocate(RECORD_BYTES_MAX);
+    scratchAddress = addressOf(scratch);
+  }
+  return scratch;
+}
+
+/**
+ * Encrypts what is queued in one buffer into the output of the connection underneath, as long as that is not full. Small pieces that
+ * lie behind each other share a record (libevent's BUFFEREVENT_SSL_BATCH_WRITE, which is always on here); large ones are encrypted where
+ * they are.
+ */
+export class Encryptor {
+  /** `-errno` when the bytes of a file could not be read; 0 otherwise. */
+  fileError = 0;
+  readonly #engine: TlsEngine;
+  readonly #plain: EvBuffer;
+  readonly #underlying: BufferEvent;
+
+  /** @param plain what is to be encrypted; its front must be open while {@linkcode Encryptor.run} runs. */
+  constructor(engine: TlsEngine, plain: EvBuffer, underlying: BufferEvent) {
+    this.#engine = engine;
+    this.#plain = plain;
+    this.#underlying = underlying;
+  }
+
+  /**
+   * Encrypts until nothing is left, the connection underneath is full, TLS must wait for the peer, or something has failed.
+   *
+   * @param max most bytes to encrypt before others have their turn.
+   * @returns how many bytes of plaintext that were.
+   */
+  run(max: number): number {
+    const plain = this.#plain;
+    let total = 0;
+    while (plain.length > 0 && total < max && !this.#underlying.outputFull) {
+      const taken = this.#next(plain.firstChain!);
+      if (taken <= 0) break;
+      plain.drain(taken);
+      total += taken;
+    }
+    return total;
+  }
+
+  /** Encrypts something from the front; returns how much, or zero or less when that cannot be. */
+  #next(first: Chain): number {
+    if (first.kind === CHAIN_FILE) return this.#fromFile(first);
+    const size = first.end - first.start;
+    if (size >= DIRECT_BYTES_MIN || first.next === null) return this.#direct(first, Math.min(size, DIRECT_BYTES_MAX));
+    let count = 0;
+    for (let chain: Chain | null = first; chain !== null && count < RECORD_BYTES_MAX; chain = chain.next) {
+      if (chain.kind === CHAIN_FILE) break;
+      count += chain.end - chain.start;
+    }
+    const target = scratchBytes();
+    const length = Math.min(count, RECORD_BYTES_MAX);
+    this.#plain.copyOut(length === target.length ? target : target.subarray(0, length));
+    return this.#engine.write(runtime.word(scratchAddress), length);
+  }
+
+  #direct(chain: Chain, length: number): number {
+    if (chain.bytes.length < chain.start + length) {
+      throw new TypeError(
+        "Cannot encrypt the memory of a buffer: it was detached, probably by a transfer to another thread",
+      );
+    }
+    if (chain.address === 0) chain.address = addressOf(chain.bytes);
+    return this.#engine.write(runtime.word(chain.address + chain.start), length);
+  }
+
+  /** The kernel cannot send a file that is to be encrypted: it is read, a record at a time. */
+  #fromFile(chain: Chain): number {
+    const target = scratchBytes();
+    const wanted = Math.min(RECORD_BYTES_MAX, chain.end - chain.start);
+    const got = pread(chain.source!.fd, target, wanted, chain.base + chain.start);
+    if (got > 0) return this.#engine.write(runtime.word(scratchAddress), got);
+    // The file is shorter than promised, or cannot be read.
+    this.fileError = got === 0 ? -EIO : got;
+    return -1;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Sessions that a client takes up again, which spares both sides most of the handshake (RFC 8446 section 2.2, RFC 5077).
+ *
+ * @module
+ */
+
+import { allocate, type Word } from "../ffi/mod.ts";
+import { pointerTo } from "./certificates.ts";
+import { takeErrors } from "./error_queue.ts";
+import { NULL, openssl } from "./openssl.ts";
+
+/** The session of a connection as bytes, in OpenSSL's own form, or null when the server will not take it up again. */
+export function exportSession(connection: Word): Uint8Array | null {
+  const { ssl } = openssl();
+  const session = ssl.SSL_get1_session(connection);
+  if (!session) return null;
+  try {
+    if (ssl.SSL_SESSION_is_resumable(session) !== 1) return null;
+    const bytes = allocate(Math.max(0, ssl.i2d_SSL_SESSION(session, null)));
+    return bytes.length > 0 && ssl.i2d_SSL_SESSION(session, pointerTo(bytes)) === bytes.length ? bytes : null;
+  } finally {
+    ssl.SSL_SESSION_free(session);
+  }
+}
+
+/** Offers the server to go on with a session; false when the bytes are none. The server is free to refuse. */
+export function offerSession(connection: Word, bytes: Uint8Array): boolean {
+  const { ssl } = openssl();
+  const copy = allocate(Math.max(1, bytes.length));
+  copy.set(bytes);
+  const session = ssl.d2i_SSL_SESSION(NULL, pointerTo(copy), bytes.length);
+  if (!session) {
+    takeErrors();
+    return false;
+  }
+  const taken = ssl.SSL_set_session(connection, session);
+  ssl.SSL_SESSION_free(session);
+  takeErrors();
+  return taken === 1;
+}
+
+/** A client's sessions by host, the one that was not used for longest making room. */
+export class SessionCache {
+  readonly #max: number;
+  readonly #sessions: Map<string, Uint8Array> = new Map();
+
+  /** @throws {RangeError} when `max` is not a count. */
+  constructor(max: number) {
+    if (!Number.isInteger(max) || max < 0) throw new RangeError(`Cannot remember ${max} sessions: not a count`);
+    this.#max = max;
+  }
+
+  /** Whether anything is ever remembered. */
+  get isUsed(): boolean {
+    return this.#max > 0;
+  }
+
+  /** How many sessions are remembered. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes a session out. It is to be used once, so that nobody on the way can tell two connections of a client by it (RFC 8446 appendix C.4). */
+  take(key: string): Uint8Array | undefined {
+    const session = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    return session;
+  }
+
+  /** Remembers the latest session with a host. */
+  put(key: string, session: Uint8Array): void {
+    if (this.#max === 0) return;
+    this.#sessions.delete(key);
+    if (this.#sessions.size >= this.#max) this.#sessions.delete(this.#sessions.keys().next().value!);
+    this.#sessions.set(key, session);
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#sessions.clear();
+  }
+}

@@ -1,0 +1,392 @@
+import { Deferred } from "../core/deferred.ts";
+import {
+  BEV_EVENT_CONNECTED,
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  BEV_FINISHED,
+  BEV_NORMAL,
+  type BufferEvent,
+  type BufferEventCallbacks,
+  EV_READ,
+  EV_WRITE,
+  type EventBase,
+  SocketBufferEvent,
+} from "../core/mod.ts";
+import { SUSPEND_FILTER } from "../core/suspension.ts";
+import { Intake } from "./intake.ts";
+import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
+import type { TlsBufferEventOptions, TlsSocketOptions } from "./tls_bufferevent_options.ts";
+import type { TlsContext } from "./tls_context.ts";
+import { ENGINE_CONNECTED, ENGINE_ENDED, ENGINE_FAILED, ENGINE_PLAIN } from "./tls_engine.ts";
+import { TlsError } from "./tls_error.ts";
+import { TlsSending } from "./tls_sending.ts";
+
+/** Until so much waits underneath, more is encrypted; and again when it is down to a quarter. */
+const BACKLOG_BYTES_MAX = 64 * 1024;
+
+/**
+ * A connection that speaks TLS over another one (libevent's bufferevent_openssl): over a socket, or over any other kind.
+ *
+ * What is written to it leaves encrypted underneath, what arrives there is read decrypted here. The handshake begins by itself,
+ * as soon as the connection underneath is there and either direction is enabled; what is written before it has ended waits.
+ * Its end is told by `BEV_EVENT_CONNECTED`, on both sides. A failure is told by `BEV_EVENT_ERROR`, and `error` is a {@linkcode TlsError}
+ * then, or a `SystemError` when the connection underneath has failed.
+ *
+ * The end of the stream is `BEV_EVENT_EOF` only if the peer has announced it; without that somebody may have cut the rest off,
+ * and it is an error, `TLS_TRUNCATED`, unless {@linkcode TlsBufferEvent.allowDirtyShutdown} is set. Closing announces our end in the same way.
+ *
+ * It takes over the callbacks of the connection underneath, and closes it when it is closed itself.
+ *
+ * @example A client, as far as it goes without a network
+ * ```ts
+ * import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, EV_READ, EventBase, TlsBufferEvent, TlsContext } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * using context = TlsContext.client();
+ * using connection = TlsBufferEvent.overSocket(base, -1, context, { hostname: "localhost" });
+ * connection.setCallbacks({
+ *   event(what, { error, version }) {
+ *     if ((what & BEV_EVENT_CONNECTED) !== 0) console.log(`speaking ${version}`);
+ *     if ((what & BEV_EVENT_ERROR) !== 0) console.log(error?.code); // ECONNREFUSED
+ *   },
+ * });
+ * connection.enable(EV_READ);
+ * connection.connect({ family: "ipv4", host: "127.0.0.1", port: 1 });
+ * base.dispatch();
+ * ```
+ */
+export class TlsBufferEvent extends TlsSending {
+  readonly #intake: Intake;
+  readonly #keepOpen: boolean;
+  readonly #below: BufferEventCallbacks<BufferEvent>;
+  readonly #work: Deferred;
+  // The engine has begun to shake hands.
+  #started = false;
+  // Depth of our own handlers: what their callbacks cause is done when the outermost ends.
+  #depth = 0;
+  #closed = false;
+  // The connection underneath has ended while something was held.
+  #endHeld = false;
+  // What the connection underneath was told last.
+  #wanted = false;
+  // Plaintext came that the read callback has not been called for.
+  #readOwed = false;
+
+  /**
+   * Takes a connection over, connected or not, with what its input holds already; so a protocol may change to TLS midway.
+   *
+   * @param context whose side it is on; it may be closed or reloaded afterwards.
+   * @throws {TypeError} when `underlying` is closed, or a client is to verify a server without knowing its hostname.
+   * @throws {RangeError} for a timeout that is none.
+   * @throws {Error} when the context is closed.
+   */
+  constructor(underlying: BufferEvent, context: TlsContext, options: TlsBufferEventOptions = {}) {
+    super(underlying, context, options);
+    this.#keepOpen = options.keepOpen === true;
+    const owner = { wantsBytes: () => this.#wantsBytes, room: () => this.#room, judge: () => this.#judge() };
+    this.#intake = new Intake(this.engine, owner, underlying.input.take());
+    this.#work = new Deferred(this.base, this.priority, () => this.guard(this.#catchUp));
+    this.output.addCallback((_buffer, { added }) => {
+      if (added > 0) this.workSoon();
+    });
+    this.#below = {
+      write: () => {
+        // Most often everything has gone, and nobody wants to know.
+        if (this.hasSendingLeft || this.closing) this.guard(this.onSent);
+      },
+      event: (what) => this.guard(() => this.#onEventBelow(what)),
+    };
+    underlying.setCallbacks(this.#below);
+    underlying.setSink({ receive: (bytes, start, end) => this.#receive(bytes, start, end) });
+    underlying.whenClosed = () => this.close();
+    if (underlying.getWatermark(EV_WRITE).high === 0) {
+      underlying.setWatermark(EV_WRITE, BACKLOG_BYTES_MAX >> 2, BACKLOG_BYTES_MAX);
+    }
+    underlying.suspend(EV_READ, SUSPEND_FILTER);
+    underlying.enable(EV_READ | EV_WRITE);
+    this.update();
+  }
+
+  /**
+   * Speaks TLS over a socket of its own (bufferevent_openssl_socket_new).
+   *
+   * @param fd a connected stream socket; -1: none yet, see {@linkcode TlsBufferEvent.connect}. When this throws, it stays open.
+   */
+  static overSocket(base: EventBase, fd: number, context: TlsContext, options: TlsSocketOptions = {}): TlsBufferEvent {
+    const socket = new SocketBufferEvent(base, fd, { ...options, deferCallbacks: false });
+    try {
+      return new TlsBufferEvent(socket, context, { ...options, keepOpen: false });
+    } catch (error) {
+      socket.takeFd();
+      socket.close();
+      throw error;
+    }
+  }
+
+  /** Whether it was closed, by itself or together with the connection underneath. */
+  override get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Encrypts and sends what is queued; with `BEV_FINISHED` announces our end as well. */
+  override flush(directions: number = EV_WRITE, mode: number = BEV_NORMAL): boolean {
+    if (this.#closed) return false;
+    let done = false;
+    this.guard(() => {
+      if ((directions & EV_READ) !== 0) this.#readHeld();
+      if (this.#closed || (directions & EV_WRITE) === 0) return;
+      if (mode === BEV_FINISHED) this.endAsked = true;
+      done = this.encrypt();
+    });
+    return !this.#closed && this.underlying.flush(directions, mode === BEV_FINISHED ? BEV_NORMAL : mode) || done;
+  }
+
+  /**
+   * Closes once everything queued has been sent, our end included, and the peer has ended as well; or failing that after
+   * `closeTimeoutMs`. Nothing more is read.
+   */
+  override closeAfterFlush(): void {
+    if (this.#closed) return;
+    this.closing = true;
+    this.disable(EV_READ);
+    if (this.#depth === 0) this.guard(() => {});
+  }
+
+  /** Closes at once, the connection underneath too unless it is to be kept. Our end is announced if it can be sent without waiting. */
+  override close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { underlying } = this;
+    this.#work.cancel();
+    this.closeTimers();
+    underlying.whenClosed = null;
+    try {
+      if (!underlying.closed && !this.sendingFailed) {
+        this.engine.shutdown();
+        underlying.flush();
+      }
+    } finally {
+      this.engine.close();
+      this.#intake.close();
+      if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
+      underlying.setSink(null);
+      this.release();
+      if (this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
+      else underlying.close();
+    }
+  }
+
+  /** Whether bytes from underneath are wanted: for plaintext, for the handshake, or to hear of the peer's end. */
+  get #wantsBytes(): boolean {
+    if (this.#closed || this.readEnded) return false;
+    if (this.lingering || this.shakesHands) return true;
+    // In a renegotiation, what is to be sent waits for the peer.
+    return this.engine.isOpen && (this.readRuns || this.engine.writeBlocked);
+  }
+
+  /** How much plaintext one record may give. */
+  get #room(): number {
+    const room = this.lingering ? RECORD_BYTES_MAX : Math.min(this.inputRoom, this.readMax);
+    return room < RECORD_BYTES_MAX ? Math.max(1, room) : RECORD_BYTES_MAX;
+  }
+
+  /** Brings the connection underneath in line with what is wanted here, and goes on with what has waited for it. */
+  protected override update(): void {
+    if (this.#closed) return;
+    const wanted = this.#wantsBytes;
+    if (wanted !== this.#wanted) {
+      this.#wanted = wanted;
+      if (wanted) this.underlying.resume(EV_READ, SUSPEND_FILTER);
+      else this.underlying.suspend(EV_READ, SUSPEND_FILTER);
+    }
+    this.updateTimers();
+    if (this.#depth > 0) return;
+    const waits = (wanted && (!this.#intake.isEmpty || this.#endHeld)) || (!this.#started && this.enabledBits !== 0) ||
+      (this.output.length > 0 && this.canEncrypt);
+    if (waits) this.#work.schedule();
+  }
+
+  /** Runs one of our handlers, then does what its callbacks have caused, whatever they may have thrown. */
+  protected override guard(handler: (this: this) => void): void {
+    if (this.#closed) return;
+    this.#depth++;
+    try {
+      handler.call(this);
+    } finally {
+      this.#depth--;
+      if (this.#depth === 0) this.#afterwards();
+    }
+  }
+
+  /** Has what was asked for done when the running callback ends, or with the next turn. */
+  protected override workSoon(): void {
+    if (this.#depth === 0) this.#work.schedule();
+  }
+
+  #afterwards(): void {
+    if (!this.#closed) this.encrypt();
+    if (!this.#closed && this.closing) this.closeStep();
+    if (!this.#closed) this.update();
+  }
+
+  /** What was put off to this turn. */
+  #catchUp(): void {
+    if (!this.#started && this.enabledBits !== 0) {
+      this.#started = true;
+      this.engine.start();
+      this.#judge();
+    }
+    this.#readHeld();
+  }
+
+  // Receiving
+
+  #receive(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#closed || this.readEnded) return;
+    this.readProgress();
+    // In order: not before what is held, and not while somebody is at it already.
+    if (this.#started && this.#depth === 0 && this.#intake.isEmpty) {
+      this.guard(() => {
+        this.#intake.feed(bytes, start, end);
+        this.#tellRead();
+      });
+      return;
+    }
+    this.#intake.hold(bytes, start, end);
+    this.#work.schedule();
+  }
+
+  /** Goes on with what is held, and with the end that may have come behind it. */
+  #readHeld(): void {
+    if (this.#closed || !this.#started) return;
+    if (this.#intake.feedHeld(this.readMax)) this.#work.schedule();
+    this.#tellRead();
+    if (this.#endHeld && !this.#closed && this.#intake.isEmpty) this.#endBelow();
+  }
+
+  /** Does what the engine's last call came to. */
+  #judge(): void {
+    if (this.#closed) return;
+    switch (this.engine.outcome) {
+      case ENGINE_PLAIN:
+        this.#deliver();
+        break;
+      case ENGINE_CONNECTED:
+        this.updateTimers();
+        this.callEvent(BEV_EVENT_CONNECTED);
+        break;
+      case ENGINE_ENDED:
+        this.#endReading();
+        this.#tellEnd();
+        break;
+      case ENGINE_FAILED:
+        this.fail(this.engine.error!, BEV_EVENT_READING);
+        break;
+    }
+  }
+
+  #deliver(): void {
+    // Whoever closes only reads on to see the peer's end.
+    if (this.closing) return;
+    const { bytes, start, end } = plainSlab;
+    if (this.sink !== null) return this.sink.receive(bytes, start, end);
+    const { input } = this;
+    input.unfreezeBack();
+    try {
+      input.add(bytes.subarray(start, end));
+    } finally {
+      input.freezeBack();
+    }
+    this.#readOwed = true;
+  }
+
+  /** Tells once of all plaintext that came in one go. */
+  #tellRead(): void {
+    if (!this.#readOwed || this.#closed) return;
+    this.#readOwed = false;
+    this.inputGrew();
+  }
+
+  /** Tells of the end of the stream, after the data before it. */
+  #tellEnd(): void {
+    this.#tellRead();
+    if (!this.#closed && !this.closing) this.callEvent(BEV_EVENT_EOF | BEV_EVENT_READING);
+  }
+
+  #endReading(): void {
+    this.readEnded = true;
+    this.enabledBits &= ~EV_READ;
+    this.#intake.close();
+  }
+
+  /** The connection underneath has ended. */
+  #endBelow(): void {
+    this.#endHeld = false;
+    if (this.lingering || (this.closing && this.readEnded)) return this.close();
+    // An end that was announced was told of then.
+    if (this.readEnded) return;
+    if (this.allowDirtyShutdown && this.engine.isOpen) {
+      this.#endReading();
+      this.#tellEnd();
+    } else {
+      this.fail(this.engine.truncated(), BEV_EVENT_READING);
+    }
+  }
+
+  #onEventBelow(what: number): void {
+    if ((what & BEV_EVENT_CONNECTED) !== 0) this.restartHandshakeTimer();
+    else if ((what & BEV_EVENT_EOF) !== 0) {
+      this.#endHeld = true;
+      if (this.#intake.isEmpty) this.#endBelow();
+    } else if ((what & BEV_EVENT_ERROR) !== 0) {
+      this.error = this.underlying.error;
+      // A connect that has failed may be tried again; after anything else bytes are lost.
+      if ((what & (BEV_EVENT_READING | BEV_EVENT_WRITING)) !== 0) this.#giveUp();
+      else this.connectFailed = true;
+      this.updateTimers();
+      this.tellFailure(what);
+    } else {
+      this.callEvent(what);
+    }
+  }
+
+  // Failing
+
+  /** Neither direction goes on. */
+  #giveUp(): void {
+    this.#endReading();
+    this.sendingFailed = true;
+    this.enabledBits = 0;
+  }
+
+  /** TLS has failed: an alert that says why is sent, and the user is told. */
+  protected override fail(error: TlsError, direction: number): void {
+    this.#giveUp();
+    this.updateTimers();
+    if (!this.underlying.closed) this.underlying.flush();
+    this.#tellRead();
+    if (this.#closed) return;
+    this.error = error;
+    this.tellFailure(BEV_EVENT_ERROR | direction);
+  }
+
+  /** Tells of a failure, or closes if that was to be done anyway. */
+  protected override tellFailure(what: number): void {
+    if (this.closing) this.close();
+    else this.callEvent(what);
+  }
+
+  /** The handshake takes too long, or the peer does not end. */
+  protected override phaseTimedOut(): void {
+    if (this.lingering) return this.close();
+    this.guard(() => {
+      this.error = new TlsError("TLS_HANDSHAKE_TIMEOUT", "Cannot finish the TLS handshake: the peer takes too long");
+      this.engine.abandon(this.error as TlsError);
+      this.#giveUp();
+      this.tellFailure(BEV_EVENT_TIMEOUT | BEV_EVENT_READING);
+    });
+  }
+}

@@ -1,0 +1,399 @@
+/**
+ * TLS without sockets: bytes in, bytes out.
+ *
+ * @module
+ */
+
+import type { EvBuffer } from "../core/mod.ts";
+import type { Word } from "../ffi/mod.ts";
+import { setOffered } from "./alpn.ts";
+import { ClientHelloReader } from "./client_hello.ts";
+import { clearErrors, libraryOf, queuedError, reasonOf, takeErrors } from "./error_queue.ts";
+import { HostName } from "./host_name.ts";
+import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
+import { NULL, openssl } from "./openssl.ts";
+import * as c from "./openssl_constants.ts";
+import { textAt } from "./openssl_text.ts";
+import { RecordCutter } from "./record_cutter.ts";
+import { exportSession, offerSession } from "./session.ts";
+import { type SharedBios, sharedBios } from "./shared_bios.ts";
+import type { TlsContext } from "./tls_context.ts";
+import { TlsError } from "./tls_error.ts";
+import { verifyCode } from "./verify_codes.ts";
+
+/** What a call of {@linkcode TlsEngine.feed} came to. */
+export type EngineOutcome =
+  | typeof ENGINE_NOTHING
+  | typeof ENGINE_PLAIN
+  | typeof ENGINE_CONNECTED
+  | typeof ENGINE_ENDED
+  | typeof ENGINE_FAILED;
+/** More is needed, or what came was for TLS itself. */
+export const ENGINE_NOTHING = 0;
+/** There is plaintext. */
+export const ENGINE_PLAIN = 1;
+/** The handshake has ended. */
+export const ENGINE_CONNECTED = 2;
+/** The peer has said that it will send no more. */
+export const ENGINE_ENDED = 3;
+/** The connection has failed; {@linkcode TlsEngine.error} says why. */
+export const ENGINE_FAILED = 4;
+
+/** How one connection differs from others of its context. */
+export interface TlsEngineOptions {
+  /** Client: the host to reach, which is announced (SNI) and which the server's certificate must be for; or its IP address. */
+  readonly hostname?: string | undefined;
+  /** Client: a name to announce instead of `hostname`; "" for none. */
+  readonly serverName?: string | undefined;
+  /** Client: whether the certificate must be for `hostname`; true by default where the context verifies at all. */
+  readonly verifyHostname?: boolean | undefined;
+  /** Client: a session to take up again, as an earlier connection to the same host gave it. */
+  readonly session?: Uint8Array | undefined;
+  /** Client: what sessions are remembered by; `hostname` by default. */
+  readonly sessionKey?: string | undefined;
+}
+
+const HANDSHAKING = 0;
+const OPEN = 1;
+const FAILED = 2;
+const CLOSED = 3;
+
+let liveCount = 0;
+
+/** How many engines hold memory of OpenSSL's; for tests of leaks. */
+export function engineCount(): number {
+  return liveCount;
+}
+
+/** Alerts for a client that no context is to serve (RFC 8446 section 6.2). */
+const ALERT_INTERNAL_ERROR = 80;
+const ALERT_UNRECOGNIZED_NAME = 112;
+
+/**
+ * One side of one TLS connection. It is fed what arrived and adds what is to be sent to a buffer; it knows no sockets, no time and
+ * no callbacks.
+ *
+ * Each call deals with one record at most, so whoever calls may stop between any two.
+ */
+export class TlsEngine {
+  /** Why the connection has failed; null while it has not. */
+  error: TlsError | null = null;
+  /** What the last call came to. */
+  outcome: EngineOutcome = ENGINE_NOTHING;
+  /** Whether a record was only read in part, so that {@linkcode TlsEngine.readMore} has more of it. */
+  hasMore = false;
+  /** Whether what is to be sent must wait for the peer, which happens in a renegotiation only. */
+  writeBlocked = false;
+
+  readonly #lib = openssl();
+  readonly #bios: SharedBios = sharedBios();
+  readonly #output: EvBuffer;
+  readonly #cutter = new RecordCutter();
+  readonly #host: HostName | null;
+  readonly #sessionKey: string;
+  #context: TlsContext;
+  #hello: ClientHelloReader | null = null;
+  #ssl: Word = NULL;
+  #state: number = HANDSHAKING;
+  #closeSent = false;
+  #ended = false;
+  #verifiesHost = false;
+
+  /**
+   * @param output where bytes for the peer are added.
+   * @throws {TypeError} for a client that is to verify the server and does not know its name.
+   */
+  constructor(context: TlsContext, output: EvBuffer, options: TlsEngineOptions = {}) {
+    this.#context = context;
+    this.#output = output;
+    const { hostname, serverName, verifyHostname, session } = options;
+    this.#host = hostname === undefined ? null : new HostName(hostname);
+    this.#sessionKey = options.sessionKey ?? hostname ?? "";
+    if (context.role === "server") {
+      if (context.choosesByHello) this.#hello = new ClientHelloReader();
+      else this.#open(context);
+      return;
+    }
+    this.#verifiesHost = context.verifiesPeer && verifyHostname !== false;
+    if (this.#verifiesHost && this.#host === null) {
+      throw new TypeError("Cannot verify the server without its hostname; give it, or set verifyHostname to false");
+    }
+    const announced = serverName === undefined ? this.#host : serverName === "" ? null : new HostName(serverName);
+    this.#open(context);
+    const { ssl } = this.#lib;
+    if (this.#verifiesHost) this.#host!.requireOf(this.#ssl);
+    announced?.announce(this.#ssl);
+    if (context.alpn !== null && context.alpn.length > 0) {
+      ssl.SSL_set_alpn_protos(this.#ssl, context.alpn, context.alpn.length);
+    }
+    const known = session ?? context.sessions.take(this.#sessionKey);
+    if (known !== undefined) offerSession(this.#ssl, known);
+  }
+
+  #open(context: TlsContext): void {
+    this.#context = context;
+    this.#ssl = context.newConnection();
+    this.#bios.attach(this.#ssl);
+    liveCount++;
+  }
+
+  /** OpenSSL's object; NULL before a server knows which context will serve, and after closing. */
+  get connection(): Word {
+    return this.#ssl;
+  }
+
+  /** Whether the handshake goes on. */
+  get isHandshaking(): boolean {
+    return this.#state === HANDSHAKING;
+  }
+
+  /** Whether the handshake has ended well and nothing failed since. */
+  get isOpen(): boolean {
+    return this.#state === OPEN;
+  }
+
+  /** Whether it was told that nothing more will be sent. */
+  get isCloseSent(): boolean {
+    return this.#closeSent;
+  }
+
+  /** Begins the handshake: a client speaks first. */
+  start(): void {
+    this.outcome = ENGINE_NOTHING;
+    if (this.#state === HANDSHAKING && this.#ssl) this.#handshake();
+  }
+
+  /**
+   * Takes `bytes[start..end)`, up to the end of a record. {@linkcode TlsEngine.outcome} says what it came to; plaintext lies in the
+   * slab of the thread. Must not be called while {@linkcode TlsEngine.hasMore}.
+   *
+   * @param max most bytes of plaintext to give.
+   * @returns the index up to which bytes were taken.
+   */
+  feed(bytes: Uint8Array, start: number, end: number, max: number = RECORD_BYTES_MAX): number {
+    this.outcome = ENGINE_NOTHING;
+    // RFC 8446 section 6.1: what comes after close_notify is ignored.
+    if (this.#state > OPEN || this.#ended) return end;
+    if (this.#hello !== null) return this.#readHello(this.#hello, bytes, start, end);
+    const cut = this.#cutter.cut(bytes, start, end);
+    this.#bios.feed(bytes, start, cut);
+    if (this.#state === HANDSHAKING) this.#handshake();
+    else this.#read(max);
+    // OpenSSL has had its chance to say what is wrong, and to tell the peer.
+    if (this.#cutter.malformed && this.error === null) {
+      this.#fail(new TlsError("TLS_BAD_RECORD", "Cannot speak TLS: what the peer has sent is no TLS record"));
+    }
+    return cut;
+  }
+
+  /** Goes on with a record that was read in part; as {@linkcode TlsEngine.feed}. */
+  readMore(max: number): void {
+    this.outcome = ENGINE_NOTHING;
+    this.hasMore = false;
+    if (this.#state === OPEN) this.#read(max);
+  }
+
+  /**
+   * Encrypts `length` bytes at `address`, as many records as that takes.
+   *
+   * @returns `length`; 0 when it must wait for the peer, and then be called again with as many bytes or more; -1 when the connection
+   * has failed.
+   */
+  write(address: Word, length: number): number {
+    clearErrors();
+    const written = this.#lib.ssl.SSL_write(this.#ssl, address, length);
+    this.writeBlocked = false;
+    if (written <= 0) {
+      const error = this.#lib.ssl.SSL_get_error(this.#ssl, written);
+      this.#bios.drain(this.#output);
+      if (error === c.SSL_ERROR_WANT_READ) {
+        this.writeBlocked = true;
+        return 0;
+      }
+      this.#failed("write to");
+      return -1;
+    }
+    this.#bios.drain(this.#output);
+    return written;
+  }
+
+  /** Says that nothing more will be sent (close_notify). Does nothing during the handshake, after a failure, or a second time. */
+  shutdown(): void {
+    if (this.#state !== OPEN || this.#closeSent) return;
+    this.#closeSent = true;
+    clearErrors();
+    this.#lib.ssl.SSL_shutdown(this.#ssl);
+    this.#bios.drain(this.#output);
+    takeErrors();
+  }
+
+  /** The bytes end here, without the peer having said so: somebody may have cut them off. */
+  truncated(): TlsError {
+    const error = this.#state === HANDSHAKING
+      ? new TlsError("TLS_HANDSHAKE_TRUNCATED", "Cannot finish the TLS handshake: the peer has ended the connection")
+      : new TlsError(
+        "TLS_TRUNCATED",
+        "Cannot trust the end of the connection: the peer has not announced it (close_notify)",
+      );
+    this.#fail(error);
+    return error;
+  }
+
+  /** Gives up for a reason outside of TLS. */
+  abandon(error: TlsError): void {
+    this.#fail(error);
+  }
+
+  /** Asks for new keys of both sides (TLS 1.3), with the next write. */
+  updateKeys(): boolean {
+    return this.#state === OPEN && this.#lib.ssl.SSL_key_update(this.#ssl, c.SSL_KEY_UPDATE_REQUESTED) === 1;
+  }
+
+  /** Begins a renegotiation (TLS 1.2 and older); false where there is none. */
+  renegotiate(): boolean {
+    if (this.#state !== OPEN || !this.#context.renegotiates) return false;
+    const begun = this.#lib.ssl.SSL_renegotiate(this.#ssl) === 1;
+    takeErrors();
+    if (begun) this.#renegotiateNow();
+    return begun;
+  }
+
+  #renegotiateNow(): void {
+    setOffered(this.#context.alpn);
+    this.#lib.ssl.SSL_do_handshake(this.#ssl);
+    this.#bios.drain(this.#output);
+    takeErrors();
+  }
+
+  /** The session, to be taken up by a later connection; null when there is none (yet: in TLS 1.3 it comes after the handshake). */
+  get session(): Uint8Array | null {
+    return this.#ssl && this.#state === OPEN ? exportSession(this.#ssl) : null;
+  }
+
+  /** Gives OpenSSL's memory back. Closing twice is harmless. */
+  close(): void {
+    this.#state = CLOSED;
+    this.#hello = null;
+    if (!this.#ssl) return;
+    this.#lib.ssl.SSL_free(this.#ssl);
+    this.#ssl = NULL;
+    liveCount--;
+  }
+
+  /** Gathers what the client says first, until it is clear which context will serve it. */
+  #readHello(reader: ClientHelloReader, bytes: Uint8Array, start: number, end: number): number {
+    const hello = reader.push(bytes, start, end);
+    if (hello === null) return end;
+    this.#hello = null;
+    let chosen: TlsContext | null = this.#context;
+    try {
+      if (hello !== undefined) chosen = this.#context.choose(hello);
+    } catch (cause) {
+      this.#refuse(ALERT_INTERNAL_ERROR, "TLS_CONTEXT_NOT_CHOSEN", "choosing its context has failed", cause);
+      return end;
+    }
+    // Choosing is the user's code, which may have closed the connection.
+    if (this.#state === CLOSED) return end;
+    if (chosen === null) {
+      const name = JSON.stringify(hello?.serverName);
+      this.#refuse(ALERT_UNRECOGNIZED_NAME, "TLS_UNRECOGNIZED_NAME", `no context for ${name}`);
+      return end;
+    }
+    this.#open(chosen);
+    const { raw } = reader;
+    // Nothing can have ended here: the client has not heard from us yet.
+    for (let at = 0; at < raw.length && this.#state === HANDSHAKING;) at = this.feed(raw, at, raw.length);
+    return end;
+  }
+
+  /** Sends an alert of our own, before there is anybody of OpenSSL's to do so. */
+  #refuse(alert: number, code: string, why: string, cause?: unknown): void {
+    this.#output.add(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
+    this.#fail(new TlsError(code, `Cannot serve the client: ${why}`, { cause }));
+  }
+
+  #handshake(): void {
+    clearErrors();
+    setOffered(this.#context.alpn);
+    const { ssl } = this.#lib;
+    const result = ssl.SSL_do_handshake(this.#ssl);
+    const error = result === 1 ? 0 : ssl.SSL_get_error(this.#ssl, result);
+    // An alert that says why we give up is sent as well.
+    this.#bios.drain(this.#output);
+    if (error === c.SSL_ERROR_WANT_READ) return;
+    if (error !== 0) return this.#failed("finish the TLS handshake with");
+    if (this.#context.verifiesPeer && !this.#checkPeer()) return;
+    this.#state = OPEN;
+    this.outcome = ENGINE_CONNECTED;
+    this.#keepSession();
+  }
+
+  /** A session that is taken up again brings the verdict of its first handshake along, and its certificate is not compared with our host. */
+  #checkPeer(): boolean {
+    const { ssl, crypto } = this.#lib;
+    const result = ssl.SSL_get_verify_result(this.#ssl);
+    let code = result === c.X509_V_OK ? "" : verifyCode(result);
+    if (code === "" && this.#verifiesHost && ssl.SSL_session_reused(this.#ssl) === 1) {
+      const certificate = this.#lib.peerCertificate(this.#ssl);
+      if (!certificate || !this.#host!.isNamedIn(certificate, NULL)) code = "HOSTNAME_MISMATCH";
+      if (certificate) crypto.X509_free(certificate);
+    }
+    if (code === "") return true;
+    this.#fail(new TlsError(code, "Cannot trust the session that was taken up again"));
+    return false;
+  }
+
+  #read(max: number): void {
+    clearErrors();
+    const slab = plainSlab;
+    slab.prepare();
+    const wanted = max < RECORD_BYTES_MAX ? max : RECORD_BYTES_MAX;
+    const { ssl } = this.#lib;
+    // Only a renegotiation may ask for it here.
+    if (this.#context.renegotiates) setOffered(this.#context.alpn);
+    const got = ssl.SSL_read(this.#ssl, slab.free, wanted);
+    if (got > 0) {
+      slab.take(got);
+      this.outcome = ENGINE_PLAIN;
+      this.hasMore = got === wanted && wanted < RECORD_BYTES_MAX && ssl.SSL_pending(this.#ssl) > 0;
+      return;
+    }
+    const error = ssl.SSL_get_error(this.#ssl, got);
+    this.#bios.drain(this.#output);
+    if (error === c.SSL_ERROR_WANT_READ) return this.#keepSession();
+    if (error !== c.SSL_ERROR_ZERO_RETURN) return this.#failed("read from");
+    this.#ended = true;
+    this.outcome = ENGINE_ENDED;
+  }
+
+  /** A client remembers its session whenever there may be a new one. */
+  #keepSession(): void {
+    if (!this.#context.sessions.isUsed) return;
+    const session = exportSession(this.#ssl);
+    if (session !== null) this.#context.sessions.put(this.#sessionKey, session);
+  }
+
+  /** A call has failed, and OpenSSL's queue says why. */
+  #failed(action: string): void {
+    const { ssl, crypto } = this.#lib;
+    const wasHandshaking = this.#state === HANDSHAKING;
+    const queued = queuedError(`${action} the peer`, wasHandshaking ? "TLS_HANDSHAKE_FAILED" : "TLS_PROTOCOL_ERROR");
+    const isVerdict = queued.opensslErrors.some((error) =>
+      libraryOf(error) === c.ERR_LIB_SSL && reasonOf(error) === c.SSL_R_CERTIFICATE_VERIFY_FAILED
+    );
+    if (!isVerdict) return this.#fail(queued);
+    const result = ssl.SSL_get_verify_result(this.#ssl);
+    const why = textAt(crypto.X509_verify_cert_error_string(result));
+    const whom = this.#host === null ? "the peer" : this.#host.text;
+    this.#fail(new TlsError(verifyCode(result), `Cannot trust the certificate of ${whom}: ${why}`, queued));
+  }
+
+  #fail(error: TlsError): void {
+    this.#state = FAILED;
+    this.error = error;
+    this.outcome = ENGINE_FAILED;
+    this.hasMore = false;
+    // What was not read of it belongs to nobody any more.
+    this.#bios.reset();
+  }
+}

@@ -1,0 +1,115 @@
+import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, type BufferEvent, EV_WRITE } from "../core/mod.ts";
+import { systemError } from "../ffi/mod.ts";
+import { Encryptor } from "./encryptor.ts";
+import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
+import { TlsConnection } from "./tls_connection.ts";
+import type { TlsContext } from "./tls_context.ts";
+import type { TlsError } from "./tls_error.ts";
+
+/** The sending half of a {@linkcode TlsBufferEvent}. */
+export abstract class TlsSending extends TlsConnection {
+  /** Our end is to be announced when everything queued has been encrypted. */
+  protected endAsked = false;
+  /** It is to be closed when everything has been sent. */
+  protected closing = false;
+  /** Nothing more can be sent. */
+  protected sendingFailed = false;
+  readonly #encryptor: Encryptor;
+  // Plaintext was encrypted that the write callback has not been called for.
+  #writeOwed = false;
+
+  /** Takes a connection as the one underneath. */
+  constructor(underlying: BufferEvent, context: TlsContext, options: TlsBufferEventOptions) {
+    super(underlying, context, options);
+    this.#encryptor = new Encryptor(this.engine, this.output, underlying);
+  }
+
+  /**
+   * Announces, once everything queued has been sent, that nothing more will be (close_notify). The peer may go on sending; TLS 1.2
+   * peers mostly answer by closing. What is written afterwards stays unsent.
+   */
+  endWriting(): void {
+    this.endAsked = true;
+    if (!this.closed) this.workSoon();
+  }
+
+  /** Whether queued plaintext could be encrypted now. */
+  protected get canEncrypt(): boolean {
+    const { engine } = this;
+    return engine.isOpen && !engine.isCloseSent && !engine.writeBlocked && this.writeRuns &&
+      !this.underlying.outputFull;
+  }
+
+  /** Encrypts what is queued, and after that announces our end if that was asked for. Returns whether there was anything. */
+  protected encrypt(): boolean {
+    const { output, engine } = this;
+    let count = 0;
+    // A write that was blocked is tried again, since the renegotiation may be over.
+    if (output.length > 0 && (this.canEncrypt || (engine.writeBlocked && this.writeRuns))) {
+      output.unfreezeFront();
+      try {
+        count = this.#encryptor.run(this.writeMax);
+      } finally {
+        output.freezeFront();
+      }
+      if (count > 0) {
+        this.#writeOwed = true;
+        this.writeProgress();
+      }
+      if (engine.error !== null) this.fail(engine.error, BEV_EVENT_WRITING);
+      else if (this.#encryptor.fileError !== 0) this.#fileFailed(this.#encryptor.fileError);
+    }
+    if (!this.closed && this.endAsked && output.length === 0) engine.shutdown();
+    return count > 0;
+  }
+
+  /** A file that was to be sent cannot be read. */
+  #fileFailed(result: number): void {
+    this.#encryptor.fileError = 0;
+    this.sendingFailed = true;
+    this.enabledBits &= ~EV_WRITE;
+    this.output.unfreezeFront();
+    this.output.drain(Infinity);
+    this.output.freezeFront();
+    this.error = systemError(result, "pread", "read a file that was to be sent");
+    this.tellFailure(BEV_EVENT_ERROR | BEV_EVENT_WRITING);
+  }
+
+  /** Whether there is anything left to do once the connection underneath has sent something. */
+  protected get hasSendingLeft(): boolean {
+    return this.output.length > 0 || this.endAsked || this.writeTimeoutMs >= 0 || this.callbacks.write !== undefined;
+  }
+
+  /** The connection underneath has sent something. */
+  protected onSent(): void {
+    this.writeProgress();
+    this.encrypt();
+    if (this.closed || !this.#writeOwed || this.output.length > this.writeMark.low) return;
+    this.#writeOwed = false;
+    this.callWrite();
+  }
+
+  /** Closing goes on: what is queued, then our end, then the peer's. */
+  protected closeStep(): void {
+    if (this.sendingFailed) return this.close();
+    if (this.engine.isHandshaking) {
+      if (this.output.length === 0) this.close();
+      return;
+    }
+    if (this.callsPending || this.output.length > 0) return;
+    this.engine.shutdown();
+    if (this.underlying.output.length > 0) this.underlying.flush();
+    if (this.closed || this.underlying.output.length > 0) return;
+    if (this.readEnded || this.closeTimeoutMs === 0) return this.close();
+    this.lingering = true;
+  }
+
+  /** TLS has failed: an alert that says why is sent, and the user is told. */
+  protected abstract fail(error: TlsError, direction: number): void;
+
+  /** Tells of a failure, or closes if that was to be done anyway. */
+  protected abstract tellFailure(what: number): void;
+
+  /** Has what was asked for done when the running callback ends, or with the next turn. */
+  protected abstract workSoon(): void;
+}
