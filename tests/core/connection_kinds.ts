@@ -2,12 +2,18 @@
 import { describe } from "@std/testing/bdd";
 import {
   type BufferEvent,
+  EV_READ,
+  EV_WRITE,
   type EventBase,
   FilterBufferEvent,
   PairBufferEvent,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
+import { TlsBufferEvent, TlsContext } from "../../src/tls/mod.ts";
 import type { Descriptors } from "../support/descriptors.ts";
+import { requires } from "../support/requires.ts";
+import { testCertificates } from "../tls/certificate_folder.ts";
+import { until } from "./bufferevent_support.ts";
 
 /** A kind of connection, and how to get two ends that are connected to each other. */
 export interface ConnectionKind {
@@ -27,6 +33,21 @@ function filtered([one, other]: [BufferEvent, BufferEvent]): [BufferEvent, Buffe
   return [new FilterBufferEvent(one), new FilterBufferEvent(other)];
 }
 
+/** TLS on both ends, after the handshake. */
+function secured(base: EventBase, [one, other]: [BufferEvent, BufferEvent]): [BufferEvent, BufferEvent] {
+  const { authority, server } = testCertificates();
+  using serving = TlsContext.server({ certificate: server.certificate, key: server.key });
+  using asking = TlsContext.client({ ca: authority.certificate });
+  const ends: [TlsBufferEvent, TlsBufferEvent] = [
+    new TlsBufferEvent(one, asking, { hostname: "localhost", closeTimeoutMs: 0 }),
+    new TlsBufferEvent(other, serving, { closeTimeoutMs: 0 }),
+  ];
+  for (const end of ends) end.enable(EV_READ | EV_WRITE);
+  until(base, () => ends.every((end) => end.isSecure), "both have shaken hands");
+  for (const end of ends) end.disable(EV_READ);
+  return ends;
+}
+
 /** All of them. */
 export const connectionKinds: readonly ConnectionKind[] = [
   { name: "sockets", defers: false, open: (base, descriptors) => sockets(base, descriptors, false) },
@@ -38,6 +59,20 @@ export const connectionKinds: readonly ConnectionKind[] = [
     open: (base, descriptors) => filtered(sockets(base, descriptors, false)),
   },
   { name: "filters over a pair", defers: false, open: (base) => filtered(PairBufferEvent.create(base)) },
+  ...(requires("openssl", "openssl")
+    ? [
+      {
+        name: "TLS over sockets",
+        defers: false,
+        open: (base: EventBase, descriptors: Descriptors) => secured(base, sockets(base, descriptors, false)),
+      },
+      {
+        name: "TLS over a pair",
+        defers: false,
+        open: (base: EventBase) => secured(base, PairBufferEvent.create(base)),
+      },
+    ]
+    : []),
 ];
 
 /** Registers the tests of `body` once for each kind, in a group that names it. */
