@@ -1,8 +1,8 @@
 /** What a context takes and refuses; choosing by name and protocol; reloading. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe } from "@std/testing/bdd";
-import { EventBase, SystemError } from "../../src/core/mod.ts";
-import { TlsContext, TlsError, type TlsServerOptions } from "../../src/tls/mod.ts";
+import { EventBase, PairBufferEvent, SystemError } from "../../src/core/mod.ts";
+import { TlsBufferEvent, TlsContext, TlsError, type TlsServerOptions } from "../../src/tls/mod.ts";
 import { itNeeds } from "../support/requires.ts";
 import { runScript } from "../support/run_script.ts";
 import { testCertificates } from "./certificate_folder.ts";
@@ -270,6 +270,7 @@ describe("a server's context", () => {
     servers.close();
     servers.close();
     assertThrows(() => servers.reload(), Error, "closed");
-    assertThrows(() => openEnds(base, null, { contexts: { server: servers } }), Error, "closed");
+    const [near] = PairBufferEvent.create(base);
+    assertThrows(() => new TlsBufferEvent(near, servers), Error, "closed");
   });
 });
