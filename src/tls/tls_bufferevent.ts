@@ -63,6 +63,7 @@ export class TlsBufferEvent extends TlsSending {
   readonly #keepOpen: boolean;
   readonly #below: BufferEventCallbacks<BufferEvent>;
   readonly #work: Deferred;
+  readonly #shrinkToo = (): void => this.outputShrank();
   // The engine has begun to shake hands.
   #started = false;
   // Depth of our own handlers: what their callbacks cause is done when the outermost ends.
@@ -102,6 +103,7 @@ export class TlsBufferEvent extends TlsSending {
     underlying.setCallbacks(this.#below);
     underlying.setSink({ receive: (bytes, start, end) => this.#receive(bytes, start, end) });
     underlying.whenClosed = () => this.close();
+    underlying.whenOutputShrank = this.#shrinkToo;
     if (underlying.getWatermark(EV_WRITE).high === 0) {
       underlying.setWatermark(EV_WRITE, BACKLOG_BYTES_MAX >> 2, BACKLOG_BYTES_MAX);
     }
@@ -163,6 +165,7 @@ export class TlsBufferEvent extends TlsSending {
     this.#work.cancel();
     this.closeTimers();
     underlying.whenClosed = null;
+    if (underlying.whenOutputShrank === this.#shrinkToo) underlying.whenOutputShrank = null;
     try {
       if (!underlying.closed && !this.sendingFailed) {
         this.engine.shutdown();
@@ -296,7 +299,7 @@ export class TlsBufferEvent extends TlsSending {
     const { input } = this;
     input.unfreezeBack();
     try {
-      input.add(bytes.subarray(start, end));
+      input.addSlice(bytes, start, end);
     } finally {
       input.freezeBack();
     }

@@ -58,6 +58,11 @@ export abstract class TlsConnection extends BufferEvent {
     this.#phaseTimer = new InactivityTimer(base, () => this.phaseTimedOut());
   }
 
+  /** Whether the handshake has ended well. */
+  override get isConnected(): boolean {
+    return this.engine.isOpen;
+  }
+
   /** The descriptor at the bottom; -1 where there is none. */
   override get fd(): number {
     return this.underlying.fd;

@@ -28,9 +28,14 @@ export abstract class TlsSending extends TlsConnection {
    * Announces, once everything queued has been sent, that nothing more will be (close_notify). The peer may go on sending; TLS 1.2
    * peers mostly answer by closing. What is written afterwards stays unsent.
    */
-  endWriting(): void {
+  override endWriting(): void {
     this.endAsked = true;
     if (!this.closed) this.workSoon();
+  }
+
+  /** Bytes that wait to be sent: plaintext here, and what it has become underneath. */
+  override get queuedBytes(): number {
+    return this.outputLength + this.underlying.queuedBytes;
   }
 
   /** Whether queued plaintext could be encrypted now. */
@@ -55,6 +60,8 @@ export abstract class TlsSending extends TlsConnection {
       if (count > 0) {
         this.#writeOwed = true;
         this.writeProgress();
+        // What it has become may have left at once, before it was taken from the output.
+        this.outputShrank();
       }
       if (engine.error !== null) this.fail(engine.error, BEV_EVENT_WRITING);
       else if (this.#encryptor.fileError !== 0) this.#fileFailed(this.#encryptor.fileError);

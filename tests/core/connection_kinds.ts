@@ -20,6 +20,8 @@ export interface ConnectionKind {
   readonly name: string;
   /** Whether all its callbacks come from the loop. */
   readonly defers: boolean;
+  /** Whether what is underneath carries other bytes, more of them, and some of its own. */
+  readonly encrypts?: boolean;
   open(base: EventBase, descriptors: Descriptors): [BufferEvent, BufferEvent];
 }
 
@@ -64,11 +66,13 @@ export const connectionKinds: readonly ConnectionKind[] = [
       {
         name: "TLS over sockets",
         defers: false,
+        encrypts: true,
         open: (base: EventBase, descriptors: Descriptors) => secured(base, sockets(base, descriptors, false)),
       },
       {
         name: "TLS over a pair",
         defers: false,
+        encrypts: true,
         open: (base: EventBase) => secured(base, PairBufferEvent.create(base)),
       },
     ]

@@ -15,7 +15,8 @@ import { journal, runFor } from "./bufferevent_support.ts";
 import { connectionKinds } from "./connection_kinds.ts";
 
 forEachBackend((backend) => {
-  for (const kind of connectionKinds) {
+  // The limit of a connection on top of another one is that of the one underneath, which counts what goes over the wire.
+  for (const kind of connectionKinds.filter(({ encrypts }) => encrypts !== true)) {
     describe(`a rate limit of ${kind.name}`, () => {
       /** Runs `body` with two ends, of which the second reads and drains, in virtual time. */
       function withEnds(body: (near: BufferEvent, far: BufferEvent, base: EventBase) => void): void {
