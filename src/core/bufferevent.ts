@@ -264,13 +264,16 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
       this.sink.receive(bytes, 0, bytes.length);
       return;
     }
-    const high = this.readMark.high;
     const before = this.inputLength;
     this.callbacks.read?.(this);
     const left = this.inputLength;
+    // It may have changed the marks.
+    const { low, high } = this.readMark;
     // The input may have grown beyond the mark. Reading stays suspended then, so nothing but this would call back for what the
     // callback has left. One that takes nothing waits for something else, and would be called for ever.
-    if (high !== 0 && left >= high && left < before && (this.enabledBits & EV_READ) !== 0) this.callRead(true);
+    if (high !== 0 && left >= high && left >= low && left < before && (this.enabledBits & EV_READ) !== 0) {
+      this.callRead(true);
+    }
   }
 
   /** Whether callbacks are due that wait for the loop. */

@@ -106,7 +106,7 @@ export class FilterBufferEvent extends BufferEvent {
     this.#readTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
     this.#writeTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
     this.output.addCallback((_buffer, { added }) => {
-      if (added > 0) this.update();
+      if (added > 0) this.#outputGrew();
     });
     this.#drainEntry = underlying.output.addCallback((_buffer, { deleted }) => {
       if (deleted === 0 || this.#closed) return;
@@ -211,6 +211,13 @@ export class FilterBufferEvent extends BufferEvent {
     if (this.#transforming !== 0) return;
     // Both may have been left lying while they were not wanted. Whoever called us does not expect to be called back.
     if (this.underlying.input.length > 0) this.#processInput(BEV_NORMAL, true);
+    this.#processOutput(BEV_NORMAL, true);
+  }
+
+  /** Something was written. That is nothing to the input, which has its own turn. */
+  #outputGrew(): void {
+    if (this.#closed) return;
+    this.#updateTimers();
     this.#processOutput(BEV_NORMAL, true);
   }
 

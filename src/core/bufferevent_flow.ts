@@ -235,7 +235,7 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /**
    * Limits how long a direction may make no progress while it is wanted (bufferevent_set_timeouts). Then the direction is
-   * disabled and the event callback gets `BEV_EVENT_TIMEOUT`.
+   * disabled and the event callback gets `BEV_EVENT_TIMEOUT`. Times that run already start anew.
    *
    * @param readMs milliseconds, -1 for no limit; runs only while reading is enabled and not suspended.
    * @param writeMs milliseconds, -1 for no limit; runs only while there is something to send.
@@ -245,8 +245,17 @@ export abstract class BufferEventFlow implements BufferOwner {
     if (Number.isNaN(readMs) || Number.isNaN(writeMs)) {
       throw new RangeError(`Cannot set timeouts of ${readMs} and ${writeMs} ms: both are times, or -1 for none`);
     }
+    if (readMs === this.readTimeoutMs || writeMs === this.writeTimeoutMs) this.#stopTimeouts();
     this.readTimeoutMs = readMs;
     this.writeTimeoutMs = writeMs;
+    this.update();
+  }
+
+  /** The same time once more would otherwise be no change, and not start anew. */
+  #stopTimeouts(): void {
+    if (this.readTimeoutMs < 0 && this.writeTimeoutMs < 0) return;
+    this.readTimeoutMs = -1;
+    this.writeTimeoutMs = -1;
     this.update();
   }
 

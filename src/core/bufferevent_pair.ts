@@ -40,6 +40,8 @@ export class PairBufferEvent extends BufferEvent {
   readonly #writeTimer: InactivityTimer;
   #closed = false;
   #closing = false;
+  // Its input is being filled, which may suspend reading at the high watermark: nothing else is to move before that is told.
+  #filling = false;
   // The partner was closed, and that is to be told as soon as we are reading.
   #endUntold = false;
 
@@ -126,7 +128,7 @@ export class PairBufferEvent extends BufferEvent {
 
   /** Moves what can be moved now, either way. */
   protected override update(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#filling) return;
     const partner = this.#partner;
     if (partner !== null) {
       partner.#pass(false);
@@ -173,9 +175,11 @@ export class PairBufferEvent extends BufferEvent {
   #move(partner: PairBufferEvent, count: number): number {
     this.output.unfreezeFront();
     partner.input.unfreezeBack();
+    partner.#filling = true;
     try {
       return this.output.removeBuffer(partner.input, count);
     } finally {
+      partner.#filling = false;
       partner.input.freezeBack();
       this.output.freezeFront();
     }

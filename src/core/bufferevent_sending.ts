@@ -157,7 +157,7 @@ export abstract class SocketSending extends BufferEvent {
     if (writing !== this.is(WRITE_WATCHED) || (writing && this.writeTimeoutMs !== this.#writeTimeoutSet)) {
       this.#watchWrite(writing);
     }
-    if (!writing && this.outputLength > 0) this.flushSoon();
+    if (!writing && this.outputLength > 0 && this.writeRuns) this.flushSoon();
   }
 
   #watchWrite(on: boolean): void {

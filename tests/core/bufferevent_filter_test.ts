@@ -70,6 +70,18 @@ forEachBackend((backend) => {
         return filter;
       }
 
+      it("leaves what has come in to its own turn while something is written", () => {
+        const top = filter();
+        top.enable(EV_READ);
+        far.write("in");
+        if (below === "a pair") assertEquals(under.input.length, 2);
+        const before = under.input.length;
+        top.write("out");
+        assertEquals([under.input.length, top.input.length], [before, 0]);
+        settle(base);
+        assertEquals([inputText(top), inputText(far)], ["in", "out"]);
+      });
+
       it("changes what goes out and what comes in", () => {
         const top = filter({ output: stuff, input: unstuff });
         const told = journal(top);

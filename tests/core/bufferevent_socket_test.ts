@@ -12,8 +12,10 @@ import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   type BufferEventCallbacks,
   type ByteSink,
+  countEvents,
   EV_READ,
   EV_WRITE,
+  EVENT_BASE_COUNT_ACTIVE,
   type EventBase,
   EVLOOP_NONBLOCK,
   SocketBufferEvent,
@@ -171,6 +173,17 @@ forEachBackend((backend) => {
       connection.enable(EV_WRITE);
       settle(base);
       assertEquals(readText(far), "later");
+    });
+
+    it("does not turn the loop for what is queued while writing is disabled", () => {
+      const { connection } = openPair();
+      connection.disable(EV_WRITE);
+      connection.write("later");
+      settle(base);
+      connection.disable(EV_READ);
+      assertEquals(countEvents(base, EVENT_BASE_COUNT_ACTIVE), 0);
+      connection.enable(EV_WRITE);
+      assertEquals(countEvents(base, EVENT_BASE_COUNT_ACTIVE), 1);
     });
 
     it("reads at most maxSingleRead bytes at a time, and writes in shares of maxSingleWrite", () => {

@@ -6,9 +6,11 @@ import {
   type EventBase,
   EVLOOP_NONBLOCK,
   EVLOOP_ONCE,
+  PairBufferEvent,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
+import { withVirtualTime } from "../support/virtual_base.ts";
 import { Descriptors, empty, fill, readText, writeText } from "../support/descriptors.ts";
 import { inputText, journal, passTime, runFor, settle, until } from "./bufferevent_support.ts";
 
@@ -93,6 +95,28 @@ forEachBackend((backend) => {
       connection.setTimeouts(5, -1);
       until(base, () => told.length > 0, "the timeout");
       assertEquals(told, ["TIMEOUT|READING"]);
+    });
+
+    it("starts anew when it is set once more, to the same time too", () => {
+      withVirtualTime(backend, (base, time) => {
+        const [one, other] = descriptors.socketpair();
+        using near = new SocketBufferEvent(base, one, { keepOpen: true });
+        using pair = PairBufferEvent.create(base)[0];
+        const ends: [string, number][] = [];
+        near.setCallbacks({ event: () => ends.push(["socket", time.elapsedMs]) });
+        pair.setCallbacks({ event: () => ends.push(["pair", time.elapsedMs]) });
+        for (const connection of [near, pair]) {
+          connection.setTimeouts(100, -1);
+          connection.enable(EV_READ);
+        }
+        runFor(base, 60);
+        pair.setTimeouts(100, -1);
+        runFor(base, 10);
+        near.setTimeouts(100, 500);
+        base.dispatch();
+        assertEquals(ends, [["pair", 160], ["socket", 170]]);
+        assertEquals(empty(other), 0);
+      });
     });
 
     it("may close the connection from its callback", () => {

@@ -118,6 +118,35 @@ forEachBackend((backend) => {
       assertEquals(told, ["read", "EOF|READING"]);
     });
 
+    it("calls back again for what is left, also where the callback has set it", () => {
+      const lengths: number[] = [];
+      connection.setCallbacks({
+        read: ({ input }) => {
+          lengths.push(input.length);
+          input.drain(2);
+          connection.setWatermark(EV_READ, 0, 3);
+        },
+      });
+      writeText(far, "12345678");
+      settle(base);
+      assertEquals(lengths, [8, 6, 4]);
+      assertEquals(connection.input.length, 2);
+    });
+
+    it("does not call back again for less than the low one", () => {
+      connection.setCallbacks({
+        read: ({ input }) => {
+          told.push(`read ${input.length}`);
+          input.drain(2);
+          connection.setWatermark(EV_READ, 7, 3);
+        },
+      });
+      writeText(far, "12345678");
+      settle(base);
+      assertEquals(told, ["read 8"]);
+      assertEquals(connection.input.length, 6);
+    });
+
     it("does not enable reading that was disabled", () => {
       connection.setWatermark(EV_READ, 0, 4);
       writeText(far, "01234567");
