@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1 << 17, SHOWN_MAX = 48, EXTENTS_MAX = 4 };
+enum { TEXT_MAX = 1 << 19, SHOWN_MAX = 48, EXTENTS_MAX = 4 };
 
 /* A buffer and what is reserved in it, or a callback and the buffer it is registered with. */
 struct part {
@@ -47,11 +47,11 @@ static struct evbuffer *buffer_named(int count, char **words, int at) {
   return part == NULL || part->callback != NULL ? NULL : part->buffer;
 }
 
-/* ---- text: \r \n \0 \s and \\ stand for bytes, "" for nothing, and ab*3 for ababab ---- */
+/* ---- text ---- */
 
-static char text[TEXT_MAX];
+char text[TEXT_MAX];
 
-static long parse_text(const char *word) {
+long parse_text(const char *word) {
   long length = 0, times = 1;
   const char *star = strrchr(word, '*');
   if (strcmp(word, "\"\"") == 0) return 0;
@@ -68,8 +68,7 @@ static long parse_text(const char *word) {
   return times < 1 ? 0 : length * times;
 }
 
-/* Puts bytes into the note; many of them as a checksum. */
-static void show(const char *bytes, long length) {
+void note_bytes(const char *bytes, long length) {
   char *out = note + strlen(note);
   if (length > SHOWN_MAX) {
     unsigned hash = 2166136261u;
@@ -85,6 +84,22 @@ static void show(const char *bytes, long length) {
   }
   *out++ = '"';
   *out = 0;
+}
+
+void note_buffer(struct evbuffer *buffer) {
+  /* Not evbuffer_copyout, which refuses where the front is frozen. */
+  int count = evbuffer_peek(buffer, -1, NULL, NULL, 0);
+  struct evbuffer_iovec *extents = calloc(count + 1, sizeof *extents);
+  char *seen = malloc(evbuffer_get_length(buffer) + 1);
+  long length = 0;
+  evbuffer_peek(buffer, -1, NULL, extents, count);
+  for (int i = 0; i < count; i++) {
+    memcpy(seen + length, extents[i].iov_base, extents[i].iov_len);
+    length += extents[i].iov_len;
+  }
+  note_bytes(seen, length);
+  free(extents);
+  free(seen);
 }
 
 static int do_buf(int count, char **words) {
@@ -196,7 +211,7 @@ static int do_look(int count, char **words) {
     if (wanted >= 0 && length > wanted) length = wanted;
     free(extents);
   }
-  if (length >= 0) show(seen, length);
+  if (length >= 0) note_bytes(seen, length);
   free(seen);
   return length;
 }
@@ -214,7 +229,7 @@ static int do_readln(int count, char **words) {
   if (buffer == NULL || count < 3) return UNKNOWN;
   char *line = evbuffer_readln(buffer, &length, style_named(words[2]));
   if (line == NULL) return -1;
-  show(line, length);
+  note_bytes(line, length);
   free(line);
   return length;
 }

@@ -8,6 +8,7 @@ import { ACTIVE, IDLE } from "../../src/core/loop_callback.ts";
 import type { Reactor } from "../../src/core/reactor.ts";
 import { allocate, fcntl, os, poll } from "../../src/ffi/mod.ts";
 import { bufferDifferences } from "./buffer_differences.ts";
+import { bufferEventDifferences } from "./bufferevent_differences.ts";
 import type { Ready } from "./virtual_time.ts";
 
 const F_GETFD = 1;
@@ -62,6 +63,7 @@ export const differences = {
   "signals in order of arrival":
     "Signals of several numbers run in the order in which they came; C goes by their numbers.",
   ...bufferDifferences,
+  ...bufferEventDifferences,
 } as const;
 
 /** One of the names. */

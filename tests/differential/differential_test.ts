@@ -1,4 +1,4 @@
-/** Our event loop and buffers against C libevent: the same scenarios, played on both, must leave the same traces. README.md tells more. */
+/** Our event loop, buffers and connections against C libevent: the same scenarios, played on both, must leave the same traces. README.md tells more. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { os } from "../../src/ffi/mod.ts";
 import { findCommand, itNeeds } from "../support/requires.ts";
 import { generateBuffers } from "./buffer_generator.ts";
+import { generateBufferEvents } from "./bufferevent_generator.ts";
 import { type DifferenceName, differences } from "./differences.ts";
 import { generate, shrink } from "./generator.ts";
 import { play } from "./interpreter.ts";
@@ -113,6 +114,13 @@ describe("ours and C libevent agree", { ignore: !isLinux }, () => {
     });
   }
 
+  // C's changelist gives places in the kernel's list to what it has waited for and given up before it came to wait.
+  for (const backend of BACKENDS.filter((name) => name !== "changelist")) {
+    itCompares(`with ${backend} in scenarios of connections made at random`, () => {
+      compareRandom((seed) => generateBufferEvents(seed, backend));
+    });
+  }
+
   // One backend is enough: of the loop they need only that it calls what is deferred.
   itCompares("in scenarios of buffers made at random", () => {
     compareRandom((seed) => generateBuffers(seed, "epoll"));
@@ -150,6 +158,8 @@ describe("the comparison", () => {
     assertNotEquals(generate(7, "epoll"), generate(8, "epoll"));
     assertEquals(generateBuffers(7, "epoll"), generateBuffers(7, "epoll"));
     assertNotEquals(generateBuffers(7, "epoll"), generateBuffers(8, "epoll"));
+    assertEquals(generateBufferEvents(7, "epoll"), generateBufferEvents(7, "epoll"));
+    assertNotEquals(generateBufferEvents(7, "epoll"), generateBufferEvents(8, "epoll"));
   });
 
   it("shortens a scenario to the lines that matter, scripts as a whole", () => {

@@ -39,6 +39,7 @@ import {
   EventMemory,
 } from "./differences.ts";
 import { bufferCommands } from "./buffers.ts";
+import { bufferEventCommands } from "./bufferevents.ts";
 import { flagsText, parseEventFlags, parseLoopFlags, signalOf } from "./flags.ts";
 import type { Answer, Commands, Named, Stage } from "./stage.ts";
 import type { Cut, Trace } from "./trace.ts";
@@ -80,10 +81,14 @@ function openBackend(name: string): Backend {
 /** Plays the lines of one scenario. */
 export function play(lines: readonly string[]): Trace {
   for (const signo of SIGNALS) muteSignal(signo);
+  // A group of connections goes on with a random one: now always with its oldest, as in runner.c.
+  const random = Math.random;
+  Math.random = () => 0;
   const player = new Player();
   try {
     player.play(lines);
   } finally {
+    Math.random = random;
     player.close();
     for (const signo of SIGNALS) unmuteSignal(signo);
   }
@@ -108,6 +113,7 @@ class Player implements Trace {
   // Numbers of the signals that have been raised and perhaps not been read yet.
   readonly #raised = new Set<number>();
   readonly #closers: (() => void)[] = [];
+  readonly #loopChecks: ((flags: number, result?: number) => void)[] = [];
   readonly #stage: Stage = {
     base: () => this.#base!,
     print: (line) => this.#print(line),
@@ -115,7 +121,10 @@ class Player implements Trace {
     find: (name) => this.#named.get(name),
     create: (name) => this.#create(name),
     fd: (name) => this.#fd(name),
+    fdName: (fd) => [...this.#named.values()].find((named) => named.fd === fd)?.name ?? "",
+    nameFd: (name, fd) => this.#nameFd(name, fd),
     ran: (named, what) => this.#ran(named, what),
+    atLoop: (check) => void this.#loopChecks.push(check),
     atEnd: (close) => void this.#closers.push(close),
   };
 
@@ -316,6 +325,13 @@ class Player implements Trace {
     return fd === undefined ? undefined : Math.max(-1, act(fd));
   }
 
+  #loop(flags: number): number {
+    for (const check of this.#loopChecks) check(flags);
+    const result = this.#base!.loop(flags);
+    for (const check of this.#loopChecks) check(flags, result);
+    return result;
+  }
+
   readonly #loopCommands: Commands = {
     base: (words) => this.#open(words),
     priorities: ([, count]) => (this.#base!.initPriorities(Number(count)), 0),
@@ -387,7 +403,7 @@ class Player implements Trace {
       this.#base!.updateCacheTime();
       return 0;
     },
-    loop: ([, flags]) => this.#base!.loop(parseLoopFlags(flags)),
+    loop: ([, flags]) => this.#loop(parseLoopFlags(flags)),
     loopexit: ([, ms]) => (this.#base!.loopExit(ms === undefined ? undefined : Number(ms)), 0),
     loopbreak: () => (this.#base!.loopBreak(), 0),
     loopcontinue: () => (this.#base!.loopContinue(), 0),
@@ -399,5 +415,9 @@ class Player implements Trace {
   };
 
   // One table for each noun of the language; a file of its own for each but the loop.
-  readonly #commands: Commands = { ...this.#loopCommands, ...bufferCommands(this.#stage) };
+  readonly #commands: Commands = {
+    ...this.#loopCommands,
+    ...bufferCommands(this.#stage),
+    ...bufferEventCommands(this.#stage),
+  };
 }

@@ -15,6 +15,8 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,7 @@ static int object_count, next_fd, callbacks, waits, depth;
 static long long now_us;
 struct event_base *base;
 char note[NOTE_MAX];
+unsigned char unasked[FD_LIMIT];
 
 /* ---- time ---- */
 
@@ -32,6 +35,13 @@ int clock_gettime(clockid_t clock, struct timespec *out) {
   (void)clock;
   out->tv_sec = now_us / 1000000;
   out->tv_nsec = now_us % 1000000 * 1000;
+  return 0;
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone) {
+  (void)zone;
+  out->tv_sec = now_us / 1000000;
+  out->tv_usec = now_us % 1000000;
   return 0;
 }
 
@@ -44,22 +54,68 @@ static int waited(int count, long long timeout_us) {
   return count;
 }
 
+/* Whether something has become active since the loop has decided how long to wait. */
+static int has_active(void) { return base != NULL && event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE) > 0; }
+
+/* What the kernel has been asked for, of descriptors that have been among the unasked. */
+static struct {
+  int is_kept;
+  unsigned events;
+} asked[FD_LIMIT];
+
+/* Asks for less than libevent does, and not at all where nothing changes: also that would move a descriptor in the kernel's list. */
+int epoll_ctl(int epfd, int operation, int fd, struct epoll_event *event) {
+  struct epoll_event wanted = {0};
+  if (fd < 0 || fd >= FD_LIMIT) return syscall(SYS_epoll_ctl, epfd, operation, fd, event);
+  if (operation != EPOLL_CTL_DEL) wanted = *event;
+  if (unasked[fd]) wanted.events &= ~EPOLLOUT;
+  if ((wanted.events & (EPOLLIN | EPOLLOUT | EPOLLRDHUP)) == 0) wanted.events = 0;
+  unsigned before = asked[fd].events;
+  if (!unasked[fd] && !asked[fd].is_kept) before = ~0u;
+  asked[fd].is_kept |= unasked[fd];
+  asked[fd].events = wanted.events;
+  if (before == ~0u) return syscall(SYS_epoll_ctl, epfd, operation, fd, event);
+  if (before == wanted.events) return 0;
+  operation = wanted.events == 0 ? EPOLL_CTL_DEL : before == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  return syscall(SYS_epoll_ctl, epfd, operation, fd, &wanted);
+}
+
 int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms) {
+  before_wait();
+  if (has_active()) timeout_ms = 0;
   return waited(epoll_pwait(epfd, events, max, 0, NULL), timeout_ms * 1000LL);
 }
 
 int poll(struct pollfd *fds, nfds_t fd_count, int timeout_ms) {
   struct timespec zero = {0, 0};
-  return waited(ppoll(fds, fd_count, &zero, NULL), timeout_ms * 1000LL);
+  static short wanted[FD_LIMIT];
+  before_wait();
+  if (has_active()) timeout_ms = 0;
+  /* libevent keeps the array. */
+  for (nfds_t i = 0; i < fd_count; i++) {
+    wanted[i] = fds[i].events;
+    if (fds[i].fd >= 0 && unasked[fds[i].fd]) fds[i].events &= ~POLLOUT;
+  }
+  int count = ppoll(fds, fd_count, &zero, NULL);
+  for (nfds_t i = 0; i < fd_count; i++) fds[i].events = wanted[i];
+  return waited(count, timeout_ms * 1000LL);
 }
 
 int select(int limit, fd_set *reads, fd_set *writes, fd_set *others, struct timeval *timeout) {
   struct timespec zero = {0, 0};
+  struct timeval now = {0, 0};
+  before_wait();
+  if (has_active()) timeout = &now;
+  for (int fd = 0; writes != NULL && fd < limit; fd++)
+    if (unasked[fd]) FD_CLR(fd, writes);
   int count = pselect(limit, reads, writes, others, &zero, NULL);
   return waited(count, timeout == NULL ? -1 : timeout->tv_sec * 1000000LL + timeout->tv_usec);
 }
 
-/* With poll and select libevent starts at a random descriptor, one after the number it draws: now always at the first. */
+/*
+ * With poll and select libevent starts at a random descriptor, one after the number it draws: now always at the first. And a group of
+ * connections goes on with a random one: now always with its oldest.
+ */
 int evutil_weakrand_range_(void *state, int top) {
   (void)state;
   return top - 1;
@@ -121,8 +177,7 @@ struct object *create(const char *name, const char *suffix) {
   return object;
 }
 
-/* Moves `fd` to the number that the other side gives it too, so that both see descriptors in the same order. */
-static void name_fd(const char *name, const char *suffix, int fd) {
+void name_fd(const char *name, const char *suffix, int fd) {
   struct object *object = create(name, suffix);
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   object->fd = next_fd++;
@@ -142,6 +197,12 @@ static struct object *event_named(const char *name) {
 int fd_named(const char *name) {
   struct object *object = find(name);
   return object != NULL && object->fd >= 0 ? object->fd : -1;
+}
+
+const char *fd_name(int fd) {
+  for (int i = 0; i < object_count; i++)
+    if (fd >= 0 && objects[i].fd == fd) return objects[i].name;
+  return "";
 }
 
 int call(struct object *self, const char *what) {
@@ -361,7 +422,7 @@ static const struct command loop_commands[] = {{"base", do_base}, {"priorities",
   {"loopbreak", do_loopbreak}, {"loopcontinue", do_loopcontinue}, {"got", do_got}, {"running", do_running}, {NULL, NULL}};
 
 /* One table for each noun of the language; a file of its own for each but the loop. */
-static const struct command *const nouns[] = {loop_commands, buffer_commands};
+static const struct command *const nouns[] = {loop_commands, buffer_commands, bufferevent_commands};
 
 static void run_line(const char *line) {
   char copy[LINE_MAX_], *rest = copy, *words[WORDS_MAX], *word;
@@ -386,6 +447,8 @@ static void begin(void) {
   next_fd = FIRST_FD;
   now_us = 1000000000;
   base = NULL;
+  memset(unasked, 0, sizeof unasked);
+  memset(asked, 0, sizeof asked);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGUSR1, SIG_IGN);
   signal(SIGUSR2, SIG_IGN);
@@ -398,6 +461,8 @@ static void finish(void) {
     if (objects[i].event != NULL) event_free(objects[i].event);
   }
   if (base != NULL) event_base_free(base);
+  base = NULL;
+  end_connections();
   for (int fd = FIRST_FD; fd < next_fd; fd++) close(fd);
 }
 

@@ -7,8 +7,8 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { splitScenarios } from "./trace.ts";
 
-/** What it is made of: a file for the loop and the frame around everything, and one for each further noun of the language. */
-const SOURCES = ["runner.c", "buffers.c"];
+/** What it is made of: a file for the loop and the frame around everything, and one or more for each further noun of the language. */
+const SOURCES = ["runner.c", "buffers.c", "bufferevents.c", "sending.c", "transforms.c"];
 
 /** A compiled runner; give it back with `close()`. */
 export class Runner implements Disposable {

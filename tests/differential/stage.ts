@@ -36,8 +36,14 @@ export interface Stage {
   create(name: string): Named;
   /** The number of a descriptor. */
   fd(name: string | undefined): number | undefined;
+  /** The name of a descriptor, "" for none that has one. */
+  fdName(fd: number): string;
+  /** Gives a descriptor a name, and the number that the other side gives it too. */
+  nameFd(name: string, fd: number): void;
   /** Writes down that a callback runs, and runs its script; true when it has run more often than it shall. */
   ran(named: Named, what: string): boolean;
+  /** Calls `check` before each loop with its flags, and after it with what it has returned. */
+  atLoop(check: (flags: number, result?: number) => void): void;
   /** Calls `close` when the scenario is over. */
   atEnd(close: () => void): void;
 }
