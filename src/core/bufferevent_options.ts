@@ -1,3 +1,4 @@
+import type { SocketAddress } from "../ffi/mod.ts";
 import type { AwaitOptions } from "./awaitable_connection.ts";
 import type { BufferEventOptions } from "./bufferevent_callbacks.ts";
 import type { ConnectHostnameOptions } from "./host_connect.ts";
@@ -24,3 +25,12 @@ export type ConnectTarget =
     /** The path of a Unix socket; a leading NUL makes it abstract (Linux). */
     readonly path: string;
   });
+
+/** How a SocketBufferEvent connects. */
+export interface ConnectOptions {
+  /**
+   * The address of this side, of the same family as the other one; port 0 for any. The system's choice by default. A port may be used again at
+   * once after an earlier connection from it (SO_REUSEADDR).
+   */
+  readonly localAddress?: SocketAddress | undefined;
+}

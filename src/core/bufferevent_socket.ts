@@ -1,8 +1,10 @@
 import {
   allocate,
+  bind,
   close,
   connect,
   encodeSocketAddress,
+  formatSocketAddress,
   getpeername,
   getsockname,
   os,
@@ -14,7 +16,7 @@ import {
   type SystemError,
   systemError,
 } from "../ffi/mod.ts";
-import type { ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
+import type { ConnectOptions, ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 import { SocketReading } from "./bufferevent_reading.ts";
 import { CONNECTING, KEEPS_OPEN, OWNS_SOCKET } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, EV_READ, EV_WRITE } from "./constants.ts";
@@ -22,8 +24,9 @@ import type { EventBase } from "./event_base.ts";
 import { type ConnectHostnameOptions, HostConnect } from "./host_connect.ts";
 import { SUSPEND_LOOKUP } from "./suspension.ts";
 import { optionalAddress } from "./socket_address.ts";
+import { setReuseAddress } from "./socket_options.ts";
 
-export type { ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
+export type { ConnectOptions, ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 export { SocketReading } from "./bufferevent_reading.ts";
 export { SocketSending } from "./bufferevent_sending.ts";
 
@@ -98,23 +101,23 @@ export class SocketBufferEvent extends SocketReading {
    * fails, that is told later, by `BEV_EVENT_CONNECTED` or `BEV_EVENT_ERROR`. After a failure it may be called again; what is
    * queued waits for that.
    *
-   * @throws {SystemError} when no socket is to be had.
-   * @throws {TypeError} or {RangeError} when `address` is none.
+   * @throws {SystemError} when no socket is to be had, or not the local address that was asked for (EADDRINUSE, EADDRNOTAVAIL, ...).
+   * @throws {TypeError} or {RangeError} when an address is none.
    * @throws {Error} when it is closed, or connecting already.
    */
-  connect(address: SocketAddress): void {
+  connect(address: SocketAddress, options: ConnectOptions = {}): void {
     if (this.closed || this.is(CONNECTING)) throw new Error("Cannot connect: closed, or connecting already");
     this.reactor.assertOpen("connect");
     // Encoded first, since that throws for what is no address.
     const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
     const length = encodeSocketAddress(address, bytes);
     if (this.socketFd < 0) {
-      const family = address.family === "ipv4" ? AF_INET : address.family === "ipv6" ? AF_INET6 : AF_UNIX;
-      const fd = socket(family, SOCK_STREAM, 0);
-      if (fd < 0) throw systemError(fd, "socket", "open a socket");
+      const fd = openSocket(address, options);
       this.socketFd = fd;
       this.mark(OWNS_SOCKET, !this.is(KEEPS_OPEN));
       this.openEvents(fd);
+    } else if (options.localAddress !== undefined) {
+      bindTo(this.socketFd, options.localAddress);
     }
     const result = connect(this.socketFd, bytes, length);
     this.connectBegun(result, result >= 0 || result === -EINPROGRESS! || result === -EINTR!);
@@ -248,6 +251,26 @@ export class SocketBufferEvent extends SocketReading {
     this.#hostConnect = null;
     super.closeEvents();
   }
+}
+
+function openSocket({ family }: SocketAddress, { localAddress }: ConnectOptions): number {
+  const fd = socket(family === "ipv4" ? AF_INET : family === "ipv6" ? AF_INET6 : AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0) throw systemError(fd, "socket", "open a socket");
+  try {
+    if (localAddress !== undefined) bindTo(fd, localAddress);
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function bindTo(fd: number, address: SocketAddress): void {
+  const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
+  const length = encodeSocketAddress(address, bytes);
+  if (address.family !== "unix") setReuseAddress(fd);
+  const result = bind(fd, bytes, length);
+  if (result < 0) throw systemError(result, "bind", `connect from ${formatSocketAddress(address)}`);
 }
 
 /** Makes a descriptor non-blocking. */

@@ -60,6 +60,7 @@ export {
 export { FilterBufferEvent, type FilterBufferEventOptions, type FilterTransform } from "./bufferevent_filter.ts";
 export { PairBufferEvent } from "./bufferevent_pair.ts";
 export {
+  type ConnectOptions,
   type ConnectTarget,
   SocketBufferEvent,
   type SocketBufferEventOptions,

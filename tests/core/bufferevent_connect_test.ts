@@ -10,6 +10,7 @@ import {
   Listener,
   type SocketAddress,
   SocketBufferEvent,
+  SystemError,
 } from "../../src/core/mod.ts";
 import { os, socket } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -66,6 +67,52 @@ forEachBackend((backend) => {
       assertEquals(told, ["CONNECTED"]);
       assertEquals(connection.enabled, EV_WRITE);
       assertEquals(connection.remoteAddress, listener.address);
+    });
+
+    it("comes from the address and port it is told, which may serve again at once", () => {
+      for (let round = 0, port = 0; round < 2; round++) {
+        const connection = open();
+        connection.connect(listener.address, { localAddress: { family: "ipv4", host: "127.0.0.2", port } });
+        until(base, () => accepted.length > round, "the connect");
+        const remote = accepted[round]!.remoteAddress!;
+        assertEquals(remote, connection.localAddress);
+        assert(remote.family === "ipv4" && remote.port > 0);
+        assertEquals(remote.host, "127.0.0.2");
+        if (port !== 0) assertEquals(remote.port, port);
+        port = remote.port;
+        // Whoever ends first keeps the port in TIME_WAIT.
+        connection.close();
+        until(base, () => accepted[round]!.enabled === EV_WRITE, "the end");
+        accepted[round]!.close();
+      }
+    });
+
+    it("refuses a local address it cannot have, at once, and leaves no socket behind", () => {
+      const before = openDescriptorCount();
+      const taken = assertThrows(
+        () => open().connect(listener.address, { localAddress: listener.address }),
+        SystemError,
+      );
+      assertEquals([taken.code, taken.syscall], ["EADDRINUSE", "bind"]);
+      const foreign = assertThrows(
+        () => open().connect(listener.address, { localAddress: { family: "ipv4", host: "192.0.2.1", port: 0 } }),
+        SystemError,
+      );
+      assertEquals(foreign.code, "EADDRNOTAVAIL");
+      assertStringIncludes(foreign.message, "connect from 192.0.2.1:0");
+      assertThrows(
+        () => open().connect(listener.address, { localAddress: { family: "ipv4", host: "nowhere", port: 0 } }),
+        TypeError,
+      );
+      assertEquals(openDescriptorCount(), before);
+    });
+
+    it("binds a socket that it was given", () => {
+      const fd = descriptors.own(socket(AF_INET, SOCK_STREAM, 0));
+      const connection = open(fd);
+      connection.connect(listener.address, { localAddress: { family: "ipv4", host: "127.0.0.3", port: 0 } });
+      until(base, () => accepted.length > 0, "the connect");
+      assertEquals(accepted[0]!.remoteAddress, connection.localAddress);
     });
 
     it("sends what was queued before, after CONNECTED and in one call", () => {
