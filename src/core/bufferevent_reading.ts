@@ -1,7 +1,7 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import { os } from "../ffi/mod.ts";
 import { SocketSending } from "./bufferevent_sending.ts";
-import { CONNECTING, PEER_CLOSE_TOLD, PEER_CLOSE_WANTED, READ_WATCHED } from "./connection_state.ts";
+import { CONNECTING, PEER_CLOSE_TOLD, PEER_CLOSE_WANTED, READ_WATCHED, READS_MUCH } from "./connection_state.ts";
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
@@ -15,6 +15,9 @@ import {
 } from "./constants.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
 import { watch } from "./watch.ts";
+
+/** A read that brings at least so much, and all that it may, is not likely to be the last of its kind. */
+const MUCH = 4096;
 
 const { EAGAIN, EINTR } = os.errno as Record<string, number>;
 
@@ -120,14 +123,39 @@ export abstract class SocketReading extends SocketSending {
       this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_READING);
       return;
     }
-    const slab = this.reactor.readSlab;
     const max = this.rates === null ? this.readMax : this.maxToRead;
-    const room = this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength);
-    const received = slab.receive(this.socketFd, Math.max(1, room));
-    if (received > 0) {
-      if (this.rates !== null) this.rates.charge(EV_READ, received);
-      this.#deliver(slab.bytes, slab.start, slab.end);
-    } else if (received === 0) {
+    const room = Math.max(1, this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength));
+    if (this.is(READS_MUCH) && this.sink === null) return this.#readMuch(room);
+    const slab = this.reactor.readSlab;
+    const received = slab.receive(this.socketFd, room);
+    if (received <= 0) return this.#receivedNone(received);
+    if (received === room && received >= MUCH) this.mark(READS_MUCH, true);
+    if (this.rates !== null) this.rates.charge(EV_READ, received);
+    this.#deliver(slab.bytes, slab.start, slab.end);
+  }
+
+  /**
+   * Reads without copying, once reads bring all they may: a copy of 64 KiB takes a fifth to a third of the time that a proxy spends on
+   * them.
+   */
+  #readMuch(room: number): void {
+    const { input } = this;
+    let received = 0;
+    input.unfreezeBack();
+    try {
+      received = input.receiveFrom(this.socketFd, room);
+    } finally {
+      input.freezeBack();
+    }
+    if (received <= 0) return this.#receivedNone(received);
+    if (received < MUCH) this.mark(READS_MUCH, false);
+    if (this.rates !== null) this.rates.charge(EV_READ, received);
+    this.inputGrew();
+  }
+
+  /** The stream has ended, has failed, or there was nothing to read after all. */
+  #receivedNone(received: number): void {
+    if (received === 0) {
       this.#endReading();
       this.tell(BEV_EVENT_EOF | BEV_EVENT_READING);
     } else if (received !== -EAGAIN! && received !== -EINTR!) {

@@ -26,3 +26,5 @@ export const WRITE_WATCHED = 0x100;
 export const PEER_CLOSE_WANTED = 0x200;
 /** The peer's end was told, one way or the other. */
 export const PEER_CLOSE_TOLD = 0x400;
+/** Reads bring much at a time, and so get memory of their own. */
+export const READS_MUCH = 0x800;

@@ -11,7 +11,7 @@ import { type ChunkPool, sharedChunkPool } from "./chunk_pool.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
 import { type BufferCallback, BufferCallbackEntry, BufferCallbacks } from "./evbuffer_callbacks.ts";
-import { readIntoQueue, writeChains } from "./evbuffer_io.ts";
+import { readIntoQueue, receiveIntoQueue, writeChains } from "./evbuffer_io.ts";
 import { Reservation } from "./evbuffer_reserve.ts";
 
 /**
@@ -195,6 +195,18 @@ export abstract class BufferBase {
     if (bytesMax === 0) throw new RangeError("Cannot read into a buffer: 0 bytes are too few");
     const before = this.queue.length;
     const result = readIntoQueue(this.queue, fd, bytesMax);
+    if (result > 0) this.changed(before, result, 0);
+    return result;
+  }
+
+  /**
+   * @internal {@linkcode BufferBase.readFrom} for sockets that bring much at a time: the bytes get memory of their own, and stay where the
+   * kernel has put them.
+   */
+  receiveFrom(fd: number, bytesMax: number): number {
+    if (this.backFrozen) refuseFrozen("read into", "back");
+    const before = this.queue.length;
+    const result = receiveIntoQueue(this.queue, fd, bytesMax);
     if (result > 0) this.changed(before, result, 0);
     return result;
   }

@@ -10,7 +10,20 @@
  * @module
  */
 
-import { addressOf, allocate, os, pread, putAddress, read, readv, send, sendfile, write, writev } from "../ffi/mod.ts";
+import {
+  addressOf,
+  allocate,
+  os,
+  pread,
+  putAddress,
+  read,
+  readv,
+  recv,
+  send,
+  sendfile,
+  write,
+  writev,
+} from "../ffi/mod.ts";
 import { type Chain, CHAIN_FILE } from "./chain.ts";
 import type { ChainQueue } from "./chain_queue.ts";
 import { CHUNK_SIZE_MAX } from "./chunk_pool.ts";
@@ -83,6 +96,21 @@ export function readIntoQueue(queue: ChainQueue, fd: number, max: number): numbe
   last.end += inRoom;
   queue.length += inRoom;
   return keep(queue, chunk, result - inRoom, result);
+}
+
+/**
+ * Receives at most `max` bytes from a socket into a chunk of their own, so that nothing is copied. A chunk that stays more than
+ * half empty would be a waste of memory: its bytes are copied after all.
+ *
+ * @returns as {@linkcode readIntoQueue}.
+ */
+export function receiveIntoQueue(queue: ChainQueue, fd: number, max: number): number {
+  const chunk = queue.pool.take(Math.min(max, CHUNK_SIZE_MAX));
+  const result = recv(fd, chunk.bytes, Math.min(max, chunk.limit), 0);
+  if (result <= 0 || result * 2 >= chunk.limit) return keep(queue, chunk, result, result);
+  queue.addBytes(chunk.bytes.subarray(0, result));
+  queue.pool.release(chunk);
+  return result;
 }
 
 /** Appends the chunk when it received something, and gives it back otherwise. */
