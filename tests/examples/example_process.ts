@@ -8,63 +8,92 @@ import { runtime } from "../../src/ffi/mod.ts";
 export type EndSignal = "SIGTERM" | "SIGINT" | "SIGKILL";
 
 interface Child {
+  readonly pid: number;
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
+  /** Writes to its standard input, if that is a pipe. */
+  write(text: string): void;
+  endInput(): void;
   kill(signal: EndSignal): void;
   /** The exit code; null when a signal ended it. */
   readonly ended: Promise<number | null>;
 }
 
 /** Only a failing test waits so long. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000;
+
+/** How an example is started. */
+export interface ExampleStart {
+  /** Give it a pipe as standard input, see {@linkcode ExampleProcess.write}; nothing can be read there otherwise. */
+  readonly hasInput?: boolean;
+  /** A line for the shell in which `"$@"` stands for the example, such as `exec "$@" < file`. */
+  readonly shellLine?: string;
+}
 
 /**
  * The runtimes' own ways to start a process: Deno's `node:child_process` adds `-A` to the arguments of every Deno it starts,
  * which would hide a permission that is missing, and says nothing of exit codes after a `kill`.
  */
-function start(file: string, options: readonly string[]): Child {
-  return runtime.name === "deno" ? startDeno(file, options) : startBun(file, options);
+function start(file: string, options: readonly string[], { hasInput = false, shellLine }: ExampleStart): Child {
+  const example = runtime.name === "deno"
+    ? [process.execPath, "run", "--no-prompt", "--no-check", "--quiet", "--allow-ffi", file, ...options]
+    : [process.execPath, file, ...options];
+  const command = shellLine === undefined ? example : ["sh", "-c", shellLine, "sh", ...example];
+  return runtime.name === "deno" ? startDeno(command, hasInput) : startBun(command, hasInput);
 }
 
-interface DenoChild extends Pick<Child, "stdout" | "stderr" | "kill"> {
+interface DenoChild extends Pick<Child, "pid" | "stdout" | "stderr" | "kill"> {
+  readonly stdin: WritableStream<Uint8Array>;
   readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
 }
 
-function startDeno(file: string, options: readonly string[]): Child {
+function startDeno([program = "", ...args]: readonly string[], hasInput: boolean): Child {
   const { Deno } = globalThis as unknown as {
     Deno: { Command: new (program: string, options: object) => { spawn(): DenoChild } };
   };
-  const child = new Deno.Command(process.execPath, {
-    args: ["run", "--no-prompt", "--no-check", "--quiet", "--allow-ffi", file, ...options],
+  const child = new Deno.Command(program, {
+    args,
     env: { NO_COLOR: "1" },
-    stdin: "null",
+    stdin: hasInput ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  const input = hasInput ? child.stdin.getWriter() : undefined;
+  // Whether it still reads is what tests find out by other means.
   return {
+    pid: child.pid,
     stdout: child.stdout,
     stderr: child.stderr,
+    write: (text) => void input?.write(new TextEncoder().encode(text)).catch(() => {}),
+    endInput: () => void input?.close().catch(() => {}),
     kill: (signal) => child.kill(signal),
     ended: child.status.then(({ code, signal }) => signal === null ? code : null),
   };
 }
 
-interface BunChild extends Pick<Child, "stdout" | "stderr" | "kill"> {
+interface BunChild extends Pick<Child, "pid" | "stdout" | "stderr" | "kill"> {
+  readonly stdin: { write(text: string): void; flush(): void; end(): void };
   readonly exited: Promise<unknown>;
   readonly exitCode: number | null;
 }
 
-function startBun(file: string, options: readonly string[]): Child {
+function startBun(command: readonly string[], hasInput: boolean): Child {
   const { Bun } = globalThis as unknown as { Bun: { spawn(command: readonly string[], options: object): BunChild } };
-  const child = Bun.spawn([process.execPath, file, ...options], {
+  const child = Bun.spawn(command, {
     env: { ...process.env, NO_COLOR: "1" },
-    stdin: "ignore",
+    stdin: hasInput ? "pipe" : "ignore",
     stdout: "pipe",
     stderr: "pipe",
   });
   return {
+    pid: child.pid,
     stdout: child.stdout,
     stderr: child.stderr,
+    write: (text) => {
+      child.stdin.write(text);
+      child.stdin.flush();
+    },
+    endInput: () => child.stdin.end(),
     kill: (signal) => child.kill(signal),
     ended: child.exited.then(() => child.exitCode),
   };
@@ -82,8 +111,12 @@ export class ExampleProcess {
   #pause: Promise<void> | undefined;
 
   /** Starts `examples/<name>`. */
-  constructor(name: string, ...options: string[]) {
-    this.#child = start(fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)), options);
+  constructor(name: string, ...options: string[]);
+  constructor(how: ExampleStart, name: string, ...options: string[]);
+  constructor(...what: (string | ExampleStart)[]) {
+    const how = typeof what[0] === "object" ? what.shift() as ExampleStart : {};
+    const [name, ...options] = what as string[];
+    this.#child = start(fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)), options, how);
     const killer = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
     const stdout = this.#read(this.#child.stdout, (text) => this.stdout += text);
     const stderr = this.#read(this.#child.stderr, (text) => this.stderr += text);
@@ -107,6 +140,27 @@ export class ExampleProcess {
   async address(): Promise<string> {
     await this.until(() => this.stdout.includes("\n"));
     return /^listening on (.*)$/m.exec(this.stdout)?.[1] ?? this.stdout;
+  }
+
+  /** What it listens on, where stdout is data and it says so on stderr. */
+  async addressOnStderr(): Promise<string> {
+    await this.until(() => /^listening on .*\n/m.test(this.stderr));
+    return /^listening on (.*)$/m.exec(this.stderr)![1]!;
+  }
+
+  /** Its process id, or that of the shell. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Writes to its standard input, if it has one. */
+  write(text: string): void {
+    this.#child.write(text);
+  }
+
+  /** Ends its standard input. */
+  endInput(): void {
+    this.#child.endInput();
   }
 
   /** Stops reading what it prints on stdout, until {@linkcode ExampleProcess.resumeReading}. */

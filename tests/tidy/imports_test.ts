@@ -17,7 +17,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   "mod.ts": ["ffi", "backends", "core", "tls", "dns", "http", "ws", "rpc"],
   examples: ["mod.ts"],
   bench: ["mod.ts", "ffi", "backends", "core", "tls", "dns", "http", "ws", "rpc", "tests", "examples"],
-  tests: ["mod.ts", "ffi", "backends", "core", "tls", "dns", "http", "ws", "rpc"],
+  tests: ["mod.ts", "ffi", "backends", "core", "tls", "dns", "http", "ws", "rpc", "examples"],
 };
 
 /** The names that the test runs map to other files. */
