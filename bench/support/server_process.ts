@@ -26,7 +26,7 @@ export class ServerProcess {
   }
 
   /**
-   * Starts a server and waits until it prints `listening on http://127.0.0.1:PORT`, or udp.
+   * Starts a server and waits until it prints `listening on 127.0.0.1:PORT`, or the same as a URL, or udp.
    *
    * @throws {Error} when it ends or says nothing for 15 seconds; the message holds what it printed.
    */
@@ -85,7 +85,7 @@ function readyPort(child: ChildProcess, command: readonly string[]): Promise<num
     const read = (chunk: Uint8Array): void => {
       if (printed.length > 65_536) return;
       printed += String(chunk);
-      const match = /listening on (?:http|udp):\/\/127\.0\.0\.1:(\d+)\s/.exec(printed);
+      const match = /listening on (?:(?:http|udp):\/\/)?127\.0\.0\.1:(\d+)\s/.exec(printed);
       if (match === null) return;
       clearTimeout(timer);
       resolve(Number(match[1]));
