@@ -117,15 +117,19 @@ for (let round = 1; round <= (isSliced ? 1 : rounds); round++) {
         }
         continue;
       }
-      it(title, async () => {
-        // There and back: whatever gets slower or faster by and by then does so for all alike.
-        for (const kind of round % 2 === 1 ? servers : servers.toReversed()) {
-          const server = running.get(kind.name);
-          if (server === undefined || !takesPart(kind, scenario)) continue;
-          const { requests } = await measure(scenario, kind, server);
-          if (scenario.load.requests !== undefined) assertEquals(requests, scenario.load.requests);
-        }
-      });
+      // Rounds of their own, where the servers live through all of them.
+      const parts = isSliced ? rounds : 1;
+      for (let part = 1; part <= parts; part++) {
+        it(parts === 1 ? title : `${title}, part ${part} of ${parts}`, async () => {
+          // There and back: whatever gets slower or faster by and by then does so for all alike.
+          for (const kind of (round + part) % 2 === 0 ? servers : servers.toReversed()) {
+            const server = running.get(kind.name);
+            if (server === undefined || !takesPart(kind, scenario)) continue;
+            const { requests } = await measure(scenario, kind, server);
+            if (scenario.load.requests !== undefined) assertEquals(requests, scenario.load.requests);
+          }
+        });
+      }
     }
   });
 }
