@@ -280,8 +280,11 @@ export class EvBuffer extends BufferReader {
       return moved;
     }
     target.queue.moveFront(this.queue, moved);
-    target.changed(before, moved, 0);
-    this.changed(ours, 0, moved);
+    try {
+      target.changed(before, moved, 0);
+    } finally {
+      this.changed(ours, 0, moved);
+    }
     return moved;
   }
 
@@ -294,7 +297,10 @@ export class EvBuffer extends BufferReader {
   #moved(source: EvBuffer, before: number): void {
     // In C's order: where everything moves, the source hears first.
     const moved = this.queue.length - before;
-    source.changed(moved, 0, moved);
-    this.changed(before, moved, 0);
+    try {
+      source.changed(moved, 0, moved);
+    } finally {
+      this.changed(before, moved, 0);
+    }
   }
 }

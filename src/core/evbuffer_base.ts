@@ -303,8 +303,12 @@ export abstract class BufferBase {
   /** Tells the callbacks, if there are any and something changed. */
   protected changed(originalLength: number, added: number, deleted: number): void {
     if (added <= 0 && deleted <= 0) return;
-    if (this.#callbacks !== null) this.#callbacks.notify(this as unknown as EvBuffer, originalLength, added, deleted);
-    if (this.owner !== null) this.owner.bufferChanged(this, added, deleted);
+    try {
+      if (this.#callbacks !== null) this.#callbacks.notify(this as unknown as EvBuffer, originalLength, added, deleted);
+    } finally {
+      // Whatever a callback has thrown: a connection would stand still for ever over a change it has not heard of.
+      if (this.owner !== null) this.owner.bufferChanged(this, added, deleted);
+    }
   }
 }
 

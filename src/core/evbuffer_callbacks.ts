@@ -23,7 +23,8 @@ export interface BufferChange {
 
 /**
  * Called after an operation changed a buffer. It may change the buffer itself, which is reported by a call of its own; it may
- * add callbacks, which are called from the next change on, and remove any, which are called no more.
+ * add callbacks, which are called from the next change on, and remove any, which are called no more. What it throws reaches whoever
+ * made the change, which has been made all the same, after all the others have been called.
  */
 export type BufferCallback = (buffer: EvBuffer, change: BufferChange) => void;
 
@@ -123,9 +124,7 @@ export class BufferCallbacks {
     change.deleted = deleted;
     this.#notifying = true;
     try {
-      for (let at = this.#newest; at !== null; at = at.next) {
-        if (at.enabled) at.callback(buffer, change);
-      }
+      this.#callAll(buffer, change);
     } finally {
       if (outermost) this.#notifying = false;
     }
@@ -140,7 +139,7 @@ export class BufferCallbacks {
     this.#added += added;
     this.#deleted += deleted;
     this.#deferred!.schedule();
-    this.#call(buffer, { originalLength, added, deleted }, true);
+    this.#callAll(buffer, { originalLength, added, deleted }, true);
   }
 
   #notifyDeferred(buffer: EvBuffer): void {
@@ -148,13 +147,22 @@ export class BufferCallbacks {
     const deleted = this.#deleted;
     this.#added = this.#deleted = 0;
     if (added === 0 && deleted === 0) return;
-    this.#call(buffer, { originalLength: buffer.length + deleted - added, added, deleted }, false);
+    this.#callAll(buffer, { originalLength: buffer.length + deleted - added, added, deleted }, false);
   }
 
-  /** Calls those that are to be called at once, or the others. */
-  #call(buffer: EvBuffer, change: BufferChange, immediate: boolean): void {
+  /** Calls everybody; or those only that are to be called at once, or the others. One that throws keeps nobody from being told. */
+  #callAll(buffer: EvBuffer, change: BufferChange, immediate?: boolean): void {
+    let failed = false;
+    let failure: unknown;
     for (let at = this.#newest; at !== null; at = at.next) {
-      if (at.enabled && at.immediate === immediate) at.callback(buffer, change);
+      if (!at.enabled || (immediate !== undefined && at.immediate !== immediate)) continue;
+      try {
+        at.callback(buffer, change);
+      } catch (error) {
+        failure = failed ? failure : error;
+        failed = true;
+      }
     }
+    if (failed) throw failure;
   }
 }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { EV_READ, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
 import { EvBuffer } from "../../src/core/evbuffer.ts";
@@ -26,6 +26,32 @@ describe("the owner of a buffer", () => {
       "callback +1 -0",
       "owner +1 -0",
     ]);
+  });
+
+  it("hears of a change although a callback has thrown, and so do the other callbacks and the other buffer", () => {
+    const told: string[] = [];
+    const hear = (name: string): EvBuffer => {
+      const buffer = new EvBuffer();
+      buffer.owner = { bufferChanged: (_buffer, added, deleted) => void told.push(`${name} +${added} -${deleted}`) };
+      buffer.addCallback((_buffer, { added, deleted }) => void told.push(`first of ${name} +${added} -${deleted}`));
+      buffer.addCallback(() => {
+        throw new Error(`a callback of ${name}`);
+      });
+      return buffer;
+    };
+    using source = hear("source");
+    using target = hear("target");
+    assertThrows(() => source.add("four"), Error, "a callback of source");
+    assertEquals(told.splice(0), ["first of source +4 -0", "source +4 -0"]);
+    assertThrows(() => source.removeBuffer(target, 1), Error, "a callback of");
+    assertEquals(told.splice(0).sort(), [
+      "first of source +0 -1",
+      "first of target +1 -0",
+      "source +0 -1",
+      "target +1 -0",
+    ]);
+    assertThrows(() => target.addBuffer(source), Error, "a callback of");
+    assertEquals(told.splice(0), ["first of source +0 -3", "source +0 -3", "first of target +3 -0", "target +3 -0"]);
   });
 
   it("finds bytes that were added from the middle of an array in their place, however many", () => {
@@ -83,6 +109,18 @@ forEachBackend((backend) => {
       assertEquals(inputText(connection), "abc");
       until(base, () => connection.input.length === 3, "the second half");
       assertEquals(inputText(connection), "def");
+    });
+
+    it("reads on below the high watermark although a callback on its input has thrown", () => {
+      connection.setWatermark(EV_READ, 0, 3);
+      connection.enable(EV_READ);
+      writeText(far, "abcdef");
+      until(base, () => connection.input.length === 3, "the first half");
+      connection.input.addCallback((_buffer, { deleted }) => {
+        if (deleted > 0) throw new Error("not interested");
+      });
+      assertThrows(() => connection.input.drain(3), Error, "not interested");
+      until(base, () => connection.input.length === 3, "the second half");
     });
 
     it("has buffers of its own also when they are first asked for after it was used", () => {

@@ -196,7 +196,7 @@ describe("EvBuffer.addCallback", () => {
     assertThrows(() => buffer.add("abc"), Error, "callback failed");
     buffer.removeCallback(entry);
     buffer.add("def");
-    assertEquals(seen, [[3, 3, 0]]);
+    assertEquals(seen, [[0, 3, 0], [3, 3, 0]]);
     assertEquals(buffer.takeText(), "abcdef");
   });
 
