@@ -7,6 +7,7 @@ import {
   CONNECTING,
   KEEPS_OPEN,
   OWNS_SOCKET,
+  SENDING,
   SENDING_FAILED,
   WRITE_WATCHED,
 } from "./connection_state.ts";
@@ -272,18 +273,24 @@ export abstract class SocketSending extends BufferEvent {
     this.socketFd = -1;
   }
 
-  /** Sends until the kernel takes no more, all is sent, or others should have their turn. */
+  /** Sends until the kernel takes no more, all is sent, or others should have their turn. Returns whether any was sent. */
   #send(): boolean {
-    const rates = this.rates;
+    // Asked for by a callback on the buffer, whose change is part of what is being sent.
+    if (this.is(SENDING)) return false;
     const { output, socketFd: fd } = this;
-    let budget = rates === null ? this.writeMax : this.maxToWrite;
+    let budget = this.rates === null ? this.writeMax : this.maxToWrite;
     let total = 0;
     let failure = 0;
+    // What was queued before the call that is under way.
+    let before = 0;
+    this.mark(SENDING, true);
     output.unfreezeFront();
     try {
-      // A callback on the buffer may close the connection, or take its descriptor away.
-      while (budget > 0 && output.length > 0 && this.socketFd === fd) {
+      // A callback on the buffer may close the connection, take its descriptor away, or disable writing.
+      while (budget > 0 && output.length > 0 && this.socketFd === fd && this.writeRuns) {
+        before = output.length;
         const sent = output.sendTo(fd, budget);
+        before = 0;
         if (sent < 0) {
           // Interrupted for ever would be a loop without end: the next turn tries again.
           if (sent !== -EAGAIN! && sent !== -EINTR!) failure = sent;
@@ -292,29 +299,45 @@ export abstract class SocketSending extends BufferEvent {
         total += sent;
         budget -= sent;
       }
-      if (failure !== 0) this.#dropOutput();
     } finally {
       output.freezeFront();
+      this.mark(SENDING, false);
+      // Also when such a callback has thrown: what it was told of has left.
+      if (before !== 0) total += Math.max(0, before - output.length);
+      if (failure !== 0) this.#sendingFailed(failure);
+      else this.#sent(fd, total, before !== 0 && total === 0);
     }
-    if (failure !== 0) {
-      this.fail(failure, "write", "write to the connection", BEV_EVENT_WRITING);
-      return total > 0;
-    }
+    return total > 0;
+  }
+
+  /**
+   * So many bytes have been sent.
+   *
+   * @param isStuck the rest cannot even be handed to the kernel, since its memory is gone: waiting would not help.
+   */
+  #sent(fd: number, total: number, isStuck: boolean): void {
+    const { output } = this;
     // May suspend writing.
-    if (rates !== null && total > 0) rates.charge(EV_WRITE, total);
-    if (this.socketFd !== fd) return true;
-    const rest = output.length > 0 && this.writeSuspended === 0;
+    if (this.rates !== null && total > 0) this.rates.charge(EV_WRITE, total);
+    if (this.socketFd !== fd) return;
+    const rest = output.length > 0 && this.writeRuns && !isStuck;
     if (rest !== this.is(WRITE_WATCHED)) this.#watchWrite(rest);
-    if (total === 0) return false;
+    if (total === 0) return;
     if (this.is(CLOSING) && output.length === 0) this.close();
     else if (output.length <= this.writeMark.low) this.callWrite();
-    return true;
   }
 
   /** What is queued will never be sent. */
-  #dropOutput(): void {
+  #sendingFailed(failure: number): void {
+    const { output } = this;
     this.#giveUpSending();
-    this.output.drain(this.output.length);
+    output.unfreezeFront();
+    try {
+      output.drain(output.length);
+    } finally {
+      output.freezeFront();
+      this.fail(failure, "write", "write to the connection", BEV_EVENT_WRITING);
+    }
   }
 
   /** Tells of an error of a system call. */

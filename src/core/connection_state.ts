@@ -28,3 +28,5 @@ export const PEER_CLOSE_WANTED = 0x200;
 export const PEER_CLOSE_TOLD = 0x400;
 /** Reads bring much at a time, and so get memory of their own. */
 export const READS_MUCH = 0x800;
+/** Output is being handed to the kernel: callbacks on the buffer run meanwhile. */
+export const SENDING = 0x1000;

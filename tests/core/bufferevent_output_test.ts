@@ -1,0 +1,115 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { EV_WRITE, type EventBase, EVLOOP_NONBLOCK, SocketBufferEvent } from "../../src/core/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors, empty } from "../support/descriptors.ts";
+import { journal, settle } from "./bufferevent_support.ts";
+
+/** More than the kernel holds between two sockets. */
+const MANY = 4_000_000;
+
+forEachBackend((backend) => {
+  describe("a callback on the output of a connection", () => {
+    let base: EventBase;
+    let descriptors: Descriptors;
+    let connection: SocketBufferEvent;
+    let far: number;
+    let told: string[];
+    let errors: unknown[];
+
+    beforeEach(() => {
+      base = backend.newBase();
+      errors = [];
+      base.onError = (error) => errors.push(error);
+      descriptors = new Descriptors();
+      const [near, other] = descriptors.socketpair();
+      far = other;
+      connection = new SocketBufferEvent(base, near, { keepOpen: true });
+      told = journal(connection);
+    });
+    afterEach(() => {
+      connection.close();
+      descriptors[Symbol.dispose]();
+      base.close();
+    });
+
+    /** Reads at the other end until nothing more comes; returns how many bytes that were. */
+    function received(): number {
+      let total = 0;
+      for (let idle = 0; idle < 3;) {
+        base.loop(EVLOOP_NONBLOCK);
+        const count = empty(far);
+        total += count;
+        idle = count === 0 ? idle + 1 : 0;
+      }
+      return total;
+    }
+
+    /** Calls `callback` when something has left the output. */
+    function whenSent(callback: () => void): void {
+      connection.output.addCallback((_buffer, { deleted }) => {
+        if (deleted > 0) callback();
+      });
+    }
+
+    it("may throw: the rest is sent, and who waits for that is told", () => {
+      whenSent(() => {
+        throw new Error("from the callback");
+      });
+      connection.write(new Uint8Array(MANY));
+      assertEquals(received(), MANY);
+      assertEquals(told, ["write"]);
+      assert(errors.length > 1);
+    });
+
+    it("may throw as the last bytes leave of a connection that is to be closed", () => {
+      whenSent(() => {
+        throw new Error("from the callback");
+      });
+      connection.write("the end");
+      connection.closeAfterFlush();
+      settle(base);
+      assertEquals([connection.closed, errors.length, empty(far)], [true, 1, 7]);
+    });
+
+    it("may throw when what will never be sent is dropped: the error is told all the same", () => {
+      whenSent(() => {
+        throw new Error("from the callback");
+      });
+      descriptors.close(far);
+      connection.write("to nobody");
+      settle(base);
+      assertEquals(told, ["ERROR|WRITING"]);
+      assertEquals([errors.length, connection.output.length], [1, 0]);
+    });
+
+    it("may ask for what is under way", () => {
+      whenSent(() => void connection.flush());
+      connection.write(new Uint8Array(MANY));
+      assertEquals(received(), MANY);
+      assertEquals(errors, []);
+    });
+
+    it("may disable writing, and nothing more is sent until it is enabled again", () => {
+      whenSent(() => connection.disable(EV_WRITE));
+      connection.maxSingleWrite = MANY;
+      connection.write(new Uint8Array(MANY));
+      const first = received();
+      assert(first > 0 && first < MANY);
+      assertEquals(received(), 0);
+      connection.enable(EV_WRITE);
+      assert(received() > 0);
+      assertEquals(errors, []);
+    });
+
+    it("that has thrown leaves memory that is gone unsent, without end of tries", () => {
+      const bytes = new Uint8Array(new ArrayBuffer(1000));
+      connection.output.addReference(bytes);
+      bytes.buffer.transfer();
+      assertThrows(() => connection.flush(), TypeError, "detached");
+      settle(base);
+      settle(base);
+      assertEquals([told, errors.length], [[], 1]);
+    });
+  });
+});
