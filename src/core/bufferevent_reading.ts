@@ -33,7 +33,7 @@ export abstract class SocketReading extends SocketSending {
   };
 
   /** Waits for readability; null without a socket. */
-  protected readEvent: LoopEvent | null = null;
+  protected override readEvent: LoopEvent | null = null;
   #readTimeoutSet = -1;
   /** Waits for the end of the stream out of turn; null until somebody wants to know. */
   protected closeEvent: LoopEvent | null = null;

@@ -38,6 +38,8 @@ export abstract class SocketSending extends BufferEvent {
   protected readonly reactor: Reactor;
   /** The socket, or -1. */
   protected socketFd: number = -1;
+  /** Waits for readability; null without a socket. */
+  protected abstract readEvent: LoopEvent | null;
   /** Waits for writability; null until the kernel has taken no more for the first time. */
   protected writeEvent: LoopEvent | null = null;
   static readonly #writable: EventCallback = (what, event) => {
@@ -118,9 +120,12 @@ export abstract class SocketSending extends BufferEvent {
     if (underWay) {
       this.update();
     } else {
-      // Also an immediate refusal is told from the loop, never from inside this call.
-      const fd = this.socketFd;
-      new Deferred(this.base, this.priority, () => this.#connectFailed(fd, result)).schedule();
+      // Also an immediate refusal is told from the loop, never from inside this call. It may have been closed by then, or given
+      // another descriptor, perhaps of the same number; but not the same event.
+      const { readEvent } = this;
+      new Deferred(this.base, this.priority, () => {
+        if (this.is(CONNECTING) && this.readEvent === readEvent) this.#connectFailed(result);
+      }).schedule();
     }
   }
 
@@ -244,16 +249,14 @@ export abstract class SocketSending extends BufferEvent {
     const error = takeSocketError(this.socketFd);
     // Nothing was taken: the socket stays writable, and the next turn asks again.
     if (error === -EINTR!) return;
-    if (error !== 0) return this.#connectFailed(this.socketFd, error > 0 ? -error : error);
+    if (error !== 0) return this.#connectFailed(error > 0 ? -error : error);
     this.mark(CONNECTING, false);
     this.#watchWrite(false);
     this.update();
     this.tell(BEV_EVENT_CONNECTED);
   }
 
-  #connectFailed(fd: number, result: number): void {
-    // It may have been closed, or given another descriptor, before it could be told.
-    if (this.is(CLOSED) || !this.is(CONNECTING) || fd !== this.socketFd) return;
+  #connectFailed(result: number): void {
     this.#giveUpSending();
     const facts = result === -ECONNREFUSED! ? { hint: "nobody listens there" } : {};
     this.error = systemError(result, "connect", "connect", facts);

@@ -89,6 +89,19 @@ forEachBackend((backend) => {
       }
     });
 
+    it("forgets a connect that has failed already also when the next socket gets the same number", () => {
+      const { port } = listeningSocket(descriptors);
+      using connecting = new SocketBufferEvent(base);
+      const told = journal(connecting);
+      connecting.connect({ family: "unix", path: "/nonexistent/socket" });
+      const fd = connecting.takeFd();
+      close(fd);
+      connecting.connect({ family: "ipv4", host: "127.0.0.1", port });
+      assertEquals(connecting.fd, fd);
+      until(base, () => told.length > 0, "the outcome");
+      assertEquals(told, ["CONNECTED"]);
+    });
+
     it("in a callback leaves the rest of what had become ready alone", () => {
       fill(connection.fd);
       connection.write("never sent here");
