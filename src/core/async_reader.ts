@@ -40,11 +40,13 @@ export class AsyncReader {
 
   constructor(connection: ReaderConnection) {
     this.#connection = connection;
-    connection.input.addCallback((_buffer, { deleted }) => {
+    const entry = connection.input.addCallback((_buffer, { deleted }) => {
       if (deleted === 0) return;
       this.#requests[0]?.forgetSearch();
       this.#regulate();
     });
+    // Before more comes in, even if the others are told later.
+    entry.immediate = true;
   }
 
   /** Queues a request behind the others; the promise is its own. */
@@ -109,7 +111,11 @@ export class AsyncReader {
     if (this.#isServing) return;
     this.#isServing = true;
     try {
-      while (this.#requests.length > 0 && this.#settle(this.#requests[0]!)) this.#requests.shift();
+      for (let request = this.#requests[0]; request !== undefined; request = this.#requests[0]) {
+        if (!this.#settle(request)) break;
+        // A callback on the input may have had it struck off already.
+        if (this.#requests[0] === request) this.#requests.shift();
+      }
     } finally {
       this.#isServing = false;
     }
