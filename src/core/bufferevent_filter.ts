@@ -105,9 +105,6 @@ export class FilterBufferEvent extends BufferEvent {
     this.#onClose = options.onClose;
     this.#readTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
     this.#writeTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
-    this.output.addCallback((_buffer, { added }) => {
-      if (added > 0) this.#outputGrew();
-    });
     this.#drainEntry = underlying.output.addCallback((_buffer, { deleted }) => {
       if (deleted === 0 || this.#closed) return;
       this.#writeTimer.restart();
@@ -124,6 +121,13 @@ export class FilterBufferEvent extends BufferEvent {
     underlying.whenOutputShrank = this.#shrinkToo;
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
+  }
+
+  /** @internal Something was written. That is nothing to the input, which has its own turn. */
+  protected override outputChanged(added: number): void {
+    if (added <= 0 || this.#closed) return;
+    this.#updateTimers();
+    this.#processOutput(BEV_NORMAL, true);
   }
 
   /** Whether it was closed, by itself or together with the connection underneath. */
@@ -214,13 +218,6 @@ export class FilterBufferEvent extends BufferEvent {
     this.#processOutput(BEV_NORMAL, true);
   }
 
-  /** Something was written. That is nothing to the input, which has its own turn. */
-  #outputGrew(): void {
-    if (this.#closed) return;
-    this.#updateTimers();
-    this.#processOutput(BEV_NORMAL, true);
-  }
-
   #updateTimers(): void {
     this.#readTimer.update(this.readRuns, this.readTimeoutMs);
     // What the connection underneath has got is not sent yet.
@@ -252,9 +249,10 @@ export class FilterBufferEvent extends BufferEvent {
     } finally {
       this.#transforming--;
       input.freezeBack();
+      if (done) this.#readTimer.restart();
+      // Also of what came about before a transform has thrown.
+      if (!this.#closed && input.length > lengthBefore) this.inputGrew(defer);
     }
-    if (done) this.#readTimer.restart();
-    if (input.length > lengthBefore) this.inputGrew(defer);
     if (result === BEV_ERROR) this.#giveUp(EV_READ, BEV_EVENT_READING);
     return done;
   }

@@ -159,7 +159,24 @@ export class PairBufferEvent extends BufferEvent {
       if (partner.rates !== null) count = Math.min(count, partner.rates.readAllowance(Infinity));
       if (count <= 0) return false;
     }
-    const moved = this.#move(partner, count);
+    const moved = Math.min(count, this.output.length);
+    this.output.unfreezeFront();
+    partner.input.unfreezeBack();
+    partner.#filling = true;
+    try {
+      this.output.removeBuffer(partner.input, moved);
+    } finally {
+      partner.#filling = false;
+      partner.input.freezeBack();
+      this.output.freezeFront();
+      // Also when a callback on one of the buffers has thrown.
+      this.#passed(partner, moved);
+    }
+    return true;
+  }
+
+  /** So many bytes have moved to the partner. */
+  #passed(partner: PairBufferEvent, moved: number): void {
     this.rates?.charge(EV_WRITE, moved);
     partner.rates?.charge(EV_READ, moved);
     partner.#readTimer.restart();
@@ -169,20 +186,6 @@ export class PairBufferEvent extends BufferEvent {
     partner.inputGrew();
     if (this.#closing) this.#closeIfFlushed();
     else if (this.output.length <= this.writeMark.low) this.callWrite();
-    return true;
-  }
-
-  #move(partner: PairBufferEvent, count: number): number {
-    this.output.unfreezeFront();
-    partner.input.unfreezeBack();
-    partner.#filling = true;
-    try {
-      return this.output.removeBuffer(partner.input, count);
-    } finally {
-      partner.#filling = false;
-      partner.input.freezeBack();
-      this.output.freezeFront();
-    }
   }
 
   #timedOut(direction: number, what: number): void {

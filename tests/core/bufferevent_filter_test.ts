@@ -287,6 +287,25 @@ forEachBackend((backend) => {
         assertEquals([top.enabled, top.error], [0, null]);
       });
 
+      it("tells of what came about before a transform has thrown", () => {
+        const errors: unknown[] = [];
+        base.onError = (error) => errors.push(error);
+        const top = filter({
+          input: (source, target) => {
+            const line = source.readLine();
+            if (line === null) return BEV_NEED_MORE;
+            if (line === "bad") throw new Error("on purpose");
+            target.add(line);
+            return BEV_OK;
+          },
+        });
+        const told = journal(top);
+        top.enable(EV_READ);
+        far.write("good\nbad\n");
+        settle(base);
+        assertEquals([told, inputText(top), errors.length], [["read"], "good", 1]);
+      });
+
       it("stays in order when a transform throws", () => {
         let explosive = true;
         const top = filter({

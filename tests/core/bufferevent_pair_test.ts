@@ -118,6 +118,18 @@ forEachBackend((backend) => {
       settle(base);
     });
 
+    it("tells of what has moved although a callback on a buffer has thrown", () => {
+      for (const buffer of [far.output, near.input]) {
+        const entry = buffer.addCallback(() => {
+          throw new Error("from the callback");
+        });
+        assertThrows(() => far.write("hello"), Error, "from the callback");
+        buffer.removeCallback(entry);
+        settle(base);
+        assertEquals([told.splice(0), inputText(near), far.output.length], [["read"], "hello", 0]);
+      }
+    });
+
     it("passes a long conversation without recursion", () => {
       let rounds = 0;
       far.enable(EV_READ);
