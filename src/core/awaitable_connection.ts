@@ -1,4 +1,4 @@
-import { AsyncFace, endsBy } from "./async_face.ts";
+import { AsyncFace, endsBy, OUTPUT_FAILED } from "./async_face.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
 import { BEV_EVENT_CONNECTED, EV_WRITE } from "./constants.ts";
@@ -38,7 +38,7 @@ const UNCONNECTED = 8;
  * them, see there.
  */
 export abstract class AwaitableConnection extends BufferEventFlow {
-  /** @internal Called when something was sent; for a connection on top of this one, to whom that is news. */
+  /** @internal Called when something was sent, or never will be; for a connection on top of this one, to whom that is news. */
   whenOutputShrank: (() => void) | null = null;
   #face: AsyncFace | null = null;
   // What has ended before there was anybody to tell, and whether a connect is under way.
@@ -246,6 +246,18 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   /** Something has left the output, here or underneath. */
   protected outputShrank(): void {
     this.#face?.writer.outputShrank();
+    this.whenOutputShrank?.();
+  }
+
+  /** @internal Whether nothing more can be sent. */
+  get outputOver(): boolean {
+    return (this.#state & OUTPUT_FAILED) !== 0;
+  }
+
+  /** Nothing more can be sent, which is no event of its own: who awaits that it is is told. */
+  protected endOutput(): void {
+    this.#state |= OUTPUT_FAILED;
+    this.#face?.happened(0, OUTPUT_FAILED, null);
     this.whenOutputShrank?.();
   }
 

@@ -2,6 +2,7 @@ import { BufferEvent, type BufferEventOptions } from "./bufferevent.ts";
 import type { BufferEventCallbacks } from "./bufferevent_callbacks.ts";
 import {
   BEV_ERROR,
+  BEV_EVENT_CONNECTED,
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_READING,
@@ -81,7 +82,7 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #onClose: (() => void) | undefined;
   readonly #below: BufferEventCallbacks<BufferEvent>;
   readonly #closeToo = (): void => this.close();
-  readonly #shrinkToo = (): void => this.outputShrank();
+  readonly #shrinkToo = (): void => this.underlying.outputOver ? this.endOutput() : this.outputShrank();
   // Hears of what leaves underneath.
   readonly #drainEntry: BufferCallbackEntry;
   readonly #readTimer: InactivityTimer;
@@ -121,6 +122,7 @@ export class FilterBufferEvent extends BufferEvent {
     underlying.whenOutputShrank = this.#shrinkToo;
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
+    if (underlying.outputOver) this.endOutput();
   }
 
   /** @internal Something was written. That is nothing to the input, which has its own turn. */
@@ -299,6 +301,8 @@ export class FilterBufferEvent extends BufferEvent {
 
   /** Something has happened underneath. */
   #passOn(what: number): void {
+    // What an earlier connect has failed with is over.
+    if ((what & BEV_EVENT_CONNECTED) !== 0) this.streamBegun(false);
     if ((what & BEV_EVENT_EOF) !== 0 && (what & BEV_EVENT_READING) !== 0) {
       // Data comes before the end, also what the transform has held back until then.
       this.#processInput(BEV_FINISHED, this.deferAll);

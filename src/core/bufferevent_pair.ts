@@ -18,7 +18,7 @@ import { InactivityTimer } from "./inactivity_timer.ts";
  * as if over a network.
  *
  * Data moves as soon as one end is writing, the other reading and below its high watermark. All callbacks are deferred.
- * Closing an end tells the other one of the end of the stream.
+ * Closing an end tells the other one of the end of the stream; promises that wait for its output are rejected.
  *
  * @example A service that answers in capitals
  * ```ts
@@ -118,6 +118,7 @@ export class PairBufferEvent extends BufferEvent {
   #partnerClosed(): void {
     this.#partner = null;
     this.#endUntold = true;
+    this.endOutput();
     this.update();
     this.#closeIfFlushed();
   }

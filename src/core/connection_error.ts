@@ -8,7 +8,7 @@ export type ConnectionErrorCode =
   | "CLOSED"
   /** A read or write timeout has passed, see {@linkcode BufferEventFlow.setTimeouts}. */
   | "TIMEOUT"
-  /** A filter or protocol on the way has given up, without an error of the system behind it. */
+  /** A filter or protocol on the way has given up, or the other end of a pair was closed: no error of the system is behind it. */
   | "FAILED";
 
 /** The figures that go with a {@linkcode ConnectionError}. */

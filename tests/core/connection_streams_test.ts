@@ -12,7 +12,7 @@ import {
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, readText } from "../support/descriptors.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
-import { assertSameBytes, pattern, resetAndClose, tcpPair } from "./bufferevent_support.ts";
+import { assertSameBytes, deadPort, listeningSocket, pattern, resetAndClose, tcpPair } from "./bufferevent_support.ts";
 import { forEachKind } from "./connection_kinds.ts";
 
 /** What the kernel may hold between two sockets of this machine, and our own buffers with it. */
@@ -203,6 +203,37 @@ forEachBackend((backend) => {
       let got = 0;
       while (got < SWALLOWED_MAX + 1) got += (await far.readSome())!.length;
       await again;
+    }));
+
+  it("what an end of a pair has queued is given up when the other end is closed", () =>
+    alongside(base, async () => {
+      for (const layers of [0, 1, 2]) {
+        const [end, far] = PairBufferEvent.create(base);
+        let near: BufferEvent = end;
+        for (let layer = 0; layer < layers; layer++) near = new FilterBufferEvent(near);
+        const writes = [near.send("waits"), near.flushed()];
+        assert(await isPending(writes[0]!));
+        far.close();
+        for (const write of [...writes, near.send("later"), near.flushed()]) await assertRejectsWith(write, "FAILED");
+        assertEquals(await near.readSome(), null);
+        if (layers === 0) {
+          near = new FilterBufferEvent(end);
+          await assertRejectsWith(near.send("through a filter that came later"), "FAILED");
+        }
+        near.close();
+      }
+    }));
+
+  it("a filter goes on when the socket underneath is connected after all", () =>
+    alongside(base, async () => {
+      const socket = new SocketBufferEvent(base);
+      using filter = new FilterBufferEvent(socket);
+      socket.connect({ family: "ipv4", host: "127.0.0.1", port: deadPort(descriptors) });
+      await assertRejectsWith(filter.send("x"), "ECONNREFUSED");
+      socket.connect({ family: "ipv4", host: "127.0.0.1", port: listeningSocket(descriptors).port });
+      await socket.connected();
+      await filter.connected();
+      await filter.send("y");
     }));
 
   it("what has failed before anybody waited is known", () =>
