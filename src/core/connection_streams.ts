@@ -18,7 +18,8 @@ export interface StreamedConnection {
  * A connection as a pair of Web Streams. Neither of them queues anything itself: a chunk is read when somebody asks for it,
  * and a chunk is written when the output has room again.
  *
- * The connection is closed when both streams are over, or the only one that was ever asked for is cancelled or aborted.
+ * The connection is closed when both streams are over, whether at their ends or by errors, or when the only one that was ever
+ * asked for is cancelled or aborted.
  *
  * @internal
  */
@@ -53,7 +54,7 @@ export class ConnectionStreams {
       start: (controller) => {
         this.#writing = controller;
       },
-      write: (chunk) => this.#connection.send(checked(chunk)),
+      write: (chunk) => this.#write(chunk),
       close: () => this.#endWriting(),
       abort: () => this.#connection.close(),
     });
@@ -61,7 +62,10 @@ export class ConnectionStreams {
 
   /** Nothing can be sent any more: whoever waits for the writable stream learns of it before the next chunk. */
   outputFailed(error: Error): void {
-    this.#writing?.error(error);
+    if (this.#writing === null) return;
+    this.#writing.error(error);
+    // Afterwards, since the connection has yet to tell others of it.
+    queueMicrotask(() => this.#writeOver());
   }
 
   /** The connection was closed. */
@@ -75,24 +79,39 @@ export class ConnectionStreams {
     const request = controller.byobRequest;
     // The reader has brought memory of its own.
     const view = request?.view;
-    if (request !== null && view !== null && view !== undefined) {
-      const count = await this.#connection.readInto(
-        new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
-        options,
-      );
-      if (count === 0) this.#endReading(controller);
-      request.respond(count);
-      return;
+    try {
+      if (request !== null && view !== null && view !== undefined) {
+        const count = await this.#connection.readInto(
+          new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
+          options,
+        );
+        if (count === 0) this.#endReading(controller);
+        request.respond(count);
+        return;
+      }
+      const chunk = await this.#connection.readSome(undefined, options);
+      if (chunk === null) this.#endReading(controller);
+      else controller.enqueue(chunk);
+    } catch (error) {
+      // It errors the stream, for good.
+      this.#readOver();
+      throw error;
     }
-    const chunk = await this.#connection.readSome(undefined, options);
-    if (chunk === null) this.#endReading(controller);
-    else controller.enqueue(chunk);
   }
 
   #endReading(controller: ReadableByteStreamController): void {
     controller.close();
+    this.#readOver();
+  }
+
+  #readOver(): void {
     this.#isReadOver = true;
     if (this.#isWriteOver) this.#connection.close();
+  }
+
+  #writeOver(): void {
+    this.#isWriteOver = true;
+    if (this.#isReadOver) this.#connection.close();
   }
 
   #cancel(): void {
@@ -102,12 +121,24 @@ export class ConnectionStreams {
     if (this.#writable === null || this.#isWriteOver) this.#connection.close();
   }
 
+  async #write(chunk: unknown): Promise<void> {
+    try {
+      await this.#connection.send(checked(chunk));
+    } catch (error) {
+      // It errors the stream, for good.
+      this.#writeOver();
+      throw error;
+    }
+  }
+
   /** Sends what is left and then tells the other side that this was all; it may still be read from. */
   async #endWriting(): Promise<void> {
-    await this.#connection.flushed();
-    this.#isWriteOver = true;
-    this.#connection.endWriting();
-    if (this.#isReadOver) this.#connection.close();
+    try {
+      await this.#connection.flushed();
+      this.#connection.endWriting();
+    } finally {
+      this.#writeOver();
+    }
   }
 }
 

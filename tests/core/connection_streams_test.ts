@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertLess, assertStrictEquals } from "@std/assert";
 import { afterEach, beforeEach, it } from "@std/testing/bdd";
 import {
   type BufferEvent,
@@ -9,8 +9,9 @@ import {
   PairBufferEvent,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
+import { os, shutdown } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, readText } from "../support/descriptors.ts";
+import { Descriptors, readText, writeText } from "../support/descriptors.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { assertSameBytes, deadPort, listeningSocket, pattern, resetAndClose, tcpPair } from "./bufferevent_support.ts";
 import { forEachKind } from "./connection_kinds.ts";
@@ -123,6 +124,17 @@ forEachBackend((backend) => {
         assertEquals(far.closed, true);
       }));
 
+    it("errors that end both streams close the connection as well", () =>
+      alongside(base, async () => {
+        near.setTimeouts(1, -1);
+        const { writable } = near;
+        await assertRejectsWith(near.readable.getReader().read(), "TIMEOUT");
+        assertEquals(near.closed, false);
+        const writer = writable.getWriter();
+        assertInstanceOf(await rejection(writer.write(1 as unknown as Uint8Array)), TypeError);
+        await eventually(() => near.closed, "the close");
+      }));
+
     it("closing on this side errors both streams", () =>
       alongside(base, async () => {
         const writer = near.writable.getWriter();
@@ -189,6 +201,17 @@ forEachBackend((backend) => {
       assert(["EPIPE", "ECONNRESET"].includes((await closed as unknown as { code: string }).code));
       await rejection(writer.write(new Uint8Array(1)));
       await rejection(near.send("x"));
+    }));
+
+  it("a peer that reads no more ends an echo by streams, and with it the connection", () =>
+    alongside(base, async () => {
+      const [one, other] = descriptors.socketpair();
+      const connection = new SocketBufferEvent(base, one, { keepOpen: true });
+      const echo = connection.readable.pipeTo(connection.writable);
+      shutdown(other, os.constants.SHUT_RD);
+      writeText(other, "anything");
+      await assertRejectsWith(echo, "EPIPE");
+      await eventually(() => connection.closed, "the close");
     }));
 
   it("a write that makes no progress is told by TIMEOUT, and may be waited for again", () =>
