@@ -288,7 +288,7 @@ describe("the example becat", () => {
 
     it("ends when the output is full", async () => {
       await using peer = await Peer.listen();
-      const client = becat({ shellLine: `exec "$@" > /dev/full` }, "127.0.0.1", String(peer.port));
+      const client = becat({ shellLine: `exec "$@" > /dev/full`, hasInput: true }, "127.0.0.1", String(peer.port));
       const socket = await peer.accept();
       socket.write("something");
       assertEquals(await client.end(), 1);
