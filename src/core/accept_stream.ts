@@ -20,6 +20,8 @@ interface Accepting {
   disable(): void;
 }
 
+type Result = IteratorResult<SocketBufferEvent, undefined>;
+
 const QUEUE_MAX = 64;
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
@@ -53,7 +55,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
   readonly #ended: () => void;
   readonly #abort: () => void = () => this.end();
   readonly #queue: number[] = [];
-  readonly #waiting: ((result: IteratorResult<SocketBufferEvent, undefined>) => void)[] = [];
+  readonly #waiting: ((result: Result | Promise<Result>) => void)[] = [];
   #isOver = false;
 
   /** @internal */
@@ -78,7 +80,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
   /** @internal There is a connection. */
   accepted(fd: number): void {
     const waiting = this.#waiting.shift();
-    if (waiting !== undefined) waiting({ done: false, value: this.#open(fd) });
+    if (waiting !== undefined) waiting(this.#open(fd, false));
     else this.#queue.push(fd);
     if (this.#queue.length >= this.#queueMax) this.#listener.disable();
   }
@@ -93,15 +95,17 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     this.#ended();
   }
 
-  /** The next connection, which is the caller's to close. */
-  next(): Promise<IteratorResult<SocketBufferEvent, undefined>> {
+  /**
+   * The next connection, which is the caller's to close.
+   *
+   * @throws {RangeError} by rejection, when the options for connections are wrong; that ends it, as all rejections do.
+   * @throws {SystemError} by rejection, when the listening socket cannot be watched again.
+   */
+  async next(): Promise<Result> {
     const fd = this.#queue.shift();
-    if (fd !== undefined) {
-      if (this.#queue.length === this.#queueMax - 1) this.#listener.enable();
-      return Promise.resolve({ done: false, value: this.#open(fd) });
-    }
-    if (this.#isOver) return Promise.resolve(DONE);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (fd !== undefined) return this.#open(fd, this.#queue.length === this.#queueMax - 1);
+    if (this.#isOver) return DONE;
+    return await new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** Stops accepting. */
@@ -120,7 +124,15 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     await this.return();
   }
 
-  #open(fd: number): SocketBufferEvent {
-    return new SocketBufferEvent(this.#listener.base, fd, this.#options.connection);
+  async #open(fd: number, hasRoomAgain: boolean): Promise<Result> {
+    try {
+      if (hasRoomAgain) this.#listener.enable();
+      return { done: false, value: new SocketBufferEvent(this.#listener.base, fd, this.#options.connection) };
+    } catch (error) {
+      close(fd);
+      // A loop that is left by an error does not say so.
+      this.end();
+      throw error;
+    }
   }
 }

@@ -151,6 +151,7 @@ export class Listener implements Disposable {
    * whoever leaves it stops accepting. Connections that were not taken are closed then.
    *
    * @throws {TypeError} when the listener has a callback, or another such loop; or, as a RangeError, for a wrong `queueMax`.
+   * @throws {SystemError} when the socket cannot be watched; another loop may be tried then.
    */
   connections(options: AcceptStreamOptions = {}): AcceptStream {
     if (this.#callback !== null) {
@@ -160,10 +161,15 @@ export class Listener implements Disposable {
       this.disable();
       this.#callback = this.#stream = null;
     });
-    this.setCallback((fd) => stream.accepted(fd));
-    this.#stream = stream;
-    if (this.#closed) stream.end();
-    else stream.start();
+    try {
+      this.setCallback((fd) => stream.accepted(fd));
+      this.#stream = stream;
+      if (this.#closed) stream.end();
+      else stream.start();
+    } catch (error) {
+      stream.end();
+      throw error;
+    }
     return stream;
   }
 

@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, it } from "@std/testing/bdd";
 import { type AcceptStream, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
-import { allocate, getsockname, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
+import { allocate, getsockname, os, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
-import { alongside, eventually, isPending, text } from "./async_support.ts";
+import { alongside, eventually, isPending, rejection, text } from "./async_support.ts";
 import { clientSocket, settle } from "./bufferevent_support.ts";
 
 forEachBackend((backend) => {
@@ -103,6 +103,23 @@ forEachBackend((backend) => {
       clientSocket(descriptors, listener.port);
       await Promise.all(waiting);
       assertEquals(order, [0, 1]);
+    }));
+
+  it("ends with options that no connection can be made with, and leaves nothing open", () =>
+    alongside(base, async () => {
+      using listener = new Listener(base, { port: 0 });
+      for (const order of ["awaited", "queued"]) {
+        const stream = listener.connections({ connection: { maxSingleRead: -1 } });
+        const fds = watched(stream);
+        const early = order === "awaited" ? rejection(stream.next()) : null;
+        clientSocket(descriptors, listener.port);
+        await eventually(() => fds.length === 1, "the connection");
+        const error = await (early ?? rejection(stream.next()));
+        assertInstanceOf(error, RangeError);
+        assertEquals(getsockname(fds[0]!, allocate(SOCKET_ADDRESS_BYTES_MAX)), -os.errno.EBADF!);
+        assertEquals((await stream.next()).done, true);
+        assertEquals(listener.enabled, false);
+      }
     }));
 
   it("refuses what makes no sense", () => {
