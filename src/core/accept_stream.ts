@@ -80,8 +80,10 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
   /** @internal There is a connection. */
   accepted(fd: number): void {
     const waiting = this.#waiting.shift();
-    if (waiting !== undefined) waiting(this.#open(fd, false));
-    else this.#queue.push(fd);
+    // What cannot be made rejects whoever waits for it.
+    if (waiting !== undefined) {
+      waiting(new Promise((resolve) => resolve({ done: false, value: this.#open(fd, false) })));
+    } else this.#queue.push(fd);
     if (this.#queue.length >= this.#queueMax) this.#listener.disable();
   }
 
@@ -103,7 +105,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
    */
   async next(): Promise<Result> {
     const fd = this.#queue.shift();
-    if (fd !== undefined) return this.#open(fd, this.#queue.length === this.#queueMax - 1);
+    if (fd !== undefined) return { done: false, value: this.#open(fd, this.#queue.length === this.#queueMax - 1) };
     if (this.#isOver) return DONE;
     return await new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -124,10 +126,10 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     await this.return();
   }
 
-  async #open(fd: number, hasRoomAgain: boolean): Promise<Result> {
+  #open(fd: number, hasRoomAgain: boolean): SocketBufferEvent {
     try {
       if (hasRoomAgain) this.#listener.enable();
-      return { done: false, value: new SocketBufferEvent(this.#listener.base, fd, this.#options.connection) };
+      return new SocketBufferEvent(this.#listener.base, fd, this.#options.connection);
     } catch (error) {
       close(fd);
       // A loop that is left by an error does not say so.
