@@ -38,7 +38,7 @@ export class AddressQueue {
     return address;
   }
 
-  /** Whether there ever was an address of that family. */
+  /** Whether an address of that family waits to be tried. */
   has(family: "ipv4" | "ipv6"): boolean {
     return this.#waiting[family].length > 0;
   }

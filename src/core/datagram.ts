@@ -335,7 +335,7 @@ export class Datagram extends DatagramSocket implements Disposable {
 
   /**
    * Closes it, also from within its callback. Gathered replies are sent first, as far as the kernel takes them at once; a Unix socket's file
-   * is removed; whoever waits in {@linkcode Datagram.receive} is told. Closing twice is harmless.
+   * is removed, unless another socket has taken its place; whoever waits in {@linkcode Datagram.receive} is told. Closing twice is harmless.
    */
   close(): void {
     if (this.closed) return;

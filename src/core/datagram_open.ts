@@ -8,7 +8,6 @@ import {
   getsockname,
   interfaceIndex,
   ipSocketAddress,
-  lstat,
   os,
   prepareDescriptor,
   setSocketOption,
@@ -16,10 +15,10 @@ import {
   SOCKET_ADDRESS_BYTES_MAX,
   type SocketAddress,
   systemError,
-  unlink,
 } from "../ffi/mod.ts";
 import type { DatagramOptions } from "./datagram_options.ts";
 import { setMulticastInterface, setMulticastLoopback, setMulticastTtl, setTtl } from "./multicast.ts";
+import { isSocketFile, removeStaleSocket, SocketFile } from "./socket_file.ts";
 import { setIpv6Only, setReuseAddress, setReusePort } from "./socket_options.ts";
 
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOL_SOCKET, SO_TYPE, SO_BROADCAST, SO_RCVBUF, SO_SNDBUF } =
@@ -30,7 +29,7 @@ export interface OpenedSocket {
   readonly fd: number;
   readonly family: SocketAddress["family"];
   /** The file that goes when the socket is closed. */
-  readonly unlinkPath: string | undefined;
+  readonly file: SocketFile | undefined;
 }
 
 /** Opens, configures and binds a socket, or adopts one, as the options say. */
@@ -46,7 +45,9 @@ export function openDatagramSocket(options: DatagramOptions): OpenedSocket {
   // Encoded first, since that throws for what is no address.
   const address = allocate(SOCKET_ADDRESS_BYTES_MAX);
   const length = target === undefined ? 0 : encodeSocketAddress(target, address);
-  if (target?.family === "unix" && options.unlinkFirst === true && isFile(target.path)) removeSocket(target.path);
+  if (target?.family === "unix" && options.unlinkFirst === true && isSocketFile(target.path)) {
+    removeStaleSocket(target.path);
+  }
   const fd = socket(family === "ipv4" ? AF_INET : family === "ipv6" ? AF_INET6 : AF_UNIX, SOCK_DGRAM, 0);
   if (fd < 0) throw systemError(fd, "socket", "open a datagram socket", facts);
   try {
@@ -62,8 +63,8 @@ export function openDatagramSocket(options: DatagramOptions): OpenedSocket {
     close(fd);
     throw error;
   }
-  const unlinkPath = target?.family === "unix" && isFile(target.path) ? target.path : undefined;
-  return { fd, family, unlinkPath };
+  const file = target?.family === "unix" && isSocketFile(target.path) ? new SocketFile(target.path) : undefined;
+  return { fd, family, file };
 }
 
 function checkWhere({ fd, port, path }: DatagramOptions): void {
@@ -109,7 +110,7 @@ function adopt(fd: number, options: DatagramOptions): OpenedSocket {
   if (result < 0) throw systemError(result, "fcntl", `use descriptor ${fd}`);
   const family = familyOf(fd);
   configure(fd, family, options);
-  return { fd, family, unlinkPath: undefined };
+  return { fd, family, file: undefined };
 }
 
 function familyOf(fd: number): SocketAddress["family"] {
@@ -152,16 +153,4 @@ export function setBroadcast(fd: number, on: boolean): void {
 
 function must(result: number, action: string): void {
   if (result < 0) throw systemError(result, "setsockopt", action);
-}
-
-/** Whether a Unix socket's path names a file: abstract names, behind a NUL, and the empty path do not. */
-function isFile(path: string): boolean {
-  return path !== "" && !path.startsWith("\0");
-}
-
-/** Removes a socket's file; a mistyped path must not cost somebody a file of another kind. */
-function removeSocket(path: string): void {
-  const { S_IFMT, S_IFSOCK } = os.constants;
-  const status = lstat(path);
-  if (typeof status !== "number" && (status.mode & S_IFMT) === S_IFSOCK) unlink(path);
 }

@@ -1,13 +1,4 @@
-import {
-  close,
-  getpeername,
-  getSocketOption,
-  getsockname,
-  os,
-  type SocketAddress,
-  systemError,
-  unlink,
-} from "../ffi/mod.ts";
+import { close, getpeername, getSocketOption, getsockname, os, type SocketAddress, systemError } from "../ffi/mod.ts";
 import type { NetworkInterface } from "./datagram_options.ts";
 import { type OpenedSocket, setBroadcast } from "./datagram_open.ts";
 import {
@@ -18,6 +9,7 @@ import {
   setMulticastTtl,
   setTtl,
 } from "./multicast.ts";
+import type { SocketFile } from "./socket_file.ts";
 import { optionalAddress } from "./socket_address.ts";
 
 const { SOL_SOCKET, SO_RCVBUF, SO_SNDBUF } = os.constants;
@@ -28,15 +20,15 @@ export abstract class DatagramSocket {
   readonly fd: number;
   /** What kind of addresses it has. */
   readonly family: SocketAddress["family"];
-  readonly #unlinkPath: string | undefined;
+  readonly #file: SocketFile | undefined;
   #closed = false;
   #addressBefore: SocketAddress | undefined;
 
   /** @internal */
-  constructor({ fd, family, unlinkPath }: OpenedSocket) {
+  constructor({ fd, family, file }: OpenedSocket) {
     this.fd = fd;
     this.family = family;
-    this.#unlinkPath = unlinkPath;
+    this.#file = file;
   }
 
   /**
@@ -143,7 +135,8 @@ export abstract class DatagramSocket {
   protected closeSocket(): void {
     this.#addressBefore = optionalAddress(this.fd, getsockname);
     this.#closed = true;
+    // The file first: were it there without its socket, a sender would be refused rather than find nothing.
+    this.#file?.remove();
     close(this.fd);
-    if (this.#unlinkPath !== undefined) unlink(this.#unlinkPath);
   }
 }

@@ -10,10 +10,8 @@ import {
   chmod,
   close,
   encodeSocketAddress,
-  type FileStatus,
   ipSocketAddress,
   listen,
-  lstat,
   os,
   setCloseOnExec,
   setNonBlocking,
@@ -21,7 +19,6 @@ import {
   SOCKET_ADDRESS_BYTES_MAX,
   type SocketAddress,
   systemError,
-  unlink,
 } from "../ffi/mod.ts";
 import type { ListenerOptions } from "./listener_options.ts";
 import { EVENT_LOG_WARN, log } from "./log.ts";
@@ -33,6 +30,7 @@ import {
   setReusePort,
   setSendBufferBytes,
 } from "./socket_options.ts";
+import { isSocketFile, removeStaleSocket, SocketFile } from "./socket_file.ts";
 import { type KeepAlive, setDeferredAccept, setFastOpen, setKeepAlive, setNoDelay } from "./tcp_options.ts";
 
 const BACKLOG = 511;
@@ -51,13 +49,6 @@ export interface ListeningSocket {
   readonly file: SocketFile | undefined;
 }
 
-/** The file of a Unix socket. */
-interface SocketFile {
-  readonly path: string;
-  /** As it was made: whoever takes the path over in the meantime keeps what they put there. */
-  readonly status: FileStatus | number;
-}
-
 /**
  * Does what the options say, up to and including `listen`.
  *
@@ -72,13 +63,8 @@ export function openListeningSocket(options: ListenerOptions): ListeningSocket {
 /** Closes it, and removes its file. */
 export function closeListeningSocket({ fd, file }: ListeningSocket): void {
   // The file first: were it there without its socket, a client would be refused rather than find nothing.
-  if (file !== undefined && isSame(file.status, lstat(file.path))) unlink(file.path);
+  file?.remove();
   close(fd);
-}
-
-function isSame(one: FileStatus | number, other: FileStatus | number): boolean {
-  if (typeof one === "number" || typeof other === "number") return false;
-  return one.inode === other.inode && one.device === other.device;
 }
 
 function checkOptions({ port, path, fd, backlog, mode, reuseAddress, reusePort }: ListenerOptions): void {
@@ -97,7 +83,9 @@ function checkOptions({ port, path, fd, backlog, mode, reuseAddress, reusePort }
   }
   if (mode === undefined) return;
   checkInt("the mode of a socket's file", mode, 0, 0o777);
-  if (!isPath || !isFile(path)) throw new TypeError("Cannot listen with a mode: it is for the file of a Unix socket");
+  if (!isPath || !isSocketFile(path)) {
+    throw new TypeError("Cannot listen with a mode: it is for the file of a Unix socket");
+  }
 }
 
 /** Makes an existing socket ours. */
@@ -129,8 +117,8 @@ function openNew(options: ListenerOptions): ListeningSocket {
   // Encoded first, since that throws for what is no address.
   const address = allocate(SOCKET_ADDRESS_BYTES_MAX);
   const length = encodeSocketAddress(target, address);
-  const path = target.family === "unix" && isFile(target.path) ? target.path : undefined;
-  if (path !== undefined && options.unlinkFirst === true) removeSocket(path);
+  const path = target.family === "unix" && isSocketFile(target.path) ? target.path : undefined;
+  if (path !== undefined && options.unlinkFirst === true) removeStaleSocket(path);
 
   const fd = socket(families[target.family], SOCK_STREAM, 0);
   if (fd < 0) throw systemError(fd, "socket", "open a socket for", facts);
@@ -148,7 +136,7 @@ function openNew(options: ListenerOptions): ListeningSocket {
     }
     attempt("bind", bind(fd, address, length));
     if (path !== undefined) {
-      file = { path, status: lstat(path) };
+      file = new SocketFile(path);
       // Before anybody can connect.
       if (options.mode !== undefined) attempt("chmod", chmod(path, options.mode));
     }
@@ -160,18 +148,6 @@ function openNew(options: ListenerOptions): ListeningSocket {
     throw error;
   }
   return { fd, file };
-}
-
-/** Whether a Unix socket's path names a file: abstract names, behind a NUL, and the empty path do not. */
-function isFile(path: string): boolean {
-  return path !== "" && !path.startsWith("\0");
-}
-
-/** Removes a socket's file; a mistyped path must not cost somebody a file of another kind. */
-function removeSocket(path: string): void {
-  const { S_IFMT, S_IFSOCK } = os.constants;
-  const status = lstat(path);
-  if (typeof status !== "number" && (status.mode & S_IFMT) === S_IFSOCK) unlink(path);
 }
 
 /** What binding depends on. */

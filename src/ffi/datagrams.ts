@@ -1,6 +1,6 @@
 /**
  * Calls that only datagram sockets need: each returns its result when >= 0, else `-errno`. Many messages in one call are the
- * business of {@linkcode MessageTable}.
+ * business of {@linkcode MessageBatch}.
  *
  * @module
  */

@@ -64,6 +64,16 @@ forEachBackend((backend) => {
       assertThrows(() => sockets.open({ path: join(folder, "y"), reusePort: true }), TypeError, "reusePort");
     });
 
+    it("leaves the file of a socket that has taken its place", () => {
+      const path = join(folder, "socket");
+      const first = sockets.open({ path });
+      const second = sockets.receiver({ path, unlinkFirst: true });
+      first.close();
+      assert(existsSync(path));
+      sockets.open({ family: "unix" }).send("still there", { family: "unix", path });
+      assertEquals(untilReceived(base, second, 1), ["still there"]);
+    });
+
     it("without a name is heard, and cannot be answered", () => {
       const errors: string[] = [];
       const answered: boolean[] = [];
