@@ -129,10 +129,11 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
 
   /**
    * Limits how fast it may read and write, or lifts that limit with null (bufferevent_set_rate_limit). What has been used up
-   * under an earlier limit counts against the new one.
+   * under an earlier limit counts against the new one. Without effect on a connection that is closed.
    */
   setRateLimit(limit: RateLimit | null): void {
     const bearer = this.rateBearer;
+    if (bearer.closed) return;
     if (limit !== null || bearer.rates !== null) bearer.limitRates().setLimit(limit);
   }
 

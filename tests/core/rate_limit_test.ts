@@ -146,6 +146,19 @@ forEachBackend((backend) => {
         });
       });
 
+      it("means nothing to a connection that is closed, and keeps no loop waiting", () => {
+        withEnds((near, far, base) => {
+          near.close();
+          far.close();
+          near.setRateLimit(new RateLimit({ readRate: 1, tickMs: 100 }));
+          assertEquals(near.rateLimit, null);
+          assertThrows(() => near.decrementReadLimit(5), TypeError, "has none");
+          const before = base.now();
+          base.dispatch();
+          assertEquals(base.now(), before);
+        });
+      });
+
       it("stops no timeouts of what it lets go on, and all of what it holds back", () => {
         withEnds((near, far, base) => {
           const told = journal(near);
