@@ -85,10 +85,7 @@ export class AsyncFace {
 
   /** Something happened, a `BEV_EVENT_` combination, `ended` because of it. */
   happened(what: number, ended: number, error: Error | null): void {
-    if ((what & BEV_EVENT_CONNECTED) !== 0) {
-      for (const waiter of this.#connects) waiter.resolve();
-      this.#connects.clear();
-    }
+    if ((what & BEV_EVENT_CONNECTED) !== 0) this.#resolveConnects();
     const isTimeout = (what & BEV_EVENT_TIMEOUT) !== 0;
     if (ended !== 0) {
       this.#end(ended, isTimeout ? new ConnectionError("TIMEOUT", "Cannot connect: it took too long") : error);
@@ -103,6 +100,13 @@ export class AsyncFace {
     this.#connectFailure = null;
     this.reader.renew();
     this.writer.renew();
+    // A descriptor that was put in its place has a peer already.
+    if (this.#connection.isConnected) this.#resolveConnects();
+  }
+
+  #resolveConnects(): void {
+    for (const waiter of this.#connects) waiter.resolve();
+    this.#connects.clear();
   }
 
   /** The connection is being closed; its buffers are still as they were. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   EV_READ,
@@ -11,6 +11,7 @@ import {
 import { close } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, fill, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
+import { isPending } from "./async_support.ts";
 import { inputText, journal, listeningSocket, runFor, settle, tcpPair, until } from "./bufferevent_support.ts";
 
 forEachBackend((backend) => {
@@ -158,6 +159,18 @@ forEachBackend((backend) => {
       assertEquals(connection.fd, -1);
       settle(base);
       assertEquals(told, []);
+    });
+
+    it("is what somebody has waited for who awaits a peer", async () => {
+      for (const how of ["not connecting", "connecting", "connecting by name"]) {
+        using waiting = new SocketBufferEvent(base);
+        if (how === "connecting") waiting.connect({ family: "unix", path: "/nonexistent/socket" });
+        if (how === "connecting by name") waiting.connectHostname("localhost", 9);
+        const connected = waiting.connected();
+        waiting.replaceFd(descriptors.socketpair()[0]);
+        assertFalse(await isPending(connected), how);
+        waiting.takeFd();
+      }
     });
 
     it("refuses what is not open, and goes on with what it had", () => {
