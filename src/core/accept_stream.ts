@@ -20,8 +20,6 @@ interface Accepting {
   disable(): void;
 }
 
-type Result = IteratorResult<SocketBufferEvent, undefined>;
-
 const QUEUE_MAX = 64;
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
@@ -55,7 +53,9 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
   readonly #ended: () => void;
   readonly #abort: () => void = () => this.end();
   readonly #queue: number[] = [];
-  readonly #waiting: ((result: Result | Promise<Result>) => void)[] = [];
+  readonly #waiting: ((
+    result: IteratorResult<SocketBufferEvent, undefined> | Promise<IteratorResult<SocketBufferEvent, undefined>>,
+  ) => void)[] = [];
   #isOver = false;
 
   /** @internal */
@@ -103,7 +103,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
    * @throws {RangeError} by rejection, when the options for connections are wrong; that ends it, as all rejections do.
    * @throws {SystemError} by rejection, when the listening socket cannot be watched again.
    */
-  async next(): Promise<Result> {
+  async next(): Promise<IteratorResult<SocketBufferEvent, undefined>> {
     const fd = this.#queue.shift();
     if (fd !== undefined) return { done: false, value: this.#open(fd, this.#queue.length === this.#queueMax - 1) };
     if (this.#isOver) return DONE;

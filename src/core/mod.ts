@@ -112,6 +112,7 @@ export { RateLimitGroup } from "./rate_limit_group.ts";
 export type { MembershipOptions } from "./multicast.ts";
 export type { DispatchLimits } from "./reactor.ts";
 export { ReceivedDatagram } from "./received_datagram.ts";
+export type { SecureLayer, SecureLayerOptions } from "./secure_layer.ts";
 export type { SignalDetails } from "./signal_details.ts";
 export { MonotonicClock, type MonotonicClockKind } from "./monotonic_clock.ts";
 export { rfc1123Date, rfc1123DateNow } from "./rfc1123_date.ts";

@@ -1,3 +1,4 @@
+import type { BufferEvent, SecureLayer } from "../core/mod.ts";
 import type { Word } from "../ffi/mod.ts";
 import { encodeProtocols } from "./alpn.ts";
 import type { ClientHello } from "./client_hello.ts";
@@ -6,6 +7,8 @@ import { NULL, openssl } from "./openssl.ts";
 import { queuedError } from "./error_queue.ts";
 import { ServerNames } from "./server_names.ts";
 import { SessionCache } from "./session.ts";
+import { TlsBufferEvent } from "./tls_bufferevent.ts";
+import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
 import type { TlsClientOptions, TlsContextOptions, TlsIdentity, TlsServerOptions } from "./tls_options.ts";
 
 /**
@@ -28,7 +31,7 @@ import type { TlsClientOptions, TlsContextOptions, TlsIdentity, TlsServerOptions
  * }
  * ```
  */
-export class TlsContext implements Disposable {
+export class TlsContext implements Disposable, SecureLayer {
   /** Which side it is for. */
   readonly role: "server" | "client";
   /** @internal Protocols to offer or accept (ALPN), as they travel; null: none. */
@@ -106,6 +109,14 @@ export class TlsContext implements Disposable {
     openssl().ssl.SSL_CTX_free(this.#ctx);
     this.#ctx = ctx;
     this.#identity = next;
+  }
+
+  /**
+   * Speaks TLS over a connection: the same as `new TlsBufferEvent(underlying, this, options)`, for protocols that are handed a
+   * context without knowing what it is.
+   */
+  secure(underlying: BufferEvent, options?: TlsBufferEventOptions): TlsBufferEvent {
+    return new TlsBufferEvent(underlying, this, options);
   }
 
   /** How many sessions a client remembers. */

@@ -15,6 +15,7 @@ import {
   FilterBufferEvent,
   OpenFile,
   PairBufferEvent,
+  type SecureLayer,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import { accept, allocate, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
@@ -74,6 +75,21 @@ forEachBackend((backend) => {
   }
 
   describe("TlsBufferEvent", () => {
+    it("is made by a context, for protocols that know only of secure layers", () => {
+      const [one, other] = PairBufferEvent.create(base);
+      using asking = clientContext();
+      using serving = serverContext();
+      const layers: readonly SecureLayer[] = [asking, serving];
+      const client = layers[0]!.secure(one, { hostname: "localhost" });
+      const server = layers[1]!.secure(other);
+      open.push(client, server);
+      server.enable(EV_READ);
+      client.write("secret");
+      until(base, () => server.input.length === 6, "the text");
+      assertEquals(inputText(server), "secret");
+      assertThrows(() => asking.secure(PairBufferEvent.create(base)[0]), TypeError);
+    });
+
     it("carries TLS inside TLS inside a filter, without mixing them up", () => {
       using clients = clientContext();
       using servers = serverContext();
