@@ -13,7 +13,7 @@
  */
 
 import { addressOf, runtime, type Word } from "../ffi/mod.ts";
-import type { EvBuffer } from "../core/mod.ts";
+import { EvBuffer } from "../core/mod.ts";
 import { wordAt } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import { BIO_CTRL_RESET } from "./openssl_constants.ts";
@@ -60,20 +60,34 @@ export class SharedBios {
     this.#lib.crypto.BIO_ctrl(this.#input, BIO_CTRL_RESET, 0, NULL);
   }
 
-  /** Moves what the last call has written to the back of `target`; returns how much that was. */
+  /** Moves what the last call has written to the back of `target`; returns how much that was. Whoever listens to it is told once. */
   drain(target: EvBuffer): number {
-    const { crypto } = this.#lib;
-    const total = crypto.BIO_ctrl_pending(this.#output);
+    const total = this.#lib.crypto.BIO_ctrl_pending(this.#output);
+    if (total > PIECE_BYTES_MAX) this.#drainPieces(target, total);
+    else if (total > 0) this.#move(target, total);
+    return total;
+  }
+
+  /** Whoever listens may have another connection speak, which must not find anything here: so all is taken out first. */
+  #drainPieces(target: EvBuffer, total: number): void {
+    const pieces = new EvBuffer();
+    // A memory BIO gives all that it says it has; anything else must not become a loop without end.
     for (let rest = total; rest > 0;) {
-      const piece = Math.min(rest, PIECE_BYTES_MAX);
-      const chain = target.reserveTail(piece);
-      if (chain.address === 0) chain.address = addressOf(chain.bytes);
-      const moved = crypto.BIO_read(this.#output, runtime.word(chain.address + chain.end), piece);
-      // A memory BIO gives all that it says it has; anything else must not become a loop without end.
-      target.commitTail(Math.max(0, moved));
+      const moved = this.#move(pieces, Math.min(rest, PIECE_BYTES_MAX));
       rest = moved > 0 ? rest - moved : 0;
     }
-    return total;
+    target.addBuffer(pieces);
+  }
+
+  #move(target: EvBuffer, count: number): number {
+    const chain = target.reserveTail(count);
+    if (chain.address === 0) chain.address = addressOf(chain.bytes);
+    const moved = Math.max(
+      0,
+      this.#lib.crypto.BIO_read(this.#output, runtime.word(chain.address + chain.end), count),
+    );
+    target.commitTail(moved);
+    return moved;
   }
 
   /** Drops what the last call has written. */

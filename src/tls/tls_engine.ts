@@ -8,18 +8,17 @@ import type { EvBuffer } from "../core/mod.ts";
 import type { Word } from "../ffi/mod.ts";
 import { setOffered } from "./alpn.ts";
 import { ClientHelloReader } from "./client_hello.ts";
-import { clearErrors, libraryOf, queuedError, reasonOf, takeErrors } from "./error_queue.ts";
+import { clearErrors, takeErrors } from "./error_queue.ts";
 import { HostName } from "./host_name.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
-import { textAt } from "./openssl_text.ts";
 import { RecordCutter } from "./record_cutter.ts";
 import { exportSession, offerSession } from "./session.ts";
 import { type SharedBios, sharedBios } from "./shared_bios.ts";
 import type { TlsContext } from "./tls_context.ts";
 import { TlsError } from "./tls_error.ts";
-import { verifyCode } from "./verify_codes.ts";
+import { doubtAbout, failureOf } from "./verdict.ts";
 
 /** What a call of {@linkcode TlsEngine.feed} came to. */
 export type EngineOutcome =
@@ -74,6 +73,9 @@ const ALERT_UNRECOGNIZED_NAME = 112;
  * no callbacks.
  *
  * Each call deals with one record at most, so whoever calls may stop between any two.
+ *
+ * What is to be sent is passed on last in each call: whoever listens to the output may close us, or have another connection speak.
+ * Nothing of OpenSSL's is touched after that.
  */
 export class TlsEngine {
   /** Why the connection has failed; null while it has not. */
@@ -180,7 +182,7 @@ export class TlsEngine {
     if (this.#state === HANDSHAKING) this.#handshake();
     else this.#read(max);
     // OpenSSL has had its chance to say what is wrong, and to tell the peer.
-    if (this.#cutter.malformed && this.error === null) {
+    if (this.#cutter.malformed && this.error === null && this.#ssl) {
       this.#fail(new TlsError("TLS_BAD_RECORD", "Cannot speak TLS: what the peer has sent is no TLS record"));
     }
     return cut;
@@ -201,17 +203,12 @@ export class TlsEngine {
    */
   write(address: Word, length: number): number {
     clearErrors();
-    const written = this.#lib.ssl.SSL_write(this.#ssl, address, length);
+    let written = this.#lib.ssl.SSL_write(this.#ssl, address, length);
     this.writeBlocked = false;
     if (written <= 0) {
-      const error = this.#lib.ssl.SSL_get_error(this.#ssl, written);
-      this.#bios.drain(this.#output);
-      if (error === c.SSL_ERROR_WANT_READ) {
-        this.writeBlocked = true;
-        return 0;
-      }
-      this.#failed("write to");
-      return -1;
+      this.writeBlocked = this.#lib.ssl.SSL_get_error(this.#ssl, written) === c.SSL_ERROR_WANT_READ;
+      if (!this.writeBlocked) this.#failed("write to");
+      written = this.writeBlocked ? 0 : -1;
     }
     this.#bios.drain(this.#output);
     return written;
@@ -223,8 +220,8 @@ export class TlsEngine {
     this.#closeSent = true;
     clearErrors();
     this.#lib.ssl.SSL_shutdown(this.#ssl);
-    this.#bios.drain(this.#output);
     takeErrors();
+    this.#bios.drain(this.#output);
   }
 
   /** The bytes end here, without the peer having said so: somebody may have cut them off. */
@@ -261,8 +258,8 @@ export class TlsEngine {
   #renegotiateNow(): void {
     setOffered(this.#context.alpn);
     this.#lib.ssl.SSL_do_handshake(this.#ssl);
-    this.#bios.drain(this.#output);
     takeErrors();
+    this.#bios.drain(this.#output);
   }
 
   /** The session, to be taken up by a later connection; null when there is none (yet: in TLS 1.3 it comes after the handshake). */
@@ -317,30 +314,21 @@ export class TlsEngine {
     setOffered(this.#context.alpn);
     const { ssl } = this.#lib;
     const result = ssl.SSL_do_handshake(this.#ssl);
-    const error = result === 1 ? 0 : ssl.SSL_get_error(this.#ssl, result);
+    if (result === 1) this.#opened();
+    else if (ssl.SSL_get_error(this.#ssl, result) !== c.SSL_ERROR_WANT_READ) {
+      this.#failed("finish the TLS handshake with");
+    }
     // An alert that says why we give up is sent as well.
     this.#bios.drain(this.#output);
-    if (error === c.SSL_ERROR_WANT_READ) return;
-    if (error !== 0) return this.#failed("finish the TLS handshake with");
-    if (this.#context.verifiesPeer && !this.#checkPeer()) return;
+  }
+
+  /** The handshake has ended well, unless the server is not to be trusted. */
+  #opened(): void {
+    const doubt = this.#context.verifiesPeer ? doubtAbout(this.#ssl, this.#verifiesHost ? this.#host : null) : null;
+    if (doubt !== null) return this.#fail(doubt);
     this.#state = OPEN;
     this.outcome = ENGINE_CONNECTED;
     this.#keepSession();
-  }
-
-  /** A session that is taken up again brings the verdict of its first handshake along, and its certificate is not compared with our host. */
-  #checkPeer(): boolean {
-    const { ssl, crypto } = this.#lib;
-    const result = ssl.SSL_get_verify_result(this.#ssl);
-    let code = result === c.X509_V_OK ? "" : verifyCode(result);
-    if (code === "" && this.#verifiesHost && ssl.SSL_session_reused(this.#ssl) === 1) {
-      const certificate = this.#lib.peerCertificate(this.#ssl);
-      if (!certificate || !this.#host!.isNamedIn(certificate, NULL)) code = "HOSTNAME_MISMATCH";
-      if (certificate) crypto.X509_free(certificate);
-    }
-    if (code === "") return true;
-    this.#fail(new TlsError(code, "Cannot trust the session that was taken up again"));
-    return false;
   }
 
   #read(max: number): void {
@@ -359,11 +347,13 @@ export class TlsEngine {
       return;
     }
     const error = ssl.SSL_get_error(this.#ssl, got);
+    if (error === c.SSL_ERROR_WANT_READ) this.#keepSession();
+    else if (error !== c.SSL_ERROR_ZERO_RETURN) this.#failed("read from");
+    else {
+      this.#ended = true;
+      this.outcome = ENGINE_ENDED;
+    }
     this.#bios.drain(this.#output);
-    if (error === c.SSL_ERROR_WANT_READ) return this.#keepSession();
-    if (error !== c.SSL_ERROR_ZERO_RETURN) return this.#failed("read from");
-    this.#ended = true;
-    this.outcome = ENGINE_ENDED;
   }
 
   /** A client remembers its session whenever there may be a new one. */
@@ -375,17 +365,8 @@ export class TlsEngine {
 
   /** A call has failed, and OpenSSL's queue says why. */
   #failed(action: string): void {
-    const { ssl, crypto } = this.#lib;
-    const wasHandshaking = this.#state === HANDSHAKING;
-    const queued = queuedError(`${action} the peer`, wasHandshaking ? "TLS_HANDSHAKE_FAILED" : "TLS_PROTOCOL_ERROR");
-    const isVerdict = queued.opensslErrors.some((error) =>
-      libraryOf(error) === c.ERR_LIB_SSL && reasonOf(error) === c.SSL_R_CERTIFICATE_VERIFY_FAILED
-    );
-    if (!isVerdict) return this.#fail(queued);
-    const result = ssl.SSL_get_verify_result(this.#ssl);
-    const why = textAt(crypto.X509_verify_cert_error_string(result));
-    const whom = this.#host === null ? "the peer" : this.#host.text;
-    this.#fail(new TlsError(verifyCode(result), `Cannot trust the certificate of ${whom}: ${why}`, queued));
+    const fallback = this.#state === HANDSHAKING ? "TLS_HANDSHAKE_FAILED" : "TLS_PROTOCOL_ERROR";
+    this.#fail(failureOf(this.#ssl, action, fallback, this.#host));
   }
 
   #fail(error: TlsError): void {
