@@ -8,12 +8,16 @@
 export { contentType } from "./content_types.ts";
 export { httpDate, parseHttpDate } from "./date.ts";
 export { RequestHead } from "./head.ts";
+export { escapeHtml } from "./error_page.ts";
 export { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
 export { DEFAULT_HTTP_LIMITS, type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
 export * from "./methods.ts";
 export { HttpParseError, type HttpParseErrorCode, type HttpParseStatus } from "./parse_error.ts";
 export { BODY, type BodyFraming, END, ERROR, HEAD, NEED_MORE, type ParserEvent, RequestParser } from "./parser.ts";
-export { escapeHtml, type FileBody, HttpRequest, type ReplyBody } from "./request.ts";
-export { type HttpHandler, HttpServer, type HttpServerOptions, type HttpTimeouts } from "./server.ts";
+export { HttpReply } from "./reply.ts";
+export type { FileBody, ReplyBody } from "./reply_body.ts";
+export { HttpRequest } from "./request.ts";
+export { HttpServer } from "./server.ts";
+export type { HttpHandler, HttpServerOptions, HttpTimeouts } from "./server_options.ts";
 export { StaticFiles, type StaticFilesOptions } from "./static_files.ts";
 export { isBodyless, reasonPhrase } from "./status.ts";

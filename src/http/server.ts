@@ -1,74 +1,21 @@
-import {
-  type ConnectionFailure,
-  type EventBase,
-  Listener,
-  type ListenerOptions,
-  SocketBufferEvent,
-  SystemError,
-} from "../core/mod.ts";
-import type { RequestHead } from "./head.ts";
-import { type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
-import {
-  EVHTTP_REQ_DELETE,
-  EVHTTP_REQ_GET,
-  EVHTTP_REQ_HEAD,
-  EVHTTP_REQ_POST,
-  EVHTTP_REQ_PUT,
-  METHOD_NAMES,
-} from "./methods.ts";
+import { type EventBase, Listener, type ListenerOptions, SocketBufferEvent, SystemError } from "../core/mod.ts";
+import { httpLimits } from "./limits.ts";
+import { METHOD_NAMES } from "./methods.ts";
 import { ReplyHead } from "./reply_head.ts";
 import type { HttpRequest } from "./request.ts";
 import { ServerConnection } from "./server_connection.ts";
+import type { ServerCore } from "./server_core.ts";
+import type { ServerStream } from "./server_stream.ts";
+import {
+  ALLOWED_METHODS,
+  CONNECTIONS_MAX,
+  type HttpHandler,
+  type HttpServerOptions,
+  OUTPUT_BYTES_MAX,
+  positive,
+  timeout,
+} from "./server_options.ts";
 
-/** Answers a request, at once or later. What it throws, or rejects with, becomes a 500 if no reply has begun. */
-export type HttpHandler = (request: HttpRequest) => void | Promise<void>;
-
-/** How long a server waits, in milliseconds; Infinity: for ever. */
-export interface HttpTimeouts {
-  /** For the next request on an idle connection, which is closed then; 75 s by default. */
-  readonly keepAliveTimeoutMs: number;
-  /** For a whole head, from its first byte; 408 then. 20 s by default. */
-  readonly headerTimeoutMs: number;
-  /** For the next piece of a body; 408 then. 30 s by default. */
-  readonly bodyTimeoutMs: number;
-  /** For a client to take any of its reply; the connection is cut then. 30 s by default. */
-  readonly writeTimeoutMs: number;
-}
-
-/** How an {@linkcode HttpServer} behaves. */
-export interface HttpServerOptions extends Partial<HttpTimeouts> {
-  /** Limits of the parser; see {@linkcode HttpLimits} for the defaults. */
-  readonly limits?: Partial<HttpLimits> | undefined;
-  /** Deviations from the RFC to accept; none by default. */
-  readonly leniency?: HttpLeniency | undefined;
-  /** Methods that reach handlers, as `EVHTTP_REQ_` bits; GET, POST, HEAD, PUT and DELETE by default. Others get 405, unknown ones 501. */
-  readonly allowedMethods?: number | undefined;
-  /** Connections served at once; further ones get 503, or nothing when very many come. 10,000 by default. */
-  readonly maxConnections?: number | undefined;
-  /** Bytes of replies that may wait for a slow client before its next request is taken up; 1 MiB by default. */
-  readonly maxOutputBytes?: number | undefined;
-  /** Content-Type of bodies whose reply names none; null: say nothing. `text/plain;charset=utf-8` by default. */
-  readonly defaultContentType?: string | null | undefined;
-  /** Value of the Server field; none by default. */
-  readonly serverName?: string | undefined;
-  /** Told what handlers throw; `console.error` by default. */
-  readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
-  /**
-   * Told of a connection that ended for a reason of this system's, such as one that could not be watched (ENOSPC);
-   * `console.error` by default. What clients do to their own connections (ECONNRESET, EPIPE, ...) is no news.
-   */
-  readonly onConnectionError?: ((error: ConnectionFailure) => void) | undefined;
-}
-
-const TIMEOUTS: HttpTimeouts = {
-  keepAliveTimeoutMs: 75_000,
-  headerTimeoutMs: 20_000,
-  bodyTimeoutMs: 30_000,
-  writeTimeoutMs: 30_000,
-};
-const ALLOWED_METHODS = EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE;
-const CONNECTIONS_MAX = 10_000;
-const OUTPUT_BYTES_MAX = 1024 * 1024;
 /** Connections over the limit that are told so at once; each takes a descriptor for up to some seconds. */
 const REFUSALS_MAX = 128;
 
@@ -83,25 +30,6 @@ const PEER_ERRORS: ReadonlySet<string> = new Set([
   "ENETDOWN",
 ]);
 
-/** What a server's connections share. @internal */
-export interface ServerCore {
-  readonly heads: ReplyHead;
-  readonly limits: HttpLimits;
-  readonly leniency: HttpLeniency;
-  readonly timeouts: HttpTimeouts;
-  readonly maxOutputBytes: number;
-  readonly closing: boolean;
-  readonly allowField: string;
-  isAllowed(head: RequestHead): boolean;
-  handle(request: HttpRequest): void;
-  /** What a handler's callback threw: the reply cannot be completed. */
-  failed(error: unknown, request: HttpRequest): void;
-  /** What a handler's callback threw when there was nothing left to fail. */
-  report(error: unknown, request: HttpRequest): void;
-  connectionFailed(error: ConnectionFailure): void;
-  connectionClosed(connection: ServerConnection): void;
-}
-
 /**
  * An HTTP/1.1 server (libevent's evhttp) on an event base: strict parsing, keep-alive, pipelined requests answered in
  * order with one system call per batch, limits and timeouts on everything a client controls.
@@ -114,9 +42,9 @@ export class HttpServer implements Disposable {
   readonly base: EventBase;
   readonly #core: ServerCore;
   readonly #listeners: Listener[] = [];
-  readonly #connections = new Set<ServerConnection>();
+  readonly #connections = new Set<ServerStream>();
   // Those over the limit, which are only told so.
-  readonly #refused = new Set<ServerConnection>();
+  readonly #refused = new Set<ServerStream>();
   readonly #routes = new Map<string, HttpHandler>();
   readonly #maxConnections: number;
   readonly #onError: (error: unknown, request: HttpRequest) => void;
@@ -305,15 +233,6 @@ function decodedPath(path: string): string {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return value !== null && typeof value === "object" && typeof (value as { then?: unknown }).then === "function";
-}
-
-function positive(name: string, value: number): number {
-  if (!(value > 0)) throw new RangeError(`Cannot set ${name} to ${value}: expected a number above zero`);
-  return value;
-}
-
-function timeout(name: keyof HttpTimeouts, options: Partial<HttpTimeouts>): number {
-  return positive(name, options[name] ?? TIMEOUTS[name]);
 }
 
 function reportError(error: unknown, request: HttpRequest): void {

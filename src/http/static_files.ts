@@ -5,7 +5,7 @@ import { EVHTTP_REQ_GET, EVHTTP_REQ_HEAD } from "./methods.ts";
 import { type ByteRange, contentRange, parseRange } from "./range.ts";
 import type { HttpRequest } from "./request.ts";
 import { encodePath, type SafePath, safePath } from "./safe_path.ts";
-import type { HttpHandler } from "./server.ts";
+import type { HttpHandler } from "./server_options.ts";
 import { evaluateConditions, isRangeWanted, validatorsOf } from "./validators.ts";
 
 /** How {@linkcode StaticFiles} serves. */

@@ -2,7 +2,10 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { describe, it } from "@std/testing/bdd";
 import { EvBuffer, EventBase, type SocketAddress } from "../../src/core/mod.ts";
 import { close, open, os } from "../../src/ffi/mod.ts";
-import { errorPage, escapeHtml, HttpRequest, type RequestConnection } from "../../src/http/request.ts";
+import { errorPage, escapeHtml } from "../../src/http/error_page.ts";
+import type { HttpReply } from "../../src/http/reply.ts";
+import { HttpRequest } from "../../src/http/request.ts";
+import type { RequestConnection } from "../../src/http/request_connection.ts";
 import { RequestParser } from "../../src/http/parser.ts";
 import { ReplyHead } from "../../src/http/reply_head.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
@@ -23,7 +26,7 @@ class RecordingConnection implements RequestConnection {
 
   replyGrew(): void {}
 
-  replyEnded(_request: HttpRequest, keepAlive: boolean): void {
+  replyEnded(_request: HttpReply, keepAlive: boolean): void {
     this.log.push(keepAlive ? "ended" : "ended for good");
   }
 

@@ -1,0 +1,39 @@
+import { EvBuffer } from "../core/mod.ts";
+
+/** What a body can be given as. Text is sent as UTF-8; a buffer is emptied. */
+export type ReplyBody = string | Uint8Array | EvBuffer;
+
+/** A part of an open file to send, see {@linkcode HttpRequest.replyFile}. */
+export interface FileBody {
+  /** The descriptor; it must stay open until the reply has been sent. */
+  readonly fd: number;
+  /** First byte. */
+  readonly offset: number;
+  /** Number of bytes. */
+  readonly length: number;
+  /** Close the descriptor afterwards. */
+  readonly closeOnFree?: boolean | undefined;
+}
+
+const encoder = new TextEncoder();
+
+/** @throws {TypeError} for a buffer that could not be emptied. */
+export function bytesOf(body: ReplyBody): Uint8Array | EvBuffer {
+  if (typeof body === "string") return encoder.encode(body);
+  if (body instanceof EvBuffer && body.isFrontFrozen) throw new TypeError("Cannot send a buffer: its front is frozen");
+  return body;
+}
+
+/** A buffer is emptied, also when nobody gets its bytes. */
+export function drop(body: ReplyBody): void {
+  if (body instanceof EvBuffer) body.drain(body.length);
+}
+
+/** Anything else would say one length and send another. */
+export function checkFile({ fd, offset, length }: FileBody): void {
+  for (const [name, value] of Object.entries({ fd, offset, length })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`Cannot reply with a file: ${name} must be a whole number, zero or more, not ${value}`);
+    }
+  }
+}

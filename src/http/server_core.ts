@@ -1,0 +1,26 @@
+import type { ConnectionFailure } from "../core/mod.ts";
+import type { RequestHead } from "./head.ts";
+import type { HttpLeniency, HttpLimits } from "./limits.ts";
+import type { ReplyHead } from "./reply_head.ts";
+import type { HttpRequest } from "./request.ts";
+import type { ServerStream } from "./server_stream.ts";
+import type { HttpTimeouts } from "./server_options.ts";
+
+/** What a server's connections share. @internal */
+export interface ServerCore {
+  readonly heads: ReplyHead;
+  readonly limits: HttpLimits;
+  readonly leniency: HttpLeniency;
+  readonly timeouts: HttpTimeouts;
+  readonly maxOutputBytes: number;
+  readonly closing: boolean;
+  readonly allowField: string;
+  isAllowed(head: RequestHead): boolean;
+  handle(request: HttpRequest): void;
+  /** What a handler's callback threw: the reply cannot be completed. */
+  failed(error: unknown, request: HttpRequest): void;
+  /** What a handler's callback threw when there was nothing left to fail. */
+  report(error: unknown, request: HttpRequest): void;
+  connectionFailed(error: ConnectionFailure): void;
+  connectionClosed(connection: ServerStream): void;
+}

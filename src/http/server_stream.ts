@@ -1,0 +1,156 @@
+import {
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  EV_READ,
+  type EvBuffer,
+  type SocketAddress,
+  type SocketBufferEvent,
+} from "../core/mod.ts";
+import { LazyTimer } from "../core/lazy_timer.ts";
+import type { ReplyHead } from "./reply_head.ts";
+import type { ServerCore } from "./server_core.ts";
+
+/** What a connection is waiting for; it decides what its timer means. */
+export const IDLE = 0, READING_HEAD = 1, READING_BODY = 2, SERVING = 3, LINGERING = 4, CLOSED = 5;
+
+/** How long a closing connection waits for more of what the client is sending, so that its last reply is not lost to a reset. */
+const LINGER_MS = 1000;
+/** How long it goes on reading at most, however fast more comes. */
+const LINGER_TOTAL_MS = 10_000;
+
+/**
+ * The times and ends of a client's connection: how long is waited for what, and how it is closed without its last reply being
+ * lost. {@linkcode ServerConnection} adds requests.
+ *
+ * @internal
+ */
+export abstract class ServerStream {
+  readonly heads: ReplyHead;
+  readonly output: EvBuffer;
+  protected readonly core: ServerCore;
+  protected readonly stream: SocketBufferEvent;
+  protected phase: number = IDLE;
+  /** The client sends no more. */
+  protected inputEnded = false;
+  /** No request is taken up any more. */
+  protected lastReply = false;
+  readonly #timer: LazyTimer;
+  // While LINGERING: whether to close as soon as everything is sent, and until when to read on otherwise.
+  #closeWhenSent = false;
+  #lingerEndMs = Infinity;
+
+  constructor(core: ServerCore, stream: SocketBufferEvent) {
+    this.core = core;
+    this.heads = core.heads;
+    this.output = stream.output;
+    this.stream = stream;
+    this.#timer = new LazyTimer(stream.base, () => this.#timedOut());
+  }
+
+  /** Ends it at once; the request that is being served is told. */
+  abstract close(): void;
+  /** Answers with an error page and closes; the client may still be sending. */
+  protected abstract fail(status: number, explanation: string): void;
+  /** The client sends no more: what it asked for is still answered, if it was complete. */
+  protected abstract endIfIdle(): void;
+  /** Everything queued has been sent, and it does not close now. */
+  protected abstract outputSent(): void;
+
+  get remoteAddress(): SocketAddress | undefined {
+    return this.stream.remoteAddress;
+  }
+
+  /** Whether no further request will be taken up. */
+  protected isOver(): boolean {
+    return this.phase === CLOSED || this.phase === LINGERING;
+  }
+
+  /** A client that does not read its replies gets no new ones. */
+  protected isBackedUp(): boolean {
+    return this.output.length >= this.core.maxOutputBytes;
+  }
+
+  /** Gives everything back; returns false when that was done already. */
+  protected release(): boolean {
+    if (this.phase === CLOSED) return false;
+    this.phase = CLOSED;
+    this.#timer.close();
+    this.core.connectionClosed(this);
+    this.stream.close();
+    return true;
+  }
+
+  // Times
+
+  protected wait(phase: number): void {
+    this.phase = phase;
+    const { keepAliveTimeoutMs, headerTimeoutMs, bodyTimeoutMs } = this.core.timeouts;
+    this.#timer.set(phase === IDLE ? keepAliveTimeoutMs : phase === READING_HEAD ? headerTimeoutMs : bodyTimeoutMs);
+  }
+
+  /** The handler may take its time. */
+  protected serving(): void {
+    this.phase = SERVING;
+    this.#timer.clear();
+  }
+
+  #timedOut(): void {
+    if (this.phase === READING_HEAD || this.phase === READING_BODY) {
+      this.fail(408, "The request did not arrive in time");
+    } else if (this.phase === IDLE && this.output.length > 0) {
+      // The client is not idle, it is taking a long reply; the write timeout watches over that.
+      this.wait(IDLE);
+    } else {
+      this.close();
+    }
+  }
+
+  // Ends
+
+  /** No request after this one. `unread`: the client has sent, or is sending, what we will not read. */
+  protected finish(unread: boolean): void {
+    this.lastReply = true;
+    this.phase = LINGERING;
+    // The write timeout watches over a client that takes its last reply; however long that is, it may.
+    this.#timer.clear();
+    this.#closeWhenSent = !unread || this.inputEnded;
+    if (this.#closeWhenSent) this.stream.disable(EV_READ);
+    else this.stream.enable(EV_READ);
+    if (this.output.length === 0) this.drained();
+  }
+
+  /** Everything queued has been sent. */
+  protected drained(): void {
+    if (this.phase !== LINGERING) {
+      // The time until the next request runs from when the client has its reply.
+      if (this.phase === IDLE) this.wait(IDLE);
+      this.outputSent();
+    } else if (this.#closeWhenSent) {
+      this.close();
+    } else {
+      // Closing with unread bytes would send a reset, which may overtake the reply: say goodbye first and read on a while.
+      this.stream.endWriting();
+      this.#lingerEndMs = this.stream.base.now() + LINGER_TOTAL_MS;
+      this.lingerOn();
+    }
+  }
+
+  /** Waits a little longer for the client to stop sending; not before it has its reply. */
+  protected lingerOn(): void {
+    if (this.#lingerEndMs === Infinity) return;
+    this.#timer.set(Math.max(0, Math.min(LINGER_MS, this.#lingerEndMs - this.stream.base.now())));
+  }
+
+  protected streamEvent(what: number): void {
+    if ((what & BEV_EVENT_EOF) === 0) {
+      const error = (what & BEV_EVENT_ERROR) === 0 ? null : this.stream.error;
+      this.close();
+      if (error !== null) this.core.connectionFailed(error);
+      return;
+    }
+    this.inputEnded = true;
+    if (this.phase !== LINGERING) this.endIfIdle();
+    else if (this.output.length === 0) this.close();
+    else this.#closeWhenSent = true;
+  }
+}
