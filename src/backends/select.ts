@@ -43,6 +43,9 @@ export class SelectBackend implements Backend {
   #limit = 0;
   #fds: Int32Array = new Int32Array(64);
   #masks: Uint8Array = new Uint8Array(64);
+  // How many reports there are, and which of them is the first.
+  #filled = 0;
+  #first = 0;
 
   watch(fd: number, before: number, after: number): number {
     if (before === after) return 0;
@@ -81,7 +84,10 @@ export class SelectBackend implements Backend {
     return result <= 0 ? result : this.#collect(result, used);
   }
 
-  /** Lists what is ready from a random start, so that one busy descriptor is not always served before the others. */
+  /**
+   * Lists what is ready, to be read from a random one of them on, so that one busy descriptor is not always served before the
+   * others. A random start among all numbers would hardly ever lie between neighbours, and so keep most of them in order.
+   */
   #collect(bits: number, used: number): number {
     if (bits > this.#fds.length) {
       this.#fds = new Int32Array(bits * 2);
@@ -89,8 +95,7 @@ export class SelectBackend implements Backend {
     }
     const reads = this.#reads.ready, writes = this.#writes.ready;
     let filled = 0;
-    let at = Math.floor(Math.random() * used);
-    for (let seen = 0; seen < used && bits > 0; seen++) {
+    for (let at = 0; at < used && bits > 0; at++) {
       const readable = reads[at]!, writable = writes[at]!;
       for (let either = readable | writable, bit = 0; either !== 0; either >>= 1, bit++) {
         if ((either & 1) === 0) continue;
@@ -99,17 +104,24 @@ export class SelectBackend implements Backend {
         this.#masks[filled++] = canRead * INTEREST_READ | canWrite * INTEREST_WRITE;
         bits -= canRead + canWrite;
       }
-      if (++at === used) at = 0;
     }
+    this.#filled = filled;
+    this.#first = Math.floor(Math.random() * filled);
     return filled;
   }
 
+  /** Where the report that is `index` behind the first one stands. */
+  #placeOf(index: number): number {
+    const place = this.#first + index;
+    return place < this.#filled ? place : place - this.#filled;
+  }
+
   fdAt(index: number): number {
-    return this.#fds[index]!;
+    return this.#fds[this.#placeOf(index)]!;
   }
 
   eventsAt(index: number): number {
-    return this.#masks[index]!;
+    return this.#masks[this.#placeOf(index)]!;
   }
 
   close(): void {

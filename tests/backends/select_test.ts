@@ -73,6 +73,22 @@ describe("SelectBackend", () => {
     assertStrictEquals(backend.wait(0), 0);
   });
 
+  it("begins with each of neighbours equally often", () => {
+    const [, far] = descriptors.socketpair();
+    // Of one byte of the sets, and far from the beginning.
+    const fds = [200, 201, 206].map((from) => descriptors.own(fcntl(far, F_DUPFD_CLOEXEC, from)));
+    for (const fd of fds) backend.watch(fd, 0, WRITE);
+    const firsts = new Map(fds.map((fd) => [fd, 0]));
+    for (let round = 0; round < 600; round++) {
+      assertStrictEquals(backend.wait(0), 3);
+      const first = backend.fdAt(0);
+      firsts.set(first, firsts.get(first)! + 1);
+      assertEquals([0, 1, 2].map((index) => backend.fdAt(index)).sort(), fds);
+    }
+    // 200 on average, and 100 is nine standard deviations away.
+    for (const count of firsts.values()) assertGreater(count, 100);
+  });
+
   it("does not always begin with the same descriptor", () => {
     for (let count = 0; count < 60; count++) backend.watch(descriptors.socketpair()[0], 0, WRITE);
     const first = new Set<number>();
