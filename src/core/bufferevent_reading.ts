@@ -1,5 +1,5 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
-import { os } from "../ffi/mod.ts";
+import { os, systemError } from "../ffi/mod.ts";
 import { SocketSending } from "./bufferevent_sending.ts";
 import { CONNECTING, PEER_CLOSE_TOLD, PEER_CLOSE_WANTED, READ_WATCHED, READS_MUCH } from "./connection_state.ts";
 import {
@@ -160,7 +160,7 @@ export abstract class SocketReading extends SocketSending {
       this.tell(BEV_EVENT_EOF | BEV_EVENT_READING);
     } else if (received !== -EAGAIN! && received !== -EINTR!) {
       this.#endReading();
-      this.fail(received, "recv", "read from the connection", BEV_EVENT_READING);
+      this.fail(systemError(received, "recv", "read from the connection"), BEV_EVENT_READING);
     }
   }
 

@@ -1,6 +1,8 @@
 import { close, os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
 import { BufferEvent } from "./bufferevent.ts";
+import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+import { ConnectionError } from "./connection_error.ts";
 import {
   CLOSED,
   CLOSING,
@@ -22,6 +24,7 @@ import {
   EV_WRITE,
 } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
+import { DetachedMemoryError } from "./evbuffer_io.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import type { Reactor } from "./reactor.ts";
@@ -283,7 +286,7 @@ export abstract class SocketSending extends BufferEvent {
     const { output, socketFd: fd } = this;
     let budget = this.rates === null ? this.writeMax : this.maxToWrite;
     let total = 0;
-    let failure = 0;
+    let failure: ConnectionFailure | null = null;
     // What was queued before the call that is under way.
     let before = 0;
     this.mark(SENDING, true);
@@ -296,34 +299,37 @@ export abstract class SocketSending extends BufferEvent {
         before = 0;
         if (sent < 0) {
           // Interrupted for ever would be a loop without end: the next turn tries again.
-          if (sent !== -EAGAIN! && sent !== -EINTR!) failure = sent;
+          if (sent !== -EAGAIN! && sent !== -EINTR!) failure = systemError(sent, "write", "write to the connection");
           break;
         }
         total += sent;
         budget -= sent;
       }
+    } catch (error) {
+      // Not a callback's: nobody can send what is gone, and no waiting brings it back.
+      if (!(error instanceof DetachedMemoryError) || output.length !== before) throw error;
+      failure = new ConnectionError(
+        "DETACHED",
+        "Cannot write to the connection: memory added by reference was detached",
+      );
     } finally {
       output.freezeFront();
       this.mark(SENDING, false);
       // Also when such a callback has thrown: what it was told of has left.
       if (before !== 0) total += Math.max(0, before - output.length);
-      if (failure !== 0) this.#sendingFailed(failure);
-      else this.#sent(fd, total, before !== 0 && total === 0);
+      if (failure !== null) this.#sendingFailed(failure);
+      else this.#sent(fd, total);
     }
     return total > 0;
   }
 
-  /**
-   * So many bytes have been sent.
-   *
-   * @param isStuck the rest cannot even be handed to the kernel, since its memory is gone: waiting would not help.
-   */
-  #sent(fd: number, total: number, isStuck: boolean): void {
+  /** So many bytes have been sent. */
+  #sent(fd: number, total: number): void {
     const { output } = this;
     // May suspend writing.
     if (this.rates !== null && total > 0) this.rates.charge(EV_WRITE, total);
     if (this.socketFd !== fd) return;
-    const rest = output.length > 0 && this.writeRuns && !isStuck;
+    const rest = output.length > 0 && this.writeRuns;
     if (rest !== this.is(WRITE_WATCHED)) this.#watchWrite(rest);
     if (total === 0) return;
     if (this.is(CLOSING) && output.length === 0) this.close();
@@ -331,7 +337,7 @@ export abstract class SocketSending extends BufferEvent {
   }
 
   /** What is queued will never be sent. */
-  #sendingFailed(failure: number): void {
+  #sendingFailed(failure: ConnectionFailure): void {
     const { output } = this;
     this.#giveUpSending();
     output.unfreezeFront();
@@ -339,13 +345,13 @@ export abstract class SocketSending extends BufferEvent {
       output.drain(output.length);
     } finally {
       output.freezeFront();
-      this.fail(failure, "write", "write to the connection", BEV_EVENT_WRITING);
+      this.fail(failure, BEV_EVENT_WRITING);
     }
   }
 
-  /** Tells of an error of a system call. */
-  protected fail(result: number, syscall: string, action: string, direction: number): void {
-    this.error = systemError(result, syscall, action);
+  /** Tells of an error in one direction. */
+  protected fail(failure: ConnectionFailure, direction: number): void {
+    this.error = failure;
     this.tell(BEV_EVENT_ERROR | direction);
   }
 

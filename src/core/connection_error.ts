@@ -9,7 +9,9 @@ export type ConnectionErrorCode =
   /** A read or write timeout has passed, see {@linkcode BufferEventFlow.setTimeouts}. */
   | "TIMEOUT"
   /** A filter or protocol on the way has given up, or the other end of a pair was closed: no error of the system is behind it. */
-  | "FAILED";
+  | "FAILED"
+  /** Memory that was queued by reference was transferred away before it was sent; what was queued behind it is lost as well. */
+  | "DETACHED";
 
 /** The figures that go with a {@linkcode ConnectionError}. */
 export interface ConnectionErrorFacts {

@@ -59,6 +59,8 @@ export function writeChains(fd: number, first: Chain, max: number, isSocket: boo
   let rest = wanted;
   for (let chain: Chain | null = first; chain !== null; chain = chain.next) {
     if (rest === 0 || count === WRITE_EXTENTS_MAX || chain.kind === CHAIN_FILE) break;
+    // What stands before it can still go.
+    if (count > 0 && isDetached(chain)) break;
     const length = Math.min(rest, chain.end - chain.start);
     putExtent(count++, chain, chain.start, length);
     rest -= length;
@@ -133,11 +135,24 @@ function putExtent(index: number, chain: Chain, from: number, length: number): v
   iovWords[word + 3] = 0;
 }
 
+/**
+ * Memory that was added by reference is there no more: nothing was written.
+ *
+ * @internal
+ */
+export class DetachedMemoryError extends TypeError {
+  constructor() {
+    super("Cannot use the memory of a buffer: it was detached, probably by a transfer to another thread");
+  }
+}
+
+function isDetached(chain: Chain): boolean {
+  return chain.bytes.length < chain.end;
+}
+
 /** The chain's memory, after making sure that it is still there: an address into a transferred buffer must never reach C. */
 function attached(chain: Chain): Uint8Array {
-  if (chain.bytes.length < chain.end) {
-    throw new TypeError("Cannot use the memory of a buffer: it was detached, probably by a transfer to another thread");
-  }
+  if (isDetached(chain)) throw new DetachedMemoryError();
   return chain.bytes;
 }
 

@@ -1,8 +1,16 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { EV_WRITE, type EventBase, EVLOOP_NONBLOCK, SocketBufferEvent } from "../../src/core/mod.ts";
+import {
+  type BufferEvent,
+  EV_WRITE,
+  type EventBase,
+  EVLOOP_NONBLOCK,
+  FilterBufferEvent,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, empty } from "../support/descriptors.ts";
+import { Descriptors, empty, openDescriptorCount, readText } from "../support/descriptors.ts";
+import { assertRejectsWith } from "./async_support.ts";
 import { journal, settle } from "./bufferevent_support.ts";
 
 /** More than the kernel holds between two sockets. */
@@ -101,15 +109,71 @@ forEachBackend((backend) => {
       assert(received() > 0);
       assertEquals(errors, []);
     });
+  });
 
-    it("that has thrown leaves memory that is gone unsent, without end of tries", () => {
+  describe("memory that was added by reference, and then transferred away,", () => {
+    let base: EventBase;
+    let descriptors: Descriptors;
+    let connection: SocketBufferEvent;
+    let far: number;
+    let before: number;
+
+    beforeEach(() => {
+      before = openDescriptorCount();
+      base = backend.newBase();
+      descriptors = new Descriptors();
+      const [near, other] = descriptors.socketpair();
+      far = other;
+      connection = new SocketBufferEvent(base, near, { keepOpen: true });
+    });
+    afterEach(() => {
+      connection.close();
+      descriptors[Symbol.dispose]();
+      base.close();
+      assertEquals(openDescriptorCount(), before);
+    });
+
+    function addDetached(to: BufferEvent): void {
       const bytes = new Uint8Array(new ArrayBuffer(1000));
-      connection.output.addReference(bytes);
+      to.output.addReference(bytes);
       bytes.buffer.transfer();
-      assertThrows(() => connection.flush(), TypeError, "detached");
+    }
+
+    it("is an error of the connection, told after what was queued before has been sent", () => {
+      const told = journal(connection);
+      connection.write("before");
+      addDetached(connection);
+      connection.write("behind");
+      connection.flush();
       settle(base);
+      assertEquals(told, ["ERROR|WRITING"]);
+      assertEquals([connection.error?.code, connection.output.length, readText(far)], ["DETACHED", 0, "before"]);
+    });
+
+    it("keeps nobody from closing the connection", () => {
+      addDetached(connection);
+      connection.closeAfterFlush();
       settle(base);
-      assertEquals([told, errors.length], [[], 1]);
+      assert(connection.closed);
+    });
+
+    it("is an error of the filter on top, which can be closed", () => {
+      using top = new FilterBufferEvent(connection);
+      const told = journal(top);
+      addDetached(top);
+      settle(base);
+      assertEquals(told.at(-1), "ERROR|WRITING");
+      assertEquals(top.error?.code, "DETACHED");
+      top.closeAfterFlush();
+      settle(base);
+      assert(top.closed);
+    });
+
+    it("rejects whoever waits until it is sent", async () => {
+      addDetached(connection);
+      const flushed = connection.flushed();
+      settle(base);
+      await assertRejectsWith(flushed, "DETACHED");
     });
   });
 });

@@ -160,6 +160,7 @@ describe("EvBuffer.writeTo", () => {
     buffer.add("a");
     buffer.addReference(bytes);
     bytes.buffer.transfer();
+    assertEquals(buffer.writeTo(ends[0]!), 1);
     assertThrows(() => buffer.writeTo(ends[0]!), TypeError, "detached");
   });
 });
