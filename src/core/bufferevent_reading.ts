@@ -19,11 +19,15 @@ import { watch } from "./watch.ts";
 /** A read that brings at least so much, and all that it may, is not likely to be the last of its kind. */
 const MUCH = 4096;
 
+/** After so many bytes of one connection the others have their turn, however much more there is; as many are sent in one go. */
+const TURN_BYTES = 256 * 1024;
+
 const { EAGAIN, EINTR } = os.errno as Record<string, number>;
 
 /**
  * The receiving half of a {@linkcode SocketBufferEvent}: what has come is read once per readiness, into memory that all
- * connections share, and handed on from there; and the end of the stream is heard of, on request also out of turn.
+ * connections share, and handed on from there; where much keeps coming it is read several times, and stays where the kernel has
+ * put it. The end of the stream is heard of, on request also out of turn.
  */
 export abstract class SocketReading extends SocketSending {
   // The callbacks of all connections: closures would be two more objects for each of them.
@@ -123,22 +127,43 @@ export abstract class SocketReading extends SocketSending {
       this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_READING);
       return;
     }
+    const event = this.readEvent;
+    let rest = TURN_BYTES;
+    do rest -= this.#readOnce(); while (rest > 0 && this.readEvent === event && this.#readsOn());
+  }
+
+  /**
+   * Whether more is read before the loop looks at the descriptors again. It saves that look, and above all what the callback queues leaves
+   * in one call instead of many: a proxy that reads 4 KiB at a time takes half the processor time.
+   */
+  #readsOn(): boolean {
+    if (!this.is(READS_MUCH) || !this.is(READ_WATCHED) || this.sink !== null || this.rates !== null) return false;
+    // Whoever awaits data asks for more only later, and what is to be called from the loop must not find more than one read has brought.
+    if (this.callbacks.read === undefined || this.callsPending) return false;
+    const { breakAsked, continueAsked } = this.reactor;
+    return !breakAsked && !continueAsked;
+  }
+
+  /** Reads once. Returns how many bytes came, if more are likely to be there, and else Infinity. */
+  #readOnce(): number {
     const max = this.rates === null ? this.readMax : this.maxToRead;
     const room = Math.max(1, this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength));
     if (this.is(READS_MUCH) && this.sink === null) return this.#readMuch(room);
     const slab = this.reactor.readSlab;
     const received = slab.receive(this.socketFd, room);
     if (received <= 0) return this.#receivedNone(received);
-    if (received === room && received >= MUCH) this.mark(READS_MUCH, true);
+    const isMuch = received === room && received >= MUCH;
+    if (isMuch) this.mark(READS_MUCH, true);
     if (this.rates !== null) this.rates.charge(EV_READ, received);
     this.#deliver(slab.bytes, slab.start, slab.end);
+    return isMuch ? received : Infinity;
   }
 
   /**
    * Reads without copying, once reads bring all they may: a copy of 64 KiB takes a fifth to a third of the time that a proxy spends on
    * them.
    */
-  #readMuch(room: number): void {
+  #readMuch(room: number): number {
     const { input } = this;
     let received = 0;
     input.unfreezeBack();
@@ -151,10 +176,11 @@ export abstract class SocketReading extends SocketSending {
     if (received < MUCH) this.mark(READS_MUCH, false);
     if (this.rates !== null) this.rates.charge(EV_READ, received);
     this.inputGrew();
+    return received === room ? received : Infinity;
   }
 
-  /** The stream has ended, has failed, or there was nothing to read after all. */
-  #receivedNone(received: number): void {
+  /** The stream has ended, has failed, or there was nothing to read after all. In any case there is no more: Infinity. */
+  #receivedNone(received: number): number {
     if (received === 0) {
       this.#endReading();
       this.tell(BEV_EVENT_EOF | BEV_EVENT_READING);
@@ -162,6 +188,7 @@ export abstract class SocketReading extends SocketSending {
       this.#endReading();
       this.fail(systemError(received, "recv", "read from the connection"), BEV_EVENT_READING);
     }
+    return Infinity;
   }
 
   #endReading(): void {

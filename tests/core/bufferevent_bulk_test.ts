@@ -1,7 +1,14 @@
 /** Reads that bring much at a time take another way than small ones; nobody may notice. */
-import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual, fail } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { BEV_EVENT_EOF, BEV_EVENT_ERROR, EV_READ, RateLimit, SocketBufferEvent } from "../../src/core/mod.ts";
+import {
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  EV_READ,
+  EVLOOP_ONCE,
+  RateLimit,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
 import { sharedChunkPool } from "../../src/core/chunk_pool.ts";
 import { allocate, os, setSocketOption, write } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -167,6 +174,124 @@ forEachBackend((backend) => {
         settle(base);
         assertEquals([count, connection.closed], [3, true]);
       }
+    });
+
+    /** A connection that has begun to bring much, and `count` reads of 4096 bytes that wait for it. */
+    function withMuchWaiting(count: number, check: (connection: SocketBufferEvent, turn: () => void) => void): void {
+      using base = backend.newBase();
+      using descriptors = new Descriptors();
+      const [near, far] = descriptors.socketpair();
+      setSocketOption(far, SOL_SOCKET, SO_SNDBUF, 2 * 1024 * 1024);
+      using connection = new SocketBufferEvent(base, near, { keepOpen: true, maxSingleRead: 4096 });
+      connection.enable(EV_READ);
+      write(far, allocate(4096), 4096);
+      until(base, () => connection.input.length === 4096, "the first read");
+      connection.input.drain(4096);
+      assertEquals(write(far, allocate(count * 4096), count * 4096), count * 4096);
+      check(connection, () => base.loop(EVLOOP_ONCE));
+    }
+
+    it("is read on within a turn, by single reads of at most what one may take, until the others have their turn", () => {
+      withMuchWaiting(80, (connection, turn) => {
+        const lengths: number[] = [];
+        connection.setCallbacks({ read: ({ input }) => lengths.push(input.drain(Infinity)) });
+        turn();
+        assertEquals(lengths, new Array<number>(64).fill(4096));
+        turn();
+        assertEquals(lengths.length, 80);
+      });
+    });
+
+    it("sends what its reads have queued in one go", () => {
+      withMuchWaiting(20, (connection, turn) => {
+        let changes = 0;
+        connection.output.addCallback((_output, { deleted }) => {
+          if (deleted > 0) changes++;
+        });
+        connection.setCallbacks({ read: ({ input }) => connection.writeBuffer(input) });
+        turn();
+        assertEquals([changes, connection.output.length], [1, 0]);
+      });
+    });
+
+    it("is not read on once a callback wants none, or the loop is wanted elsewhere", () => {
+      const stops: Record<string, (connection: SocketBufferEvent) => void> = {
+        disable: (connection) => connection.disable(EV_READ),
+        close: (connection) => connection.close(),
+        loopBreak: ({ base }) => base.loopBreak(),
+        loopContinue: ({ base }) => base.loopContinue(),
+        highWatermark: (connection) => connection.setWatermark(EV_READ, 0, 4096),
+        takeFd: (connection) => connection.takeFd(),
+        noCallback: (connection) => connection.setCallbacks({}),
+        sink: (connection) => connection.setSink({ receive: () => {} }),
+        rateLimit: (connection) =>
+          connection.setRateLimit(new RateLimit({ readRate: 1e6, readBurst: 1e6, writeRate: 1, writeBurst: 1 })),
+      };
+      for (const [name, stop] of Object.entries(stops)) {
+        withMuchWaiting(20, (connection, turn) => {
+          let count = 0;
+          connection.setCallbacks({
+            read: (connection) => {
+              if (++count === 3) stop(connection);
+            },
+          });
+          turn();
+          assertEquals(count, 3, name);
+        });
+      }
+    });
+
+    it("goes on with another descriptor only when that one is ready", () => {
+      withMuchWaiting(20, (connection, turn) => {
+        using descriptors = new Descriptors();
+        const [near, far] = descriptors.socketpair();
+        let count = 0;
+        connection.setCallbacks({
+          read: ({ input }) => {
+            input.drain(Infinity);
+            if (++count === 2) connection.replaceFd(near);
+          },
+          event: (what) => fail(`told ${what}`),
+        });
+        turn();
+        assertEquals(count, 2);
+        write(far, allocate(10), 10);
+        turn();
+        assertEquals(count, 3);
+        connection.takeFd();
+      });
+    });
+
+    it("never brings more than one read to a callback that is called from the loop", () => {
+      using base = backend.newBase();
+      using descriptors = new Descriptors();
+      const [near, far] = descriptors.socketpair();
+      const options = { keepOpen: true, maxSingleRead: 4096, deferCallbacks: true };
+      using connection = new SocketBufferEvent(base, near, options);
+      let received = 0;
+      connection.setCallbacks({
+        read: ({ input }) => {
+          assertLessOrEqual(input.length, 4096);
+          received += input.drain(Infinity);
+        },
+      });
+      connection.enable(EV_READ);
+      assertEquals(write(far, allocate(81_920), 81_920), 81_920);
+      until(base, () => received === 81_920, "all of it");
+    });
+
+    it("takes a size for single reads that a callback sets from the next one on", () => {
+      withMuchWaiting(20, (connection, turn) => {
+        const lengths: number[] = [];
+        connection.setCallbacks({
+          read: ({ input }) => {
+            lengths.push(input.drain(Infinity));
+            connection.maxSingleRead = 8192;
+          },
+        });
+        turn();
+        assertEquals(lengths.slice(0, 3), [4096, 8192, 8192]);
+      });
     });
 
     it("tells of the end and of a reset after the last bytes", () => {
