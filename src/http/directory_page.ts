@@ -5,7 +5,7 @@
  */
 
 import type { FolderEntry } from "../core/mod.ts";
-import { escapeHtml } from "./error_page.ts";
+import { escapeHtml } from "./html_escape.ts";
 import { isServableName } from "./safe_path.ts";
 
 /** What a {@linkcode directoryPage} shows. */

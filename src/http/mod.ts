@@ -8,7 +8,7 @@
 export { contentType } from "./content_types.ts";
 export { httpDate, parseHttpDate } from "./date.ts";
 export { RequestHead } from "./head.ts";
-export { escapeHtml } from "./error_page.ts";
+export { escapeHtml } from "./html_escape.ts";
 export { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
 export { DEFAULT_HTTP_LIMITS, type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
 export * from "./methods.ts";
