@@ -19,5 +19,16 @@ export type { FileBody, ReplyBody } from "./reply_body.ts";
 export { HttpRequest } from "./request.ts";
 export { HttpServer } from "./server.ts";
 export type { HttpHandler, HttpServerOptions, HttpTimeouts } from "./server_options.ts";
+export {
+  decodeUri,
+  percentDecode,
+  percentDecodeBytes,
+  type PercentDecodeOptions,
+  percentEncode,
+  type PercentEncodeOptions,
+} from "./percent_coding.ts";
 export { StaticFiles, type StaticFilesOptions } from "./static_files.ts";
 export { isBodyless, reasonPhrase } from "./status.ts";
+export { Uri, URI_CHARACTERS_MAX, type UriOptions } from "./uri.ts";
+export { UriError, type UriErrorCode } from "./uri_error.ts";
+export { EVHTTP_URI_HOST_STRIP_BRACKETS, EVHTTP_URI_NONCONFORMANT, EVHTTP_URI_UNIX_SOCKET } from "./uri_parts.ts";
