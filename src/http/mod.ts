@@ -27,6 +27,16 @@ export {
   percentEncode,
   type PercentEncodeOptions,
 } from "./percent_coding.ts";
+export {
+  EVHTTP_URI_QUERY_LAST_VAL,
+  EVHTTP_URI_QUERY_NONCONFORMANT,
+  parseQuery,
+  QUERY_PARAMETERS_MAX,
+  QueryError,
+  type QueryErrorCode,
+  type QueryOptions,
+} from "./query.ts";
+export { QueryParameters, type QueryParametersInit } from "./query_parameters.ts";
 export { StaticFiles, type StaticFilesOptions } from "./static_files.ts";
 export { isBodyless, reasonPhrase } from "./status.ts";
 export { Uri, URI_CHARACTERS_MAX, type UriOptions } from "./uri.ts";
