@@ -38,8 +38,11 @@ const UNCONNECTED = 8;
  * them, see there.
  */
 export abstract class AwaitableConnection extends BufferEventFlow {
-  /** @internal Called when something was sent, or never will be; for a connection on top of this one, to whom that is news. */
-  whenOutputShrank: (() => void) | null = null;
+  /**
+   * @internal Called when something was sent, or never will be, or a stream has `begun` to which that does not apply any more; for
+   * a connection on top of this one, to whom that is news.
+   */
+  whenOutputShrank: ((begun: boolean) => void) | null = null;
   #face: AsyncFace | null = null;
   // What has ended before there was anybody to tell, and whether a connect is under way.
   #state = 0;
@@ -228,6 +231,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   protected streamBegun(connecting: boolean): void {
     this.#state = connecting ? UNCONNECTED : 0;
     this.#face?.renew();
+    this.whenOutputShrank?.(true);
   }
 
   /** Something has happened, a `BEV_EVENT_` combination: whoever awaits it is told at once. */
@@ -246,7 +250,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   /** Something has left the output, here or underneath. */
   protected outputShrank(): void {
     this.#face?.writer.outputShrank();
-    this.whenOutputShrank?.();
+    this.whenOutputShrank?.(false);
   }
 
   /** @internal Whether nothing more can be sent. */
@@ -258,7 +262,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   protected endOutput(): void {
     this.#state |= OUTPUT_FAILED;
     this.#face?.happened(0, OUTPUT_FAILED, null);
-    this.whenOutputShrank?.();
+    this.whenOutputShrank?.(false);
   }
 
   /** The read callback was set or removed. */

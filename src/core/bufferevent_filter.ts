@@ -2,7 +2,6 @@ import { BufferEvent, type BufferEventOptions } from "./bufferevent.ts";
 import type { BufferEventCallbacks } from "./bufferevent_callbacks.ts";
 import {
   BEV_ERROR,
-  BEV_EVENT_CONNECTED,
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_READING,
@@ -14,6 +13,7 @@ import {
   EV_READ,
   EV_WRITE,
 } from "./constants.ts";
+import { Deferred } from "./deferred.ts";
 import type { BufferCallbackEntry, EvBuffer } from "./evbuffer.ts";
 import { InactivityTimer } from "./inactivity_timer.ts";
 import { SUSPEND_FILTER } from "./suspension.ts";
@@ -82,7 +82,11 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #onClose: (() => void) | undefined;
   readonly #below: BufferEventCallbacks<BufferEvent>;
   readonly #closeToo = (): void => this.close();
-  readonly #shrinkToo = (): void => this.underlying.outputOver ? this.endOutput() : this.outputShrank();
+  readonly #shrinkToo = (begun: boolean): void => {
+    if (begun) this.streamBegun(!this.underlying.isConnected);
+    else if (this.underlying.outputOver) this.endOutput();
+    else this.outputShrank();
+  };
   // Hears of what leaves underneath.
   readonly #drainEntry: BufferCallbackEntry;
   readonly #readTimer: InactivityTimer;
@@ -184,8 +188,10 @@ export class FilterBufferEvent extends BufferEvent {
     if (this.#closed) return;
     this.#processOutput(BEV_FINISHED, true);
     const { underlying } = this;
-    if (underlying.queuedBytes === 0) underlying.endWriting();
-    else underlying.flushed().then(() => underlying.endWriting(), () => {});
+    if (underlying.queuedBytes === 0) return underlying.endWriting();
+    // From the loop, which knows whom to tell of what a transform underneath may throw.
+    const end = new Deferred(this.base, this.priority, () => underlying.endWriting());
+    underlying.flushed().then(() => end.schedule(), () => {});
   }
 
   /** Closes at once, the connection underneath too unless it is to be kept. */
@@ -301,8 +307,6 @@ export class FilterBufferEvent extends BufferEvent {
 
   /** Something has happened underneath. */
   #passOn(what: number): void {
-    // What an earlier connect has failed with is over.
-    if ((what & BEV_EVENT_CONNECTED) !== 0) this.streamBegun(false);
     if ((what & BEV_EVENT_EOF) !== 0 && (what & BEV_EVENT_READING) !== 0) {
       // Data comes before the end, also what the transform has held back until then.
       this.#processInput(BEV_FINISHED, this.deferAll);

@@ -16,8 +16,10 @@ import {
   PairBufferEvent,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
+import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, fill, openDescriptorCount } from "../support/descriptors.ts";
+import { Descriptors, empty, fill, openDescriptorCount } from "../support/descriptors.ts";
+import { alongside, assertRejectsWith, eventually } from "./async_support.ts";
 import { deadPort, inputText, journal, listeningSocket, runFor, settle, until } from "./bufferevent_support.ts";
 
 /** Puts an `x` before each byte. */
@@ -418,6 +420,60 @@ forEachBackend((backend) => {
     }
   });
 
+  it("who awaits a filter's connect is not told what an earlier one has failed with", async () => {
+    using base = backend.newBase();
+    using descriptors = new Descriptors();
+    const { port } = listeningSocket(descriptors);
+    using socket = new SocketBufferEvent(base);
+    using middle = new FilterBufferEvent(socket);
+    using top = new FilterBufferEvent(middle);
+    await alongside(base, async () => {
+      const refused = top.connected();
+      socket.connect({ family: "ipv4", host: "127.0.0.1", port: deadPort(descriptors) });
+      await assertRejectsWith(refused, "ECONNREFUSED");
+      await assertRejectsWith(top.connected(), "ECONNREFUSED");
+      socket.connect({ family: "ipv4", host: "127.0.0.1", port });
+      await top.connected();
+      await middle.connected();
+      socket.takeFd();
+      top.write("x");
+      socket.replaceFd(descriptors.socketpair()[0]);
+      await top.flushed();
+    });
+  });
+
+  it("a transform that throws at the end reaches whoever hears of errors, however late the end comes", async () => {
+    using base = backend.newBase();
+    const errors: unknown[] = [];
+    base.onError = (error) => errors.push(error);
+    using descriptors = new Descriptors();
+    const [near, far] = descriptors.socketpair();
+    const socket = new SocketBufferEvent(base, near, { keepOpen: true });
+    let thrown = 0;
+    const middle = new FilterBufferEvent(socket, {
+      output: (source, target, _limit, mode) => {
+        if (mode === BEV_FINISHED) {
+          thrown++;
+          throw new Error("from the transform");
+        }
+        target.addBuffer(source);
+        return BEV_OK;
+      },
+    });
+    using top = new FilterBufferEvent(middle);
+    await alongside(base, async () => {
+      const bytes = new Uint8Array(1_000_000);
+      top.write(bytes);
+      // What is queued is more than the kernel takes.
+      top.endWriting();
+      let received = 0;
+      await eventually(() => (received += empty(far)) === bytes.length, "everything was sent");
+      await eventually(() => thrown > 0, "the end");
+      await eventually(() => errors.length > 0, "the error");
+    });
+    assertEquals(errors.map(String), ["Error: from the transform"]);
+  });
+
   it("500 filters over sockets, closed from above and from below, leave no descriptor behind", () => {
     using base = backend.newBase();
     const before = openDescriptorCount();
@@ -432,7 +488,7 @@ forEachBackend((backend) => {
       other!.close();
       assertEquals([one!.closed, tops[1]!.closed], [true, true]);
     }
-    assertEquals(openDescriptorCount(), before);
+    assertNoneLeft(before);
   });
 
   it("a filter over a socket that is not connected yet can be opened and closed", () => {

@@ -8,6 +8,7 @@ import {
   FilterBufferEvent,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
+import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, empty, openDescriptorCount, readText } from "../support/descriptors.ts";
 import { assertRejectsWith } from "./async_support.ts";
@@ -130,7 +131,7 @@ forEachBackend((backend) => {
       connection.close();
       descriptors[Symbol.dispose]();
       base.close();
-      assertEquals(openDescriptorCount(), before);
+      assertNoneLeft(before);
     });
 
     function addDetached(to: BufferEvent): void {
