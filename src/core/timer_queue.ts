@@ -38,6 +38,11 @@ export class TimerQueue {
     return this.#heap.peekDeadline();
   }
 
+  /** How many slots it has memory for; follows the number of timeouts down as well as up, with hysteresis (see the heap). */
+  get slotLimit(): number {
+    return this.#owners.length;
+  }
+
   /** The shared list for `durationMs`; the same one for the same duration. */
   common(durationMs: number): CommonTimeout {
     let common = this.#commons.get(durationMs);
@@ -76,12 +81,18 @@ export class TimerQueue {
   /** Forgets `event`'s deadline. */
   remove(event: LoopEvent): void {
     if (event.common === null) {
-      this.#heap.remove(event.timerSlot);
-      this.#owners[event.timerSlot] = undefined;
+      this.#free(event.timerSlot);
       event.timerSlot = -1;
     } else {
       this.#removeCommon(event, event.common);
     }
+  }
+
+  #free(slot: number): void {
+    this.#heap.remove(slot);
+    this.#owners[slot] = undefined;
+    const { slotLimit } = this.#heap;
+    if (this.#owners.length > slotLimit) this.#owners.length = slotLimit;
   }
 
   /** The event that is due first, if its deadline is not after `nowMs`, else null. It stays until it is removed. */
@@ -130,8 +141,7 @@ export class TimerQueue {
 
   #rescheduleCommon(common: CommonTimeout): void {
     if (common.head === null) {
-      this.#heap.remove(common.slot);
-      this.#owners[common.slot] = undefined;
+      this.#free(common.slot);
       common.slot = -1;
     } else if (common.slot < 0) {
       common.slot = this.#heap.add(common.head.deadlineMs);

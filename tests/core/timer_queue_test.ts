@@ -1,0 +1,74 @@
+import { assertEquals, assertGreaterOrEqual, assertLessOrEqual, assertStrictEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { LoopEvent } from "../../src/core/event.ts";
+import { EventBase } from "../../src/core/event_base.ts";
+import { TimerQueue } from "../../src/core/timer_queue.ts";
+
+const MANY = 100_000;
+
+/** Puts `count` events into the queue, the first of which is due first. */
+function fill(base: EventBase, queue: TimerQueue, count: number): LoopEvent[] {
+  return Array.from({ length: count }, (_, index) => {
+    const event = base.timer(() => {});
+    event.deadlineMs = index;
+    queue.insert(event);
+    return event;
+  });
+}
+
+describe("TimerQueue", () => {
+  it("gives memory back after a burst, and still knows whom it has kept", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const events = fill(base, queue, MANY);
+    assertGreaterOrEqual(queue.slotLimit, MANY);
+    const kept = events.slice(0, 10);
+    for (const event of events.slice(10)) queue.remove(event);
+    assertLessOrEqual(queue.slotLimit, 128);
+    for (const event of kept) {
+      assertStrictEquals(queue.firstDue(MANY), event);
+      queue.remove(event);
+    }
+    assertStrictEquals(queue.firstDue(MANY), null);
+  });
+
+  it("keeps memory for a late one of a burst, and gives it back after that", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const events = fill(base, queue, MANY);
+    const last = events.pop()!;
+    for (const event of events) queue.remove(event);
+    assertStrictEquals(queue.firstDue(MANY), last);
+    queue.remove(last);
+    assertLessOrEqual(queue.slotLimit, 128);
+  });
+
+  it("gives memory back when common timeouts are the last to go", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const events = fill(base, queue, MANY);
+    const shared = base.timer(() => {});
+    shared.common = queue.common(10);
+    shared.deadlineMs = MANY;
+    queue.insert(shared);
+    for (const event of events) queue.remove(event);
+    queue.remove(shared);
+    assertLessOrEqual(queue.slotLimit, 128);
+  });
+
+  it("does not shrink and grow by turns where timers come and go by turns", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const events = fill(base, queue, 1024);
+    const limits = new Set<number>();
+    for (let round = 0; round < 1000; round++) {
+      const event = events.pop()!;
+      queue.remove(event);
+      limits.add(queue.slotLimit);
+      queue.insert(event);
+      events.push(event);
+      limits.add(queue.slotLimit);
+    }
+    assertEquals(limits.size, 1);
+  });
+});
