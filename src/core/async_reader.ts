@@ -1,6 +1,8 @@
 import { closedError, ConnectionError } from "./connection_error.ts";
 import { EV_READ } from "./constants.ts";
+import { Deferred } from "./deferred.ts";
 import type { EvBuffer } from "./evbuffer.ts";
+import type { EventBase } from "./event_base.ts";
 import type { PendingRead, ReadRequest } from "./read_request.ts";
 import { SUSPEND_READER } from "./suspension.ts";
 import { rejected } from "./waiter.ts";
@@ -10,6 +12,7 @@ export const READ_AHEAD_BYTES: number = 64 * 1024;
 
 /** What a reader needs of its connection. */
 export interface ReaderConnection {
+  readonly base: EventBase;
   readonly input: EvBuffer;
   readonly closed: boolean;
   /** `EV_READ` and `EV_WRITE` as enabled. */
@@ -131,10 +134,19 @@ export class AsyncReader {
       if (this.#failure === null) request.end(input);
       else request.reject(this.#failure);
     } catch (error) {
-      // A pair can pass parts of files on, which cannot be looked at.
-      request.reject(error);
+      // A pair can pass parts of files on, which cannot be looked at. What comes after that is a callback's on the input.
+      if (request.isSettled) this.#report(error);
+      else request.reject(error);
     }
     return true;
+  }
+
+  /** Throws what a callback has thrown once more, in the loop: whoever reads is not the one to blame. */
+  #report(error: unknown): void {
+    const { base } = this.#connection;
+    new Deferred(base, base.priorities >> 1, () => {
+      throw error;
+    }).schedule();
   }
 
   #regulate(): void {

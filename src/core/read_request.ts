@@ -6,8 +6,11 @@ const decoder: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What somebody awaits from the input of a connection, whatever it is. */
 export interface PendingRead {
+  /** Whether it is settled, one way or the other. */
+  readonly isSettled: boolean;
   /**
-   * Takes what is wanted, if it is there, and settles; else leaves everything where it is.
+   * Takes what is wanted, if it is there, and settles; else leaves everything where it is. It settles before it takes: a callback on
+   * the input that aborts or throws as it hears of that finds the bytes promised already, and nothing is lost.
    *
    * @param high no more bytes than that will ever be there at once; Infinity if there is no limit.
    * @returns whether it is settled.
@@ -43,7 +46,7 @@ export class SomeRequest extends ReadRequest<Uint8Array | null> {
 
   override take(input: EvBuffer): boolean {
     if (input.length === 0) return false;
-    this.resolve(input.take(Math.min(this.#max, input.length)));
+    settleWith(this, input, Math.min(this.#max, input.length));
     return true;
   }
 
@@ -63,7 +66,9 @@ export class IntoRequest extends ReadRequest<number> {
 
   override take(input: EvBuffer): boolean {
     if (input.length === 0) return false;
-    this.resolve(input.remove(this.#target));
+    const count = input.copyOut(this.#target);
+    this.resolve(count);
+    input.drain(count);
     return true;
   }
 
@@ -83,7 +88,7 @@ export class ExactRequest extends ReadRequest<Uint8Array> {
 
   override take(input: EvBuffer, high: number): boolean {
     if (input.length >= this.#count) {
-      this.resolve(input.take(this.#count));
+      settleWith(this, input, this.#count);
     } else if (high < this.#count) {
       this.reject(new RangeError(`Cannot read exactly ${this.#count} bytes: the high watermark is ${high}`));
     } else {
@@ -133,9 +138,8 @@ abstract class SearchRequest<T> extends ReadRequest<T | null> {
       this.searched = length;
       return false;
     } else {
-      const bytes = input.take(found.position);
-      input.drain(found.length);
-      this.resolve(this.result(bytes));
+      this.resolve(this.result(copyOf(input, found.position)));
+      input.drain(found.position + found.length);
     }
     return true;
   }
@@ -187,6 +191,18 @@ export class UntilRequest extends SearchRequest<Uint8Array> {
   protected override result(bytes: Uint8Array): Uint8Array {
     return bytes;
   }
+}
+
+/** Promises the first `count` bytes, and then takes them. */
+function settleWith(request: { resolve(bytes: Uint8Array): void }, input: EvBuffer, count: number): void {
+  request.resolve(copyOf(input, count));
+  input.drain(count);
+}
+
+function copyOf(input: EvBuffer, count: number): Uint8Array {
+  const bytes = new Uint8Array(new ArrayBuffer(count));
+  input.copyOut(bytes);
+  return bytes;
 }
 
 function endedEarly(action: string, bytes: number): ConnectionError {

@@ -11,6 +11,7 @@ export class Waiter<T> {
   readonly promise: Promise<T>;
   #resolve!: (value: T) => void;
   #reject!: (reason: unknown) => void;
+  #isSettled = false;
   #signal: AbortSignal | undefined;
   #abort: (() => void) | undefined;
 
@@ -36,20 +37,26 @@ export class Waiter<T> {
     signal.addEventListener("abort", this.#abort);
   }
 
+  /** Whether it is settled, one way or the other. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
   /** Settles it with a value. */
   resolve(value: T): void {
-    this.#unlisten();
+    this.#conclude();
     this.#resolve(value);
   }
 
   /** Settles it with an error. */
   reject(reason: unknown): void {
-    this.#unlisten();
+    this.#conclude();
     this.promise.catch(() => {});
     this.#reject(reason);
   }
 
-  #unlisten(): void {
+  #conclude(): void {
+    this.#isSettled = true;
     if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort);
     this.#abort = undefined;
     this.#signal = undefined;
