@@ -2,7 +2,8 @@ import { systemError } from "../ffi/mod.ts";
 import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE } from "./constants.ts";
 import { checkAdd, describe, noteCreation } from "./debug_mode.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
-import { ACTIVE, IDLE, LoopCallback } from "./loop_callback.ts";
+import { EventExtras } from "./event_extras.ts";
+import { ACTIVE, IDLE, LoopCallback, OWN_BIT, OWN_SHIFT } from "./loop_callback.ts";
 import type { Reactor } from "./reactor.ts";
 import { type PendingRun, SignalCalls } from "./signal_calls.ts";
 import type { SignalDetails } from "./signal_details.ts";
@@ -11,7 +12,8 @@ import type { CommonTimeout } from "./timer_queue.ts";
 const IO = EV_READ | EV_WRITE | EV_CLOSED;
 const KNOWN = EV_TIMEOUT | IO | EV_SIGNAL | EV_PERSIST | EV_ET;
 
-let lastSerial = 0;
+// Facts among the bits of LoopCallback; the flags stand above OWN_SHIFT.
+const INSERTED = OWN_BIT, CLOSED = OWN_BIT << 1;
 
 /** Called with what happened (`EV_READ`, `EV_TIMEOUT`, ... ORed together) and the event itself. */
 export type EventCallback = (what: number, event: LoopEvent) => void;
@@ -40,8 +42,6 @@ export type EventCallback = (what: number, event: LoopEvent) => void;
 export class LoopEvent extends LoopCallback implements Disposable {
   /** The descriptor or signal number; -1 for timers and user events. */
   readonly fd: number;
-  /** The flags given at creation. */
-  readonly events: number;
   /** What is called. */
   readonly callback: EventCallback;
 
@@ -49,35 +49,16 @@ export class LoopEvent extends LoopCallback implements Disposable {
   owner: object | null = null;
   /** @internal Neighbours in the list of the descriptor or signal. */
   fdNext: LoopEvent | null = null;
-  /** @internal */
+  /** @internal As {@linkcode LoopEvent.fdNext}. */
   fdPrevious: LoopEvent | null = null;
   /** @internal Slot in the timer heap (0 in a common list), -1 while no timeout is set. */
   timerSlot = -1;
-  /**
-   * @internal When the timeout is due. Not 0 at first: V8 would take that for an integer, and convert every event when its first
-   * fraction comes (a million first calls of `add()` took 1140 ns each on Deno, 135 as it is).
-   */
-  deadlineMs = -Infinity;
-  /** @internal The common list of the timeout that is set, or null. */
-  common: CommonTimeout | null = null;
-  /** @internal */
-  commonNext: LoopEvent | null = null;
-  /** @internal */
-  commonPrevious: LoopEvent | null = null;
-
-  /** @internal A number of its own, which stands for C's address in dumps. */
-  readonly serial: number;
+  /** @internal What few events need; null until this one does. */
+  extras: EventExtras | null = null;
 
   readonly #reactor: Reactor;
-  #inserted = false;
-  #closed = false;
-  #finalizer: (() => void) | null = null;
   // What the callback will be told.
   #result = 0;
-  // Only signal events have one.
-  readonly #calls: SignalCalls | null;
-  // Repeats with EV_PERSIST; -1: no timeout.
-  #interval: number | CommonTimeout = -1;
 
   /**
    * Makes an event that waits for nothing yet.
@@ -104,11 +85,15 @@ export class LoopEvent extends LoopCallback implements Disposable {
     reactor.assertOpen("create an event");
     this.#reactor = reactor;
     this.fd = fd;
-    this.events = events;
+    this.bits |= events << OWN_SHIFT;
     this.callback = callback;
-    this.#calls = (events & EV_SIGNAL) !== 0 ? new SignalCalls() : null;
-    this.serial = ++lastSerial;
+    if ((events & EV_SIGNAL) !== 0) (this.extras ??= new EventExtras()).calls = new SignalCalls();
     noteCreation(this);
+  }
+
+  /** The flags given at creation. */
+  get events(): number {
+    return this.bits >> OWN_SHIFT;
   }
 
   /** The base it belongs to. */
@@ -145,17 +130,17 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * @throws {RangeError} for a timeout that is negative or NaN.
    */
   add(timeout?: number | CommonTimeout): this {
-    if (this.#closed) throw new Error(`Cannot add ${describe(this)}: it was closed`);
+    if ((this.bits & CLOSED) !== 0) throw new Error(`Cannot add ${describe(this)}: it was closed`);
     this.#reactor.assertOpen("add an event");
     this.#checkTimeout(timeout);
     this.#insert();
     if (timeout === undefined) return this;
-    if ((this.events & EV_PERSIST) !== 0) this.#interval = timeout;
+    if ((this.events & EV_PERSIST) !== 0) (this.extras ??= new EventExtras()).interval = timeout;
     if (this.queueState !== IDLE && (this.#result & EV_TIMEOUT) !== 0) {
       // Its old timeout has fired and waits to be served: the new one takes its place, and what else has happened stays.
       this.#result &= ~EV_TIMEOUT;
       if (this.#result === 0) {
-        this.#calls?.dropQueued();
+        this.extras?.calls?.dropQueued();
         this.#reactor.deactivate(this);
         this.#insert();
       }
@@ -174,7 +159,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** Registers descriptor or signal, unless that is done or the event is queued to run. */
   #insert(): void {
-    if (this.#inserted || this.queueState !== IDLE || (this.events & (IO | EV_SIGNAL)) === 0) return;
+    if ((this.bits & INSERTED) !== 0 || this.queueState !== IDLE || (this.events & (IO | EV_SIGNAL)) === 0) return;
     if ((this.events & EV_SIGNAL) !== 0) {
       this.#reactor.signals.add(this);
     } else {
@@ -182,57 +167,57 @@ export class LoopEvent extends LoopCallback implements Disposable {
       const result = this.#reactor.fds.add(this);
       if (result < 0) throw systemError(result, this.#reactor.backend.name, `watch descriptor ${this.fd}`);
     }
-    this.#inserted = true;
+    this.bits |= INSERTED;
     this.#reactor.countPending(this, 1);
   }
 
   /** Sets the deadline to `fromMs` plus `timeout`, replacing the one that is set. */
   #schedule(timeout: number | CommonTimeout, fromMs: number): void {
     const { timers } = this.#reactor;
-    const common = typeof timeout === "number" ? null : timeout;
-    const deadlineMs = fromMs + (typeof timeout === "number" ? timeout : timeout.durationMs);
-    if (this.timerSlot >= 0 && common === null && this.common === null) {
-      this.deadlineMs = deadlineMs;
-      timers.move(this);
+    if (typeof timeout !== "number") {
+      this.#unschedule();
+      timers.insertCommon(this, this.extras ??= new EventExtras(), timeout, fromMs + timeout.durationMs);
+    } else if (this.timerSlot >= 0 && timers.move(this, fromMs + timeout)) {
       this.#reactor.wakeSleeper?.();
       return;
+    } else {
+      this.#unschedule();
+      timers.insert(this, fromMs + timeout);
     }
-    this.#unschedule();
-    this.deadlineMs = deadlineMs;
-    this.common = common;
-    timers.insert(this);
     this.#reactor.countPending(this, 1);
   }
 
   /** Forgets the timeout and goes on waiting for the rest (event_remove_timer). */
   removeTimer(): void {
-    this.#interval = -1;
+    if (this.extras !== null) this.extras.interval = -1;
     this.#unschedule();
   }
 
   #unschedule(): void {
     if (this.timerSlot < 0) return;
     this.#reactor.timers.remove(this);
-    this.common = null;
     this.#reactor.countPending(this, -1);
   }
 
   /** Stops waiting. If it is queued to run, it will not; a signal event's remaining repeated calls are dropped too. */
   delete(): void {
-    // What finalize() has queued still has to run.
-    if (this.#finalizer !== null) return;
-    this.#interval = -1;
-    this.#calls?.drop();
+    const { extras } = this;
+    if (extras !== null) {
+      // What finalize() has queued still has to run.
+      if (extras.finalizer !== null) return;
+      extras.interval = -1;
+      extras.calls?.drop();
+    }
     this.#withdraw();
   }
 
   /** Leaves every list, but remembers the interval at which it repeats. */
   #withdraw(): void {
-    this.#calls?.dropQueued();
+    this.extras?.calls?.dropQueued();
     this.#unschedule();
     this.#reactor.deactivate(this);
-    if (!this.#inserted) return;
-    this.#inserted = false;
+    if ((this.bits & INSERTED) === 0) return;
+    this.bits &= ~INSERTED;
     if ((this.events & EV_SIGNAL) !== 0) this.#reactor.signals.remove(this);
     // A failure means that the descriptor is gone already, which is what was asked for.
     else this.#reactor.fds.remove(this);
@@ -246,7 +231,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * @param calls how often a signal event's callback is to be called.
    */
   activate(what: number, calls: number = 1): void {
-    if (this.#closed) throw new Error(`Cannot activate ${describe(this)}: it was closed`);
+    if ((this.bits & CLOSED) !== 0) throw new Error(`Cannot activate ${describe(this)}: it was closed`);
     this.#reactor.assertOpen("activate an event");
     this.markActive(what, calls);
   }
@@ -258,10 +243,16 @@ export class LoopEvent extends LoopCallback implements Disposable {
    */
   pending(what: number = IO | EV_SIGNAL | EV_TIMEOUT): number {
     let bits = 0;
-    if (this.#inserted) bits |= this.events & (IO | EV_SIGNAL);
+    if (this.isInserted) bits |= this.events & (IO | EV_SIGNAL);
     if (this.queueState !== IDLE) bits |= this.#result;
     if (this.timerSlot >= 0) bits |= EV_TIMEOUT;
     return bits & what;
+  }
+
+  /** @internal When the timeout is due that is set; without one, when it was due that has passed last, as far as that is known. */
+  get deadlineMs(): number {
+    if (this.timerSlot >= 0) return this.#reactor.timers.deadlineOf(this);
+    return this.extras === null ? -Infinity : this.extras.deadlineMs;
   }
 
   /** Milliseconds until the timeout, never negative; undefined when none is set. */
@@ -274,12 +265,12 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * because very many came at once, or where the system does not tell.
    */
   get signalDetails(): SignalDetails | null {
-    return this.#calls?.current ?? null;
+    return this.extras?.calls?.current ?? null;
   }
 
   /** @internal Whether its descriptor or signal is registered; unlike `pending`, whatever it is queued with. */
   get isInserted(): boolean {
-    return this.#inserted;
+    return (this.bits & INSERTED) !== 0;
   }
 
   /** @internal What it is queued with. */
@@ -295,10 +286,10 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * @throws {Error} when it was closed before.
    */
   finalize(finalizer: () => void): void {
-    if (this.#closed) throw new Error(`Cannot finalize ${describe(this)}: it was closed`);
+    if ((this.bits & CLOSED) !== 0) throw new Error(`Cannot finalize ${describe(this)}: it was closed`);
     this.#reactor.assertOpen("finalize an event");
     this.close();
-    this.#finalizer = finalizer;
+    (this.extras ??= new EventExtras()).finalizer = finalizer;
     // Nothing has happened to it: what it was queued with before is not pending any more.
     this.#result = 0;
     if (this.level < this.#reactor.runningLevel) this.#reactor.continueAsked = true;
@@ -307,9 +298,10 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** @internal Runs a finalizer that is still waiting, because the loop will not. */
   finalizeNow(): void {
-    const finalizer = this.#finalizer;
-    if (finalizer === null) return;
-    this.#finalizer = null;
+    const { extras } = this;
+    if (extras === null || extras.finalizer === null) return;
+    const { finalizer } = extras;
+    extras.finalizer = null;
     this.#reactor.deactivate(this);
     finalizer();
   }
@@ -317,7 +309,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
   /** Deletes it for good. Closing twice is harmless. */
   close(): void {
     this.delete();
-    this.#closed = true;
+    this.bits |= CLOSED;
   }
 
   /** Same as {@linkcode LoopEvent.close}. */
@@ -330,19 +322,20 @@ export class LoopEvent extends LoopCallback implements Disposable {
     if (this.queueState === ACTIVE) {
       this.#result |= what;
       // More of the same signal before the callback ran: each is still a call.
-      if ((what & EV_SIGNAL) !== 0) this.#calls?.add(calls);
+      if ((what & EV_SIGNAL) !== 0) this.extras?.calls?.add(calls);
       return;
     }
     this.#result = this.queueState === IDLE ? what : this.#result | what;
     const reactor = this.#reactor;
     // A better queue than the running one has work: leave the running one as soon as its callback is done.
     if (this.level < reactor.runningLevel) reactor.continueAsked = true;
-    this.#calls?.start(calls);
+    this.extras?.calls?.start(calls);
     reactor.activate(this);
   }
 
   /** @internal The timeout has passed. What else has happened to it in this turn is not forgotten over that. */
   expire(): void {
+    if (this.extras !== null) this.extras.deadlineMs = this.deadlineMs;
     // A persistent event goes on waiting: taking it out and back in would cost two system calls, arm its edge anew, and
     // leave its signal for a moment to the old handler.
     if (this.queueState === IDLE && (this.events & EV_PERSIST) === 0) this.#withdraw();
@@ -352,37 +345,40 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** @internal */
   override takeTurn(): void {
-    if (this.#finalizer !== null) {
+    const { extras } = this;
+    if (extras !== null) return this.#takeTurnWith(extras);
+    const result = this.#result;
+    if ((this.events & EV_PERSIST) !== 0) this.#reactor.deactivate(this);
+    else this.#withdraw();
+    this.callback(result, this);
+  }
+
+  #takeTurnWith(extras: EventExtras): void {
+    if (extras.finalizer !== null) {
       this.finalizeNow();
       return;
     }
     const result = this.#result;
-    const run = this.#calls?.take();
+    const run = extras.calls?.take();
     if ((this.events & EV_PERSIST) !== 0) this.#reactor.deactivate(this);
     else this.delete();
     try {
-      if (this.#interval !== -1 && (this.events & EV_PERSIST) !== 0) this.#rearm(result);
+      if (extras.interval !== -1 && (this.events & EV_PERSIST) !== 0) this.#rearm(extras.interval, result);
     } finally {
       // A descriptor that cannot be watched just now does not undo what has happened.
       if (run === undefined) this.callback(result, this);
-      else this.#runCalls(run, result);
+      else this.#runCalls(extras.calls!, run, result);
     }
   }
 
-  #runCalls(run: PendingRun, result: number): void {
-    const reactor = this.#reactor;
-    this.#calls!.run(
-      run,
-      () => this.callback(result, this),
-      () => !reactor.breakAsked,
-      (left) => this.markActive(result, left),
-    );
+  #runCalls(calls: SignalCalls, run: PendingRun, result: number): void {
+    const goesOn = (): boolean => !this.#reactor.breakAsked;
+    calls.run(run, () => this.callback(result, this), goesOn, (left) => this.markActive(result, left));
   }
 
   /** Sets a persistent event's next deadline before its callback runs: in step with the last one, but never in the past. */
-  #rearm(result: number): void {
+  #rearm(interval: number | CommonTimeout, result: number): void {
     const now = this.#reactor.clock.now();
-    const interval = this.#interval;
     const durationMs = typeof interval === "number" ? interval : interval.durationMs;
     let from = (result & EV_TIMEOUT) !== 0 ? this.deadlineMs : now;
     if (from + durationMs < now) from = now;
@@ -394,6 +390,6 @@ export class LoopEvent extends LoopCallback implements Disposable {
   /** @internal Signal `fd` was raised `calls` times; `details` describes it where the kernel told. */
   markSignal(calls: number, details: SignalDetails | null): void {
     this.markActive(EV_SIGNAL, calls);
-    if (details !== null) this.#calls?.describe(details);
+    if (details !== null) this.extras?.calls?.describe(details);
   }
 }

@@ -110,8 +110,19 @@ function activeLine(event: LoopEvent): string {
     `${what} active${event.isInternal ? " [Internal]" : ""}${event.queueState === LATER ? " [NextTime]" : ""}\n`;
 }
 
+// Numbered when somebody asks: hardly any event is ever dumped.
+const serials = new WeakMap<LoopEvent, number>();
+let lastSerial = 0;
+
+/** @internal The number of an event, which stands for C's address in dumps. */
+export function serialOf(event: LoopEvent): number {
+  let serial = serials.get(event);
+  if (serial === undefined) serials.set(event, serial = ++lastSerial);
+  return serial;
+}
+
 function name(event: LoopEvent): string {
-  return `0x${event.serial.toString(16)}`;
+  return `0x${serialOf(event).toString(16)}`;
 }
 
 /** Seconds and microseconds, as C prints a timeval. */

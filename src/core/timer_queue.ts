@@ -1,4 +1,5 @@
 import type { LoopEvent } from "./event.ts";
+import type { EventExtras } from "./event_extras.ts";
 import { TimerHeap } from "./timer_heap.ts";
 
 /**
@@ -63,29 +64,32 @@ export class TimerQueue {
     return this.#commons.get(common.durationMs) === common;
   }
 
-  /** Schedules `event` for `event.deadlineMs`, in its common list if it has one. */
-  insert(event: LoopEvent): void {
-    if (event.common === null) {
-      event.timerSlot = this.#heap.add(event.deadlineMs);
-      this.#owners[event.timerSlot] = event;
-    } else {
-      this.#insertCommon(event, event.common);
-    }
+  /** Schedules `event` on its own. */
+  insert(event: LoopEvent, deadlineMs: number): void {
+    const slot = this.#heap.add(deadlineMs);
+    event.timerSlot = slot;
+    this.#owners[slot] = event;
   }
 
-  /** Moves the deadline of an event that is scheduled on its own. */
-  move(event: LoopEvent): void {
-    this.#heap.update(event.timerSlot, event.deadlineMs);
+  /** Moves the deadline of an event that is scheduled; returns false, and does nothing, when it is in a common list. */
+  move(event: LoopEvent, deadlineMs: number): boolean {
+    if (event.extras !== null && event.extras.common !== null) return false;
+    this.#heap.update(event.timerSlot, deadlineMs);
+    return true;
+  }
+
+  /** When an event is due that is scheduled. */
+  deadlineOf(event: LoopEvent): number {
+    const { extras, timerSlot } = event;
+    return extras !== null && extras.common !== null ? extras.deadlineMs : this.#heap.deadlineOf(timerSlot);
   }
 
   /** Forgets `event`'s deadline. */
   remove(event: LoopEvent): void {
-    if (event.common === null) {
-      this.#free(event.timerSlot);
-      event.timerSlot = -1;
-    } else {
-      this.#removeCommon(event, event.common);
-    }
+    const { extras, timerSlot } = event;
+    event.timerSlot = -1;
+    if (extras !== null && extras.common !== null) return this.#removeCommon(extras, extras.common);
+    this.#free(timerSlot);
   }
 
   #free(slot: number): void {
@@ -108,34 +112,39 @@ export class TimerQueue {
       if (owner !== undefined && !(owner instanceof CommonTimeout)) visit(owner);
     }
     for (const common of this.#commons.values()) {
-      for (let event = common.head; event !== null; event = event.commonNext) visit(event);
+      for (let event = common.head; event !== null; event = event.extras!.next) visit(event);
     }
   }
 
-  /** Searches from the tail, where the place is found at once unless the clock was cached differently meanwhile. */
-  #insertCommon(event: LoopEvent, common: CommonTimeout): void {
+  /**
+   * Schedules `event` in a common list. Its place is searched from the tail, where it is found at once unless the clock was cached
+   * differently meanwhile.
+   */
+  insertCommon(event: LoopEvent, extras: EventExtras, common: CommonTimeout, deadlineMs: number): void {
     let before = common.tail;
-    while (before !== null && before.deadlineMs > event.deadlineMs) before = before.commonPrevious;
-    const after = before === null ? common.head : before.commonNext;
-    event.commonPrevious = before;
-    event.commonNext = after;
+    while (before !== null && before.extras!.deadlineMs > deadlineMs) before = before.extras!.previous;
+    const after = before === null ? common.head : before.extras!.next;
+    extras.common = common;
+    extras.deadlineMs = deadlineMs;
+    extras.previous = before;
+    extras.next = after;
     if (before === null) common.head = event;
-    else before.commonNext = event;
+    else before.extras!.next = event;
     if (after === null) common.tail = event;
-    else after.commonPrevious = event;
+    else after.extras!.previous = event;
     event.timerSlot = 0;
     if (common.head === event) this.#rescheduleCommon(common);
   }
 
-  #removeCommon(event: LoopEvent, common: CommonTimeout): void {
-    const { commonPrevious: before, commonNext: after } = event;
+  #removeCommon(extras: EventExtras, common: CommonTimeout): void {
+    const { previous: before, next: after } = extras;
     if (before === null) common.head = after;
-    else before.commonNext = after;
+    else before.extras!.next = after;
     if (after === null) common.tail = before;
-    else after.commonPrevious = before;
-    event.commonPrevious = null;
-    event.commonNext = null;
-    event.timerSlot = -1;
+    else after.extras!.previous = before;
+    extras.common = null;
+    extras.previous = null;
+    extras.next = null;
     if (before === null) this.#rescheduleCommon(common);
   }
 
@@ -144,10 +153,10 @@ export class TimerQueue {
       this.#free(common.slot);
       common.slot = -1;
     } else if (common.slot < 0) {
-      common.slot = this.#heap.add(common.head.deadlineMs);
+      common.slot = this.#heap.add(common.head.extras!.deadlineMs);
       this.#owners[common.slot] = common;
     } else {
-      this.#heap.update(common.slot, common.head.deadlineMs);
+      this.#heap.update(common.slot, common.head.extras!.deadlineMs);
     }
   }
 }

@@ -6,7 +6,7 @@ import { EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EVLOOP_ONCE } from "../../s
 import { disableDebugMode, enableDebugMode } from "../../src/core/debug_mode.ts";
 import { EventBase } from "../../src/core/event_base.ts";
 import type { LoopEvent } from "../../src/core/event.ts";
-import { dumpEvents } from "../../src/core/introspection.ts";
+import { dumpEvents, serialOf } from "../../src/core/introspection.ts";
 import { os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, writeText } from "../support/descriptors.ts";
@@ -69,7 +69,7 @@ describe("LoopEvent.finalize", () => {
     const event = base.timer(() => {});
     event.activate(EV_READ | EV_TIMEOUT);
     event.finalize(() => {});
-    const id = event.serial.toString(16);
+    const id = serialOf(event).toString(16);
     assertEquals(dumpEvents(base), `Inserted events:\nActive events:\n  0x${id} [fd  -1, priority=0] active\n`);
     assertEquals(base.loop(EVLOOP_ONCE), 0);
     assertEquals(base.loop(EVLOOP_ONCE), 1);

@@ -23,6 +23,7 @@ import {
   dumpEvents,
   forEachEvent,
   maxEvents,
+  serialOf,
 } from "../../src/core/introspection.ts";
 import { os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -188,7 +189,7 @@ forEachBackend(({ newBase }) => {
         ? "Timeout=T+2.5"
         : `Timeout=${time}`;
     });
-    const id = (event: LoopEvent): string => `0x${event.serial.toString(16)}`;
+    const id = (event: LoopEvent): string => `0x${serialOf(event).toString(16)}`;
     const [inserted = "", actives = ""] = text.split("Active events:\n");
     const sorted = (part: string): string[] =>
       part.split("\n").filter((line) => line !== "" && !line.includes("Internal")).sort();

@@ -6,6 +6,7 @@ import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE 
 import type { LoopEvent } from "../../src/core/event.ts";
 import { ACTIVE, IDLE } from "../../src/core/loop_callback.ts";
 import type { Reactor } from "../../src/core/reactor.ts";
+import type { CommonTimeout } from "../../src/core/timer_queue.ts";
 import { allocate, fcntl, os, poll } from "../../src/ffi/mod.ts";
 import { bufferDifferences } from "./buffer_differences.ts";
 import { bufferEventDifferences } from "./bufferevent_differences.ts";
@@ -80,8 +81,9 @@ export function differenceInTurn(
   reactor.timers.forEach((event) => {
     if (event.deadlineMs <= nowMs) due.push(event);
   });
-  const plain = due.filter(({ common }) => common === null);
-  const commons = new Set(due.map(({ common }) => common).filter((common) => common !== null));
+  const commonOf = (event: LoopEvent): CommonTimeout | null => event.extras?.common ?? null;
+  const plain = due.filter((event) => commonOf(event) === null);
+  const commons = new Set(due.map(commonOf).filter((common) => common !== null));
   if (new Set(plain.map(({ deadlineMs }) => deadlineMs)).size < plain.length) return "simultaneous deadlines";
   if (commons.size > 1 || (commons.size > 0 && (plain.length > 0 || ready.length > 0 || reactor.activeCount > 0))) {
     return "common timeouts fire directly";
