@@ -141,6 +141,11 @@ export class RequestHead {
     return (this.#flags & HEAD_UPGRADE) === 0 ? undefined : this.headers.getAll("upgrade").join(", ");
   }
 
+  /** Whether {@linkcode upgrade} says anything: the client offers to go on with another protocol. */
+  get isUpgrade(): boolean {
+    return (this.#flags & HEAD_UPGRADE) !== 0;
+  }
+
   /**
    * Copies the head out of the memory it was received in, so that a request that is answered late does not keep a whole
    * read buffer alive. What was made from the head before, such as {@linkcode headers}, follows. A second call copies

@@ -1,10 +1,10 @@
-import { EvBuffer } from "../core/mod.ts";
+import { type BufferEvent, ConnectionError, EvBuffer } from "../core/mod.ts";
 import { errorPage } from "./error_page.ts";
 import type { RequestHead } from "./head.ts";
 import { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
-import { EVHTTP_REQ_HEAD } from "./methods.ts";
+import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_HEAD } from "./methods.ts";
 import { bytesOf, checkFile, drop, type FileBody, type ReplyBody } from "./reply_body.ts";
-import { CHUNKED, type ConnectionField, UNSTATED } from "./reply_head.ts";
+import { CHUNKED, type ConnectionField, TUNNEL, UNSTATED } from "./reply_head.ts";
 import type { RequestConnection } from "./request_connection.ts";
 import { isBodyless } from "./status.ts";
 
@@ -141,7 +141,6 @@ export abstract class HttpReply {
       this.#keepAlive = false;
     }
     this.#writeHead(status, undefined, length);
-    this.connection.replyGrew();
   }
 
   /**
@@ -171,7 +170,6 @@ export abstract class HttpReply {
     if (this.#chunked) output.addAscii(`${bytes.length.toString(16)}\r\n`);
     this.#send(bytes);
     if (this.#chunked) output.addAscii("\r\n");
-    this.connection.replyGrew();
     return output.length;
   }
 
@@ -189,6 +187,41 @@ export abstract class HttpReply {
     }
     if (this.#chunked) this.connection.output.addAscii("0\r\n\r\n");
     this.#finish();
+  }
+
+  /**
+   * Ends HTTP on this connection and hands its stream to the caller: to speak another protocol that the client has offered
+   * (101, RFC 9110 section 7.8), or for a tunnel that it has asked for (200 to CONNECT, section 9.3.6; the server has to allow
+   * that method).
+   *
+   * The head is queued in the output. What has come behind the request is in the input, about which nobody calls back; reading is
+   * disabled, and no timeouts, callbacks or sinks of ours are left. The stream is the caller's to close. Until it is, it counts as
+   * a connection of the server, and closing the server closes it.
+   *
+   * @param status 101 for a request that offers to upgrade, whose first protocol becomes the Upgrade field unless there is one;
+   * 200 for CONNECT.
+   * @param headers fields besides those of {@linkcode HttpReply.replyHeaders}.
+   * @throws {TypeError} when the request is not one for this status.
+   * @throws {ConnectionError} `CLOSED`, when the client has gone.
+   * @throws {Error} when a reply has begun already.
+   */
+  takeOver(status: 101 | 200, headers?: HttpHeadersInit): BufferEvent {
+    const { head, connection } = this;
+    if (status !== 101 && status !== 200) {
+      throw new RangeError(`Cannot take a connection over with status ${status}: 101 or 200 is needed`);
+    }
+    const upgrade = head.methodId === EVHTTP_REQ_CONNECT ? undefined : head.upgrade;
+    if (status === 101 ? upgrade === undefined : head.methodId !== EVHTTP_REQ_CONNECT) {
+      const needed = status === 101 ? "offers no other protocol" : "is not CONNECT";
+      throw new TypeError(`Cannot take a connection over with status ${status}: the request ${needed}`);
+    }
+    this.#prepare(headers);
+    if (this.gone) throw new ConnectionError("CLOSED", "Cannot take a connection over: the client has gone");
+    const fields = this.replyHeaders;
+    if (upgrade !== undefined && !fields.has("upgrade")) fields.set("Upgrade", upgrade.split(",")[0]!.trim());
+    this.#state = FINISHED;
+    connection.heads.write(connection.output, status, undefined, fields, TUNNEL, status === 101 ? "Upgrade" : "");
+    return connection.takeOver();
   }
 
   /** Cuts the connection, which tells the client that a reply under way will not be completed. */
@@ -211,10 +244,15 @@ export abstract class HttpReply {
     if (!Number.isInteger(status) || status < 200 || status > 599) {
       throw new RangeError(`Cannot reply with status ${status}: final replies have 200 to 599`);
     }
-    if (headers !== undefined) {
-      for (const [name, value] of new HttpHeaders(headers)) this.replyHeaders.add(name, value);
-    }
+    this.#prepare(headers);
     return !this.gone;
+  }
+
+  /** Only after all fields have been checked is any of them there. */
+  #prepare(headers: HttpHeadersInit | undefined): void {
+    if (this.#state !== OPEN) throw new Error("Cannot reply: a reply has begun already");
+    if (headers === undefined) return;
+    for (const [name, value] of new HttpHeaders(headers)) this.replyHeaders.add(name, value);
   }
 
   /** The short way for the most common reply: ASCII text, no fields of its own, on a connection that lives on. */
@@ -243,9 +281,17 @@ export abstract class HttpReply {
       connection.heads.writePlain(connection.output, status, length);
       return;
     }
-    const field: ConnectionField = !this.#keepAlive ? "close" : this.head.versionMinor === 0 ? "keep-alive" : "";
+    const field = this.#connectionField();
     const stated = isBodyless(status) ? UNSTATED : length;
     connection.heads.write(connection.output, status, reason, this.#replyHeaders, stated, field);
+  }
+
+  #connectionField(): ConnectionField {
+    // A list of protocols, as in 426, counts for this connection only, which has to be said (RFC 9110 section 7.8).
+    const upgrade = this.#replyHeaders?.has("upgrade") === true;
+    if (!this.#keepAlive) return upgrade ? "close, Upgrade" : "close";
+    if (this.head.versionMinor === 0) return "keep-alive";
+    return upgrade ? "Upgrade" : "";
   }
 
   #mayHaveBody(status: number): boolean {

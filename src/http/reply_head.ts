@@ -7,9 +7,11 @@ import { isBodyless, reasonPhrase } from "./status.ts";
 export const CHUNKED = -1;
 /** Nothing is said: there is no body, or the end of the connection ends it. */
 export const UNSTATED = -2;
+/** Nothing is said, and what follows is no body: another protocol begins (RFC 9110 sections 9.3.6 and 15.2.2). */
+export const TUNNEL = -3;
 
 /** What the reply says about the connection. */
-export type ConnectionField = "" | "close" | "keep-alive";
+export type ConnectionField = "" | "close" | "keep-alive" | "Upgrade" | "close, Upgrade";
 
 const encoder = new TextEncoder();
 /** Room for the digits of a length and the two line ends behind them. */
@@ -86,7 +88,7 @@ export class ReplyHead {
    * Writes a head with fields of its own. Of the fields this library is responsible for, Date, Content-Type and Server give
    * way to the user's; framing fields of the user are left out, since two opinions on a length are an attack on somebody.
    *
-   * @param length bytes of the body, {@linkcode CHUNKED} or {@linkcode UNSTATED}.
+   * @param length bytes of the body, {@linkcode CHUNKED}, {@linkcode UNSTATED} or {@linkcode TUNNEL}.
    */
   write(
     output: EvBuffer,

@@ -6,6 +6,7 @@ import type { HttpRequest } from "./request.ts";
 import { ServerConnection } from "./server_connection.ts";
 import type { ServerCore } from "./server_core.ts";
 import type { ServerStream } from "./server_stream.ts";
+import { TakenOver } from "./taken_over.ts";
 import {
   ALLOWED_METHODS,
   CONNECTIONS_MAX,
@@ -45,6 +46,8 @@ export class HttpServer implements Disposable {
   readonly #connections = new Set<ServerStream>();
   // Those over the limit, which are only told so.
   readonly #refused = new Set<ServerStream>();
+  // Streams that handlers have taken over.
+  readonly #taken = new TakenOver();
   readonly #routes = new Map<string, HttpHandler>();
   readonly #maxConnections: number;
   readonly #onError: (error: unknown, request: HttpRequest) => void;
@@ -92,13 +95,20 @@ export class HttpServer implements Disposable {
       connectionFailed: (error) => {
         if (!PEER_ERRORS.has(error.code)) (options.onConnectionError ?? console.error)(error);
       },
+      connectionTaken: (connection, stream) => {
+        this.#connections.delete(connection);
+        this.#taken.add(stream);
+      },
       connectionClosed: (connection) => this.#connections.delete(connection) || this.#refused.delete(connection),
     };
   }
 
-  /** How many connections are served (evhttp_get_connection_count); those that were refused do not count. */
+  /**
+   * How many connections are served (evhttp_get_connection_count), those that handlers have taken over included until they are closed;
+   * those that were refused do not count.
+   */
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#taken.count;
   }
 
   /** Sets the handler for what no route answers; undefined: 404 (evhttp_set_gencb). */
@@ -161,7 +171,7 @@ export class HttpServer implements Disposable {
   }
 
   #adopt(stream: SocketBufferEvent): void {
-    if (this.#connections.size < this.#maxConnections) {
+    if (this.#hasRoom()) {
       this.#connections.add(new ServerConnection(this.#core, stream));
     } else if (this.#refused.size < REFUSALS_MAX) {
       const connection = new ServerConnection(this.#core, stream);
@@ -172,11 +182,18 @@ export class HttpServer implements Disposable {
     }
   }
 
+  #hasRoom(): boolean {
+    const served = this.#connections.size;
+    // Who is closed among those that were taken over is looked for only when that decides it.
+    return served + this.#taken.countMax < this.#maxConnections || served + this.#taken.count < this.#maxConnections;
+  }
+
   /** Stops listening and closes every connection at once (evhttp_free). Closing twice is harmless. */
   close(): void {
     this.#closing = true;
     for (const listener of this.#listeners.splice(0)) listener.close();
     for (const connection of [...this.#connections, ...this.#refused]) connection.close();
+    this.#taken.close();
   }
 
   /** Same as {@linkcode HttpServer.close}. */

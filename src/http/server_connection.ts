@@ -1,6 +1,7 @@
-import { type ByteSink, EV_READ, type SocketBufferEvent } from "../core/mod.ts";
+import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
 import { errorPage } from "./error_page.ts";
 import { HttpHeaders } from "./headers.ts";
+import { EVHTTP_REQ_CONNECT } from "./methods.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE, RequestParser } from "./parser.ts";
 import { CHUNKED } from "./reply_head.ts";
 import { HttpRequest } from "./request.ts";
@@ -23,7 +24,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
   // Whether bytes had come behind the request that is being served, or was served last.
   #moreCame = false;
 
-  constructor(core: ServerCore, stream: SocketBufferEvent) {
+  constructor(core: ServerCore, stream: BufferEvent) {
     super(core, stream);
     this.#parser = new RequestParser(core.limits, core.leniency);
     stream.setSink(this);
@@ -89,9 +90,11 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
     }
   }
 
-  #parseAll(bytes: Uint8Array, start: number, end: number): void {
+  #parseAll(received: Uint8Array, start: number, receivedEnd: number): void {
     const parser = this.#parser;
+    let bytes = received;
     let at = start;
+    let end = receivedEnd;
     for (;;) {
       const event = parser.next(bytes, at, end);
       at = parser.position;
@@ -101,8 +104,17 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
         this.#addBody(bytes, parser.bodyStart, parser.bodyEnd);
       } else if (event === END) {
         this.#moreCame = at < end;
+        if (at < end && this.#mayBeTaken()) {
+          // Whoever takes the stream over finds there what has come behind the request.
+          this.#putAside(bytes, at, end);
+          at = end;
+        }
         this.#serve();
         if (this.isOver()) break;
+        if (this.#waiting !== null && this.phase !== SERVING && !this.isBackedUp()) {
+          ({ bytes, start: at, end } = this.#waiting);
+          this.#waiting = null;
+        }
         if (this.phase === SERVING || (at < end && this.isBackedUp())) {
           if (at < end) this.#putAside(bytes, at, end);
           break;
@@ -173,6 +185,12 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
     if (!request.finished && this.phase === SERVING) request.head.retain();
   }
 
+  /** Whether the request is of a kind after which another protocol may follow. */
+  #mayBeTaken(): boolean {
+    const { head } = this.#request!;
+    return head.isUpgrade || head.methodId === EVHTTP_REQ_CONNECT;
+  }
+
   #putAside(bytes: Uint8Array, start: number, end: number): void {
     if (this.#waiting === null) this.#waiting = new WaitingBytes(bytes, start, end);
     else this.#waiting.append(bytes, start, end);
@@ -196,10 +214,6 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
 
   // Replies out
 
-  replyGrew(): void {
-    this.stream.flushSoon();
-  }
-
   replyEnded(request: HttpRequest, keepAlive: boolean): void {
     if (request !== this.#request) return;
     this.#request = null;
@@ -213,6 +227,22 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
     }
     this.wait(IDLE);
     if (!this.#parsing) this.#resume();
+  }
+
+  takeOver(): BufferEvent {
+    const request = this.#request;
+    const waiting = this.#waiting;
+    this.#request = null;
+    this.#waiting = null;
+    request?.release();
+    const stream = this.giveAway();
+    if (waiting === null) return stream;
+    const { input } = stream;
+    input.unfreezeBack();
+    if (waiting.end - waiting.start < REFERENCE_MIN) input.addSlice(waiting.bytes, waiting.start, waiting.end);
+    else input.addReferencePart(waiting.bytes, waiting.start, waiting.end - waiting.start);
+    input.freezeBack();
+    return stream;
   }
 
   abort(): void {

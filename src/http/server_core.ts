@@ -1,4 +1,4 @@
-import type { ConnectionFailure } from "../core/mod.ts";
+import type { BufferEvent, ConnectionFailure } from "../core/mod.ts";
 import type { RequestHead } from "./head.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import type { ReplyHead } from "./reply_head.ts";
@@ -23,4 +23,6 @@ export interface ServerCore {
   report(error: unknown, request: HttpRequest): void;
   connectionFailed(error: ConnectionFailure): void;
   connectionClosed(connection: ServerStream): void;
+  /** A handler has taken its stream, which still counts. */
+  connectionTaken(connection: ServerStream, stream: BufferEvent): void;
 }

@@ -1,10 +1,10 @@
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
+  type BufferEvent,
   EV_READ,
   type EvBuffer,
   type SocketAddress,
-  type SocketBufferEvent,
 } from "../core/mod.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
 import type { ReplyHead } from "./reply_head.ts";
@@ -28,7 +28,7 @@ export abstract class ServerStream {
   readonly heads: ReplyHead;
   readonly output: EvBuffer;
   protected readonly core: ServerCore;
-  protected readonly stream: SocketBufferEvent;
+  protected readonly stream: BufferEvent;
   protected phase: number = IDLE;
   /** The client sends no more. */
   protected inputEnded = false;
@@ -39,7 +39,7 @@ export abstract class ServerStream {
   #closeWhenSent = false;
   #lingerEndMs = Infinity;
 
-  constructor(core: ServerCore, stream: SocketBufferEvent) {
+  constructor(core: ServerCore, stream: BufferEvent) {
     this.core = core;
     this.heads = core.heads;
     this.output = stream.output;
@@ -57,7 +57,8 @@ export abstract class ServerStream {
   protected abstract outputSent(): void;
 
   get remoteAddress(): SocketAddress | undefined {
-    return this.stream.remoteAddress;
+    // Those over sockets have one, whatever kind they are.
+    return (this.stream as { readonly remoteAddress?: SocketAddress }).remoteAddress;
   }
 
   /** Whether no further request will be taken up. */
@@ -78,6 +79,19 @@ export abstract class ServerStream {
     this.core.connectionClosed(this);
     this.stream.close();
     return true;
+  }
+
+  /** Gives the stream away, as if nobody had ever used it. */
+  protected giveAway(): BufferEvent {
+    const { stream } = this;
+    this.phase = CLOSED;
+    this.#timer.close();
+    stream.disable(EV_READ);
+    stream.setSink(null);
+    stream.setCallbacks({});
+    stream.setTimeouts(-1, -1);
+    this.core.connectionTaken(this, stream);
+    return stream;
   }
 
   // Times

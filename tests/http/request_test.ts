@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EvBuffer, EventBase, type SocketAddress } from "../../src/core/mod.ts";
+import { type BufferEvent, EvBuffer, EventBase, type SocketAddress, SocketBufferEvent } from "../../src/core/mod.ts";
 import { close, open, os } from "../../src/ffi/mod.ts";
 import { errorPage } from "../../src/http/error_page.ts";
 import type { HttpReply } from "../../src/http/reply.ts";
@@ -24,10 +24,13 @@ class RecordingConnection implements RequestConnection {
     this.heads = new ReplyHead(base, "text/plain;charset=utf-8", "");
   }
 
-  replyGrew(): void {}
-
   replyEnded(_request: HttpReply, keepAlive: boolean): void {
     this.log.push(keepAlive ? "ended" : "ended for good");
+  }
+
+  takeOver(): BufferEvent {
+    this.log.push("taken over");
+    return new SocketBufferEvent(base);
   }
 
   abort(): void {
