@@ -1,6 +1,7 @@
-import { AsyncFace, endsBy, OUTPUT_FAILED } from "./async_face.ts";
+import { AsyncFace, endsBy, INPUT_ENDED, INPUT_FAILED, OUTPUT_FAILED } from "./async_face.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
+import { ENDED_SHIFT, UNCONNECTED } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, EV_WRITE } from "./constants.ts";
 import { type EolStyle, EVBUFFER_EOL_CRLF } from "./evbuffer.ts";
 import { utf8 } from "./evbuffer_text.ts";
@@ -17,8 +18,7 @@ export interface AwaitEndOptions extends AwaitOptions {
 
 const CHUNK_BYTES_MAX = 64 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
-/** A connect has begun and not succeeded, beside the bits of what has ended. */
-const UNCONNECTED = 8;
+const ENDED_BITS = (INPUT_ENDED | INPUT_FAILED | OUTPUT_FAILED) << ENDED_SHIFT;
 
 /**
  * The side of a {@linkcode BufferEvent} that promises: reads to be awaited, writes that wait until they are sent, iteration,
@@ -42,16 +42,32 @@ export abstract class AwaitableConnection extends BufferEventFlow {
    * @internal Called when something was sent, or never will be, or a stream has `begun` to which that does not apply any more; for
    * a connection on top of this one, to whom that is news.
    */
-  whenOutputShrank: ((begun: boolean) => void) | null = null;
-  #face: AsyncFace | null = null;
-  // What has ended before there was anybody to tell, and whether a connect is under way.
-  #state = 0;
+  get whenOutputShrank(): ((begun: boolean) => void) | null {
+    return this.extras === null ? null : this.extras.whenOutputShrank;
+  }
+
+  /** @internal */
+  set whenOutputShrank(callback: ((begun: boolean) => void) | null) {
+    this.needExtras().whenOutputShrank = callback;
+  }
+
+  /** The error behind the last `BEV_EVENT_ERROR`. */
+  get error(): ConnectionFailure | null {
+    return this.extras === null ? null : this.extras.error;
+  }
+
+  /** @internal */
+  set error(error: ConnectionFailure | null) {
+    if (error !== null || this.extras !== null) this.needExtras().error = error;
+  }
+
+  /** The promises somebody has asked for. */
+  get #face(): AsyncFace | null {
+    return this.extras === null ? null : this.extras.face;
+  }
 
   /** Whether it was closed on this side. */
   abstract get closed(): boolean;
-
-  /** The error behind the last `BEV_EVENT_ERROR`. */
-  abstract error: ConnectionFailure | null;
 
   /** Closes at once. */
   abstract close(): void;
@@ -73,7 +89,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
 
   /** Whether it has a peer: no connect is under way, has failed or is still to be made. */
   get isConnected(): boolean {
-    return (this.#state & UNCONNECTED) === 0;
+    return (this.state & UNCONNECTED) === 0;
   }
 
   /** Bytes that wait to be sent, here and in connections underneath. */
@@ -229,38 +245,40 @@ export abstract class AwaitableConnection extends BufferEventFlow {
 
   /** A stream begins: a connect that is `connecting`, or a socket that is connected already. */
   protected streamBegun(connecting: boolean): void {
-    this.#state = connecting ? UNCONNECTED : 0;
+    this.state = this.state & ~(ENDED_BITS | UNCONNECTED) | (connecting ? UNCONNECTED : 0);
     this.#face?.renew();
     this.whenOutputShrank?.(true);
   }
 
   /** Something has happened, a `BEV_EVENT_` combination: whoever awaits it is told at once. */
   protected eventHappened(what: number): void {
-    if ((what & BEV_EVENT_CONNECTED) !== 0) this.#state &= ~UNCONNECTED;
+    if ((what & BEV_EVENT_CONNECTED) !== 0) this.state &= ~UNCONNECTED;
     const ended = endsBy(what, this.isConnected);
-    this.#state |= ended;
+    this.state |= ended << ENDED_SHIFT;
     this.#face?.happened(what, ended, this.error);
   }
 
   /** Something came into the input; returns whether it has been taken already. */
   protected inputAwaited(): boolean {
-    return this.#face !== null && this.#face.reader.inputGrew();
+    const { extras } = this;
+    return extras !== null && extras.face !== null && extras.face.reader.inputGrew();
   }
 
   /** Something has left the output, here or underneath. */
   protected outputShrank(): void {
+    if (this.extras === null) return;
     this.#face?.writer.outputShrank();
     this.whenOutputShrank?.(false);
   }
 
   /** @internal Whether nothing more can be sent. */
   get outputOver(): boolean {
-    return (this.#state & OUTPUT_FAILED) !== 0;
+    return (this.state & OUTPUT_FAILED << ENDED_SHIFT) !== 0;
   }
 
   /** Nothing more can be sent, which is no event of its own: who awaits that it is is told. */
   protected endOutput(): void {
-    this.#state |= OUTPUT_FAILED;
+    this.state |= OUTPUT_FAILED << ENDED_SHIFT;
     this.#face?.happened(0, OUTPUT_FAILED, null);
     this.whenOutputShrank?.(false);
   }
@@ -281,7 +299,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   }
 
   #asked(): AsyncFace {
-    return this.#face ??= new AsyncFace(this, this.#state & ~UNCONNECTED, this.error);
+    return this.needExtras().face ??= new AsyncFace(this, (this.state & ENDED_BITS) >> ENDED_SHIFT, this.error);
   }
 }
 

@@ -1,12 +1,6 @@
 import { AwaitableConnection } from "./awaitable_connection.ts";
 import { DeferredCalls } from "./bufferevent_calls.ts";
-import type {
-  BufferEventCallbacks,
-  BufferEventOptions,
-  ByteSink,
-  ConnectionFailure,
-  TriggerOptions,
-} from "./bufferevent_callbacks.ts";
+import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
 import { ConnectionRates } from "./connection_rates.ts";
 import { DEFERS_CALLBACKS } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, BEV_FINISHED, EV_READ, EV_WRITE } from "./constants.ts";
@@ -24,6 +18,8 @@ export type {
 } from "./bufferevent_callbacks.ts";
 export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
 
+const NO_CALLBACKS: BufferEventCallbacks<BufferEvent> = Object.freeze({});
+
 /**
  * A connection with an input and an output buffer (libevent's bufferevent): reading fills the one, and what is added to
  * the other is sent. This class holds what all kinds share: {@linkcode SocketBufferEvent} over a socket,
@@ -32,17 +28,10 @@ export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
  * Reading starts with `enable(EV_READ)`; writing is enabled from the start, as in libevent.
  */
 export abstract class BufferEvent extends AwaitableConnection implements Disposable {
-  /** The error behind the last `BEV_EVENT_ERROR`. */
-  override error: ConnectionFailure | null = null;
-
   /** The callbacks in force. Not of `this` type, which would keep every kind of connection from being passed as a BufferEvent. */
-  protected callbacks: BufferEventCallbacks<BufferEvent> = {};
+  protected callbacks: BufferEventCallbacks<BufferEvent> = NO_CALLBACKS;
   /** Where received bytes go instead of {@linkcode BufferEvent.input}. */
   protected sink: ByteSink | null = null;
-  /** @internal Called when it has been closed; for a connection on top of this one, which is at its end then. */
-  whenClosed: (() => void) | null = null;
-  // Made for the first callback that is deferred.
-  #calls: DeferredCalls | null = null;
 
   /**
    * Makes what all kinds have.
@@ -52,6 +41,16 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   constructor(base: EventBase, options: BufferEventOptions = {}) {
     super(base);
     this.mark(DEFERS_CALLBACKS, options.deferCallbacks === true);
+  }
+
+  /** @internal Called when it has been closed; for a connection on top of this one, which is at its end then. */
+  get whenClosed(): (() => void) | null {
+    return this.extras === null ? null : this.extras.whenClosed;
+  }
+
+  /** @internal */
+  set whenClosed(callback: (() => void) | null) {
+    this.needExtras().whenClosed = callback;
   }
 
   /** Whether {@linkcode BufferEvent.close} was called. */
@@ -180,7 +179,7 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
 
   /** @internal Its rate limits, made for the first one. */
   limitRates(): ConnectionRates {
-    return this.rates ??= new ConnectionRates(this);
+    return this.needExtras().rates ??= new ConnectionRates(this);
   }
 
   /** Queues bytes, or text as UTF-8, for sending; all that is written in one callback leaves in one call. */
@@ -279,21 +278,22 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
 
   /** Whether callbacks are due that wait for the loop. */
   protected get callsPending(): boolean {
-    return this.#calls !== null && this.#calls.pending;
+    const calls = this.deferredCalls;
+    return calls !== null && calls.pending;
   }
 
   /** @internal What waits in a queue of the loop on behalf of deferred callbacks; null before there were any. */
   protected get deferredCalls(): DeferredCalls | null {
-    return this.#calls;
+    return this.extras === null ? null : this.extras.calls;
   }
 
   #laterCalls(): DeferredCalls {
-    return this.#calls ??= new DeferredCalls(this.base, this.priority, () => this.runDeferredCalls());
+    return this.needExtras().calls ??= new DeferredCalls(this.base, this.priority, () => this.runDeferredCalls());
   }
 
   /** Calls what is due: connected, read, write, other events; so that an end comes after the data before it. */
   protected runDeferredCalls(): void {
-    const calls = this.#calls!;
+    const calls = this.deferredCalls!;
     try {
       if (calls.takeEvents(BEV_EVENT_CONNECTED) !== 0) this.callbacks.event?.(BEV_EVENT_CONNECTED, this);
       if (calls.read) {
@@ -315,9 +315,9 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   /** Gives back what all kinds have, as part of closing: nobody is called any more, both buffers are emptied. */
   protected release(): void {
     this.releaseAwaited();
-    this.callbacks = {};
+    this.callbacks = NO_CALLBACKS;
     this.sink = null;
-    this.#calls?.cancel();
+    this.deferredCalls?.cancel();
     this.rates?.close();
     try {
       // Before the output is emptied, for what is on top to see whether all of it was sent.

@@ -1,8 +1,12 @@
+import { ConnectionExtras } from "./connection_extras.ts";
 import type { ConnectionRates } from "./connection_rates.ts";
+import { ENABLED_SHIFT, READ_TIMEOUT_NEW, WRITE_TIMEOUT_NEW } from "./connection_state.ts";
 import { EV_READ, EV_WRITE } from "./constants.ts";
 import { EvBuffer } from "./evbuffer.ts";
 import type { BufferBase, BufferOwner } from "./evbuffer_base.ts";
-import type { EventBase } from "./event_base.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
+import { changeSettings, type FlowSettings, READ_MAX, USUAL_SETTINGS, WRITE_MAX } from "./flow_settings.ts";
+import type { Reactor } from "./reactor.ts";
 import { SUSPEND_WATERMARK } from "./suspension.ts";
 
 /** The least and most bytes a direction wants, see {@linkcode BufferEventFlow.setWatermark}. */
@@ -13,10 +17,9 @@ export interface Watermark {
   readonly high: number;
 }
 
-/** What connections share until they are told otherwise. */
-const NO_MARK: Watermark = { low: 0, high: 0 };
-const READ_MAX = 64 * 1024;
-const WRITE_MAX = 256 * 1024;
+const ENABLED_BITS = (EV_READ | EV_WRITE) << ENABLED_SHIFT;
+/** Reasons why writing stands still are so many bits above those for reading. */
+const WRITE_SHIFT = 8;
 const INT_MAX = 2 ** 31 - 1;
 
 /**
@@ -24,31 +27,16 @@ const INT_MAX = 2 ** 31 - 1;
  * and nothing suspends it. {@linkcode BufferEvent} adds to this what is told and to whom.
  */
 export abstract class BufferEventFlow implements BufferOwner {
-  /** The loop it lives on. */
-  readonly base: EventBase;
-
+  /** What the base and its events share. */
+  protected readonly reactor: Reactor;
   /** Bits of `connection_state.ts`. */
-  protected state: number = 0;
-  /** `EV_READ` and `EV_WRITE` as the user enabled them. */
-  protected enabledBits: number = EV_WRITE;
-  /** Why reading stands still: `SUSPEND_` bits. */
-  protected readSuspended: number = 0;
-  /** Why writing stands still: `SUSPEND_` bits. */
-  protected writeSuspended: number = 0;
-  /** Watermarks of the input. */
-  protected readMark: Watermark = NO_MARK;
-  /** Watermarks of the output. */
-  protected writeMark: Watermark = NO_MARK;
-  /** Milliseconds without progress before a read times out; -1: no limit. */
-  protected readTimeoutMs: number = -1;
-  /** Milliseconds without progress before a write times out; -1: no limit. */
-  protected writeTimeoutMs: number = -1;
-  /** Most bytes that one read takes. */
-  protected readMax: number = READ_MAX;
-  /** Most bytes that are sent in one go. */
-  protected writeMax: number = WRITE_MAX;
-  /** The rate limits it obeys; null while there are none, which is all that the hot path asks. */
-  protected rates: ConnectionRates | null = null;
+  protected state: number = EV_WRITE << ENABLED_SHIFT;
+  // Why the directions stand still.
+  #suspensions = 0;
+  /** What was set about it. */
+  protected settings: FlowSettings = USUAL_SETTINGS;
+  /** What most connections never have; null until this one does. */
+  protected extras: ConnectionExtras | null = null;
   // Made when somebody asks for them. A connection that has nothing to say yet, or whose bytes go past its input, then takes a
   // third less memory, of which idle connections are most of what a server holds.
   #input: EvBuffer | null = null;
@@ -60,7 +48,61 @@ export abstract class BufferEventFlow implements BufferOwner {
    * @param base the loop it lives on.
    */
   constructor(base: EventBase) {
-    this.base = base;
+    this.reactor = reactorOf(base);
+  }
+
+  /** The loop it lives on. */
+  get base(): EventBase {
+    return this.reactor.base;
+  }
+
+  /** `EV_READ` and `EV_WRITE` as the user enabled them. */
+  protected get enabledBits(): number {
+    return (this.state & ENABLED_BITS) >> ENABLED_SHIFT;
+  }
+
+  protected set enabledBits(directions: number) {
+    this.state = this.state & ~ENABLED_BITS | directions << ENABLED_SHIFT & ENABLED_BITS;
+  }
+
+  /** Watermarks of the input. */
+  protected get readMark(): Watermark {
+    return this.settings.readMark;
+  }
+
+  /** Watermarks of the output. */
+  protected get writeMark(): Watermark {
+    return this.settings.writeMark;
+  }
+
+  /** Milliseconds without progress before a read times out; -1: no limit. */
+  protected get readTimeoutMs(): number {
+    return this.settings.readTimeoutMs;
+  }
+
+  /** Milliseconds without progress before a write times out; -1: no limit. */
+  protected get writeTimeoutMs(): number {
+    return this.settings.writeTimeoutMs;
+  }
+
+  /** Most bytes that one read takes. */
+  protected get readMax(): number {
+    return this.settings.readMax;
+  }
+
+  /** Most bytes that are sent in one go. */
+  protected get writeMax(): number {
+    return this.settings.writeMax;
+  }
+
+  /** The rate limits it obeys; null while there are none, which is all that the hot path asks. */
+  protected get rates(): ConnectionRates | null {
+    return this.extras === null ? null : this.extras.rates;
+  }
+
+  /** What most connections never have, made for the first of it. */
+  protected needExtras(): ConnectionExtras {
+    return this.extras ??= new ConnectionExtras();
   }
 
   /** What has been received and not consumed yet. Its back is frozen: only the connection adds to it. */
@@ -133,18 +175,28 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** @internal Lets directions stand still for one more of the `SUSPEND_` reasons. */
   suspend(directions: number, reason: number): void {
-    const before = this.#suspended;
-    if ((directions & EV_READ) !== 0) this.readSuspended |= reason;
-    if ((directions & EV_WRITE) !== 0) this.writeSuspended |= reason;
-    if (this.#suspended !== before) this.update();
+    this.#setSuspensions(this.#suspensions | suspensionBits(directions, reason));
   }
 
   /** @internal Takes a reason back. A direction runs again when it was the last one. */
   resume(directions: number, reason: number): void {
+    this.#setSuspensions(this.#suspensions & ~suspensionBits(directions, reason));
+  }
+
+  #setSuspensions(suspensions: number): void {
     const before = this.#suspended;
-    if ((directions & EV_READ) !== 0) this.readSuspended &= ~reason;
-    if ((directions & EV_WRITE) !== 0) this.writeSuspended &= ~reason;
+    this.#suspensions = suspensions;
     if (this.#suspended !== before) this.update();
+  }
+
+  /** Why reading stands still: `SUSPEND_` bits. */
+  protected get readSuspended(): number {
+    return this.#suspensions & (1 << WRITE_SHIFT) - 1;
+  }
+
+  /** Why writing stands still: `SUSPEND_` bits. */
+  protected get writeSuspended(): number {
+    return this.#suspensions >> WRITE_SHIFT;
   }
 
   /** @internal The connection that moves the bytes, which limits are about: itself, or the one it is on top of. */
@@ -179,13 +231,13 @@ export abstract class BufferEventFlow implements BufferOwner {
       throw new RangeError(`Cannot set watermarks ${low} and ${high}: both are byte counts`);
     }
     if ((directions & EV_READ) !== 0) {
-      this.readMark = { low, high };
+      this.settings = changeSettings(this.settings, { readMark: { low, high } });
       // From the first high watermark on; most connections never have one.
       if (high !== 0 && this.#input !== null) this.#input.owner = this;
       this.#checkHighMark();
     }
     if ((directions & EV_WRITE) !== 0) {
-      this.writeMark = { low, high };
+      this.settings = changeSettings(this.settings, { writeMark: { low, high } });
     }
     this.update();
   }
@@ -246,16 +298,19 @@ export abstract class BufferEventFlow implements BufferOwner {
       throw new RangeError(`Cannot set timeouts of ${readMs} and ${writeMs} ms: both are times, or -1 for none`);
     }
     if (readMs === this.readTimeoutMs || writeMs === this.writeTimeoutMs) this.#stopTimeouts();
-    this.readTimeoutMs = readMs;
-    this.writeTimeoutMs = writeMs;
-    this.update();
+    this.#setTimeouts(readMs, writeMs);
   }
 
   /** The same time once more would otherwise be no change, and not start anew. */
   #stopTimeouts(): void {
     if (this.readTimeoutMs < 0 && this.writeTimeoutMs < 0) return;
-    this.readTimeoutMs = -1;
-    this.writeTimeoutMs = -1;
+    this.#setTimeouts(-1, -1);
+  }
+
+  #setTimeouts(readTimeoutMs: number, writeTimeoutMs: number): void {
+    if (readTimeoutMs !== this.readTimeoutMs) this.state |= READ_TIMEOUT_NEW;
+    if (writeTimeoutMs !== this.writeTimeoutMs) this.state |= WRITE_TIMEOUT_NEW;
+    this.settings = changeSettings(this.settings, { readTimeoutMs, writeTimeoutMs });
     this.update();
   }
 
@@ -270,7 +325,8 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** @throws {RangeError} when it is no byte count. */
   set maxSingleRead(bytes: number) {
-    this.rateBearer.readMax = maximum("read", bytes, READ_MAX);
+    const bearer = this.rateBearer;
+    bearer.settings = changeSettings(bearer.settings, { readMax: maximum("read", bytes, READ_MAX) });
   }
 
   /**
@@ -283,7 +339,8 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** @throws {RangeError} when it is no byte count. */
   set maxSingleWrite(bytes: number) {
-    this.rateBearer.writeMax = maximum("write", bytes, WRITE_MAX);
+    const bearer = this.rateBearer;
+    bearer.settings = changeSettings(bearer.settings, { writeMax: maximum("write", bytes, WRITE_MAX) });
   }
 
   /**
@@ -303,6 +360,10 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
   protected abstract update(): void;
+}
+
+function suspensionBits(directions: number, reason: number): number {
+  return ((directions & EV_READ) !== 0 ? reason : 0) | ((directions & EV_WRITE) !== 0 ? reason << WRITE_SHIFT : 0);
 }
 
 /** The maximum in bytes; 0, and more than a C int holds, stand for the default as in libevent. */

@@ -1,7 +1,14 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import { os, systemError } from "../ffi/mod.ts";
 import { SocketSending } from "./bufferevent_sending.ts";
-import { CONNECTING, PEER_CLOSE_TOLD, PEER_CLOSE_WANTED, READ_WATCHED, READS_MUCH } from "./connection_state.ts";
+import {
+  CONNECTING,
+  PEER_CLOSE_TOLD,
+  PEER_CLOSE_WANTED,
+  READ_TIMEOUT_NEW,
+  READ_WATCHED,
+  READS_MUCH,
+} from "./connection_state.ts";
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
@@ -38,9 +45,12 @@ export abstract class SocketReading extends SocketSending {
 
   /** Waits for readability; null without a socket. */
   protected override readEvent: LoopEvent | null = null;
-  #readTimeoutSet = -1;
+
   /** Waits for the end of the stream out of turn; null until somebody wants to know. */
-  protected closeEvent: LoopEvent | null = null;
+  protected get closeEvent(): LoopEvent | null {
+    return this.extras === null ? null : this.extras.closeEvent;
+  }
+
   /**
    * Asks to be told when the peer closes its sending side or is gone, even while reading is disabled or suspended and data lies
    * unread before that end: the event callback gets `BEV_EVENT_PEER_CLOSED`, once per socket, and not after
@@ -72,7 +82,7 @@ export abstract class SocketReading extends SocketSending {
     this.closeEvent?.close();
     this.readEvent = null;
     this.writeEvent = null;
-    this.closeEvent = null;
+    if (this.extras !== null) this.extras.closeEvent = null;
     this.mark(READ_WATCHED, false);
   }
 
@@ -80,7 +90,7 @@ export abstract class SocketReading extends SocketSending {
   protected override update(): void {
     if (this.closed || this.socketFd < 0) return;
     const reading = this.readRuns && !this.is(CONNECTING);
-    if (reading !== this.is(READ_WATCHED) || (reading && this.readTimeoutMs !== this.#readTimeoutSet)) {
+    if (reading !== this.is(READ_WATCHED) || (reading && this.is(READ_TIMEOUT_NEW))) {
       this.#watchRead(reading);
     }
     if (this.is(PEER_CLOSE_WANTED)) this.#watchClose();
@@ -88,7 +98,7 @@ export abstract class SocketReading extends SocketSending {
   }
 
   #watchRead(on: boolean): void {
-    this.#readTimeoutSet = this.readTimeoutMs;
+    this.mark(READ_TIMEOUT_NEW, false);
     const error = watch(this.readEvent!, on, this.readTimeoutMs);
     this.mark(READ_WATCHED, on && error === null);
     if (error === null) return;
@@ -103,13 +113,15 @@ export abstract class SocketReading extends SocketSending {
       this.closeEvent?.delete();
       return;
     }
-    if (this.closeEvent === null) {
-      this.closeEvent = new LoopEvent(this.base, this.socketFd, EV_CLOSED, () => this.guard(0, this.#onPeerClosed));
-      this.closeEvent.level = this.priority;
-    } else if (this.closeEvent.pending(EV_CLOSED) !== 0) {
+    let event = this.closeEvent;
+    if (event === null) {
+      event = new LoopEvent(this.base, this.socketFd, EV_CLOSED, () => this.guard(0, this.#onPeerClosed));
+      event.level = this.priority;
+      this.needExtras().closeEvent = event;
+    } else if (event.pending(EV_CLOSED) !== 0) {
       return;
     }
-    const error = watch(this.closeEvent, true);
+    const error = watch(event, true);
     if (error === null) return;
     this.mark(PEER_CLOSE_WANTED, false);
     this.tellSoon(error, BEV_EVENT_ERROR | BEV_EVENT_READING);

@@ -7,10 +7,12 @@ import {
   CLOSED,
   CLOSING,
   CONNECTING,
+  IN_CALLBACK,
   KEEPS_OPEN,
   OWNS_SOCKET,
   SENDING,
   SENDING_FAILED,
+  WRITE_TIMEOUT_NEW,
   WRITE_WATCHED,
 } from "./connection_state.ts";
 import {
@@ -26,8 +28,7 @@ import {
 import { Deferred } from "./deferred.ts";
 import { DetachedMemoryError } from "./evbuffer_io.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
-import { type EventBase, reactorOf } from "./event_base.ts";
-import type { Reactor } from "./reactor.ts";
+import type { EventBase } from "./event_base.ts";
 import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
@@ -37,8 +38,6 @@ const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
  * loop watches for writability only after the kernel would take no more, and a connect is finished the same way.
  */
 export abstract class SocketSending extends BufferEvent {
-  /** What the base and its events share. */
-  protected readonly reactor: Reactor;
   /** The socket, or -1. */
   protected socketFd: number = -1;
   /** Waits for readability; null without a socket. */
@@ -50,16 +49,9 @@ export abstract class SocketSending extends BufferEvent {
     connection.guard(what, connection.onWritable);
   };
 
-  // Made when something is queued outside of our callbacks.
-  #flush: Deferred | null = null;
-  #writeTimeoutSet = -1;
-  // Depth of our own callbacks: what they queue is sent when the outermost ends.
-  #inCallback = 0;
-
   /** Makes one without a socket. */
   constructor(base: EventBase, options: SocketBufferEventOptions) {
     super(base, options);
-    this.reactor = reactorOf(base);
     this.mark(KEEPS_OPEN, options.keepOpen === true);
     if (options.maxSingleRead !== undefined) this.maxSingleRead = options.maxSingleRead;
     if (options.maxSingleWrite !== undefined) this.maxSingleWrite = options.maxSingleWrite;
@@ -84,12 +76,13 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Sends what is queued at the end of the running callback, or with the next turn. */
   flushSoon(): void {
-    if (this.#inCallback === 0 && !this.is(WRITE_WATCHED | CONNECTING | CLOSED)) this.#scheduleFlush();
+    if (!this.is(IN_CALLBACK | WRITE_WATCHED | CONNECTING | CLOSED)) this.#scheduleFlush();
   }
 
   #scheduleFlush(): void {
-    this.#flush ??= new Deferred(this.base, this.priority, () => this.#endCallback());
-    this.#flush.schedule();
+    const extras = this.needExtras();
+    extras.flush ??= new Deferred(this.base, this.priority, () => this.#endCallback());
+    extras.flush.schedule();
   }
 
   /** Closes once everything queued has been sent, or sending has failed. Nothing more is read. */
@@ -97,14 +90,14 @@ export abstract class SocketSending extends BufferEvent {
     this.mark(CLOSING, true);
     this.disable(EV_READ);
     if (this.#isFlushed()) this.close();
-    else if (this.#inCallback === 0) this.#scheduleFlush();
+    else if (!this.is(IN_CALLBACK)) this.#scheduleFlush();
   }
 
   /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
   override close(): void {
     if (this.is(CLOSED)) return;
     this.mark(CLOSED, true);
-    this.#flush?.cancel();
+    this.flushCallback?.cancel();
     this.closeEvents();
     if (this.socketFd >= 0 && !this.is(KEEPS_OPEN)) close(this.socketFd);
     this.socketFd = -1;
@@ -156,14 +149,14 @@ export abstract class SocketSending extends BufferEvent {
 
   /** The queue in which queued output waits to be sent. */
   protected get flushCallback(): Deferred | null {
-    return this.#flush;
+    return this.extras === null ? null : this.extras.flush;
   }
 
   /** Brings the write event in line with what is enabled, suspended and queued. */
   protected updateWriting(): void {
     if ((this.enabledBits & EV_WRITE) !== 0) this.mark(SENDING_FAILED, false);
     const writing = this.is(CONNECTING) || (this.is(WRITE_WATCHED) && this.outputLength > 0 && this.writeRuns);
-    if (writing !== this.is(WRITE_WATCHED) || (writing && this.writeTimeoutMs !== this.#writeTimeoutSet)) {
+    if (writing !== this.is(WRITE_WATCHED) || (writing && this.is(WRITE_TIMEOUT_NEW))) {
       this.#watchWrite(writing);
     }
     if (!writing && this.outputLength > 0 && this.writeRuns) this.flushSoon();
@@ -173,7 +166,7 @@ export abstract class SocketSending extends BufferEvent {
     // The descriptor may just have been given up; and most connections never have to wait for writability.
     if (this.socketFd < 0 || (this.writeEvent === null && !on)) return;
     const event = this.writeEvent ??= this.#openWriteEvent();
-    this.#writeTimeoutSet = this.writeTimeoutMs;
+    this.mark(WRITE_TIMEOUT_NEW, false);
     const error = watch(event, on, this.writeTimeoutMs);
     this.mark(WRITE_WATCHED, on && error === null);
     if (error === null) return;
@@ -196,22 +189,24 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Runs a handler of ours, then sends what its callbacks have queued. */
   protected guard(what: number, handler: (this: this, what: number) => void): void {
-    this.#inCallback++;
+    const outer = this.is(IN_CALLBACK);
+    this.mark(IN_CALLBACK, true);
     try {
       handler.call(this, what);
     } finally {
-      this.#inCallback--;
+      this.mark(IN_CALLBACK, outer);
       this.#endCallback();
     }
   }
 
   /** What deferred callbacks queue is sent when they end, too. */
   protected override runDeferredCalls(): void {
-    this.#inCallback++;
+    const outer = this.is(IN_CALLBACK);
+    this.mark(IN_CALLBACK, true);
     try {
       super.runDeferredCalls();
     } finally {
-      this.#inCallback--;
+      this.mark(IN_CALLBACK, outer);
       this.#endCallback();
     }
   }

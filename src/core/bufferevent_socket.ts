@@ -21,6 +21,7 @@ import { SocketReading } from "./bufferevent_reading.ts";
 import { CONNECTING, KEEPS_OPEN, OWNS_SOCKET } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, EV_READ, EV_WRITE } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
+import { changeSettings } from "./flow_settings.ts";
 import { type ConnectHostnameOptions, HostConnect } from "./host_connect.ts";
 import { SUSPEND_LOOKUP } from "./suspension.ts";
 import { optionalAddress } from "./socket_address.ts";
@@ -40,10 +41,6 @@ const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;
  * writability only after the kernel would take no more. What is queued outside of callbacks leaves with the next turn.
  */
 export class SocketBufferEvent extends SocketReading {
-  #priority: number;
-  #hostConnect: HostConnect | null = null;
-  #dnsError: Error | null = null;
-
   /**
    * Takes a socket, or none for the time being.
    *
@@ -53,7 +50,8 @@ export class SocketBufferEvent extends SocketReading {
    */
   constructor(base: EventBase, fd: number = -1, options: SocketBufferEventOptions = {}) {
     super(base, options);
-    this.#priority = base.priorities >> 1;
+    const priority = base.priorities >> 1;
+    if (priority !== 0) this.settings = changeSettings(this.settings, { priority });
     if (fd < 0) return;
     prepare(fd);
     this.#take(fd);
@@ -81,7 +79,7 @@ export class SocketBufferEvent extends SocketReading {
 
   /** Index of the queue its events and deferred callbacks run in; 0 is served first. The middle one at first. */
   override get priority(): number {
-    return this.#priority;
+    return this.settings.priority;
   }
 
   /** @throws {RangeError} when the base has no such queue. */
@@ -89,7 +87,7 @@ export class SocketBufferEvent extends SocketReading {
     if (!Number.isInteger(priority) || priority < 0 || priority >= this.base.priorities) {
       throw new RangeError(`Cannot set priority ${priority}: the base has ${this.base.priorities} queues`);
     }
-    this.#priority = priority;
+    this.settings = changeSettings(this.settings, { priority });
     const events = [this.readEvent, this.writeEvent, this.closeEvent];
     for (const callback of [...events, this.flushCallback, this.deferredCalls?.callback]) {
       if (callback !== null && callback !== undefined) this.reactor.moveTo(callback, priority);
@@ -140,12 +138,13 @@ export class SocketBufferEvent extends SocketReading {
       throw new Error(`Cannot connect to ${host}: each address takes a socket of its own, and there is one`);
     }
     this.reactor.assertOpen("connect");
-    const hostConnect = new HostConnect(this.base, host, port, options, this.#priority, {
+    const hostConnect = new HostConnect(this.base, host, port, options, this.priority, {
       connected: (fd) => this.guard(0, () => this.#hostConnected(fd)),
       failed: (error, dnsError) => this.guard(0, () => this.#hostFailed(error, dnsError)),
     });
-    this.#dnsError = null;
-    this.#hostConnect = hostConnect;
+    const extras = this.needExtras();
+    extras.dnsError = null;
+    extras.hostConnect = hostConnect;
     this.suspend(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
     this.lookupBegun();
     hostConnect.start();
@@ -153,7 +152,7 @@ export class SocketBufferEvent extends SocketReading {
 
   /** What the resolver has failed with in the last {@linkcode SocketBufferEvent.connectHostname}, or null (bufferevent_socket_get_dns_error). */
   get dnsError(): Error | null {
-    return this.#dnsError;
+    return this.extras === null ? null : this.extras.dnsError;
   }
 
   /**
@@ -174,7 +173,7 @@ export class SocketBufferEvent extends SocketReading {
   }
 
   #hostConnected(fd: number): void {
-    this.#hostConnect = null;
+    this.needExtras().hostConnect = null;
     this.mark(CONNECTING, false);
     this.mark(OWNS_SOCKET, !this.is(KEEPS_OPEN));
     this.socketFd = fd;
@@ -185,19 +184,27 @@ export class SocketBufferEvent extends SocketReading {
   }
 
   #hostFailed(error: SystemError, dnsError: Error | null): void {
-    this.#hostConnect = null;
-    this.#dnsError = dnsError;
+    const extras = this.needExtras();
+    extras.hostConnect = null;
+    extras.dnsError = dnsError;
     this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
     this.lookupFailed(error);
   }
 
   /** Forgets a connect by name that is under way. */
   #abandonHost(): void {
-    if (this.#hostConnect === null) return;
-    this.#hostConnect.cancel();
-    this.#hostConnect = null;
+    if (!this.#cancelHost()) return;
     this.forgetSending();
     this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
+  }
+
+  /** Returns whether there was one. */
+  #cancelHost(): boolean {
+    const { extras } = this;
+    if (extras === null || extras.hostConnect === null) return false;
+    extras.hostConnect.cancel();
+    extras.hostConnect = null;
+    return true;
   }
 
   /** Tells the other side that nothing more will be sent (shutdown SHUT_WR); what is queued must have been sent. */
@@ -247,8 +254,7 @@ export class SocketBufferEvent extends SocketReading {
 
   /** Gives up the events of the descriptor, and a connect by name. */
   protected override closeEvents(): void {
-    this.#hostConnect?.cancel();
-    this.#hostConnect = null;
+    this.#cancelHost();
     super.closeEvents();
   }
 }

@@ -30,3 +30,15 @@ export const PEER_CLOSE_TOLD = 0x400;
 export const READS_MUCH = 0x800;
 /** Output is being handed to the kernel: callbacks on the buffer run meanwhile. */
 export const SENDING = 0x1000;
+/** One of our own callbacks runs: what it queues is sent when the outermost ends. */
+export const IN_CALLBACK = 0x2000;
+/** The read timeout is not yet the one of the event that waits. */
+export const READ_TIMEOUT_NEW = 0x4000;
+/** The write timeout is not yet the one of the event that waits. */
+export const WRITE_TIMEOUT_NEW = 0x8000;
+/** `EV_READ` and `EV_WRITE` as the user enabled them, that many bits further up. */
+export const ENABLED_SHIFT = 16;
+/** What has ended, as bits of `async_face.ts`, and {@linkcode UNCONNECTED}; that many bits further up. */
+export const ENDED_SHIFT = 20;
+/** A connect has begun and not succeeded. */
+export const UNCONNECTED: number = 0x8 << ENDED_SHIFT;
