@@ -1,7 +1,7 @@
 import { close } from "../ffi/mod.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
 import { SocketBufferEvent } from "./bufferevent_socket.ts";
-import type { EventBase } from "./event_base.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
 
 /** How {@linkcode Listener.connections} accepts. */
 export interface AcceptStreamOptions {
@@ -56,6 +56,8 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
   readonly #waiting: ((
     result: IteratorResult<SocketBufferEvent, undefined> | Promise<IteratorResult<SocketBufferEvent, undefined>>,
   ) => void)[] = [];
+  // A base that is closed ends the loop.
+  readonly #dependent: { close(): void } = { close: () => this.end() };
   #isOver = false;
 
   /** @internal */
@@ -69,6 +71,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     this.#queueMax = queueMax;
     this.#ended = ended;
     signal?.addEventListener("abort", this.#abort);
+    reactorOf(listener.base).dependents.add(this.#dependent);
   }
 
   /** @internal Begins, unless it was aborted before. */
@@ -92,6 +95,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     if (this.#isOver) return;
     this.#isOver = true;
     this.#options.signal?.removeEventListener("abort", this.#abort);
+    reactorOf(this.#listener.base).dependents.delete(this.#dependent);
     for (const fd of this.#queue.splice(0)) close(fd);
     for (const waiting of this.#waiting.splice(0)) waiting(DONE);
     this.#ended();

@@ -79,7 +79,7 @@ export class AsyncFace {
     if (connection.isConnected) return Promise.resolve();
     const waiter = new Waiter<void>();
     this.#connects.add(waiter);
-    waiter.obey(signal, () => this.#connects.delete(waiter));
+    waiter.wait(connection.base, signal, () => this.#connects.delete(waiter));
     return waiter.promise;
   }
 

@@ -2,7 +2,7 @@ import { closedError, ConnectionError } from "./connection_error.ts";
 import { EV_READ } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
 import type { EvBuffer } from "./evbuffer.ts";
-import type { EventBase } from "./event_base.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
 import type { PendingRead, ReadRequest } from "./read_request.ts";
 import { SUSPEND_READER } from "./suspension.ts";
 import { rejected } from "./waiter.ts";
@@ -57,15 +57,17 @@ export class AsyncReader {
     if (this.#connection.closed) return rejected(closedError());
     if (signal?.aborted === true) return rejected(signal.reason);
     this.#requests.push(request);
-    request.obey(signal, () => {
-      const index = this.#requests.indexOf(request);
-      if (index >= 0) this.#requests.splice(index, 1);
-      // The next one may be content with what is there.
-      this.#serve();
-    });
     this.#serve();
+    if (!request.isSettled) {
+      request.wait(this.#connection.base, signal, () => {
+        const index = this.#requests.indexOf(request);
+        if (index >= 0) this.#requests.splice(index, 1);
+        // The next one may be content with what is there.
+        this.#serve();
+      });
+    }
     // Enabled only for those who have to wait, who may then be served at once.
-    if (this.#requests.length > 0 && !this.#isOver && (this.#connection.enabled & EV_READ) === 0) {
+    if (!request.isSettled && !this.#isOver && (this.#connection.enabled & EV_READ) === 0) {
       this.#connection.enable(EV_READ);
     }
     return request.promise;
@@ -151,7 +153,7 @@ export class AsyncReader {
 
   #regulate(): void {
     const connection = this.#connection;
-    if (connection.closed || this.#isServing) return;
+    if (connection.closed || this.#isServing || reactorOf(connection.base).closed) return;
     const isWanted = this.#requests.length > 0 || connection.hasReadCallback ||
       connection.input.length < READ_AHEAD_BYTES;
     if (isWanted !== this.#isPaused) return;

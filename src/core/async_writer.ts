@@ -1,8 +1,10 @@
 import { closedError, ConnectionError } from "./connection_error.ts";
+import type { EventBase } from "./event_base.ts";
 import { rejected, Waiter } from "./waiter.ts";
 
 /** What a writer needs of its connection. */
 export interface WriterConnection {
+  readonly base: EventBase;
   readonly closed: boolean;
   /** Bytes that wait to be sent, also in connections underneath. */
   readonly queuedBytes: number;
@@ -50,7 +52,7 @@ export class AsyncWriter {
       request.resolve();
     } else {
       this.#requests.add(request);
-      request.obey(signal, () => this.#requests.delete(request));
+      request.wait(this.#connection.base, signal, () => this.#requests.delete(request));
     }
     return request.promise;
   }

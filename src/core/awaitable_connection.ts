@@ -1,12 +1,14 @@
 import { AsyncFace, endsBy, INPUT_ENDED, INPUT_FAILED, OUTPUT_FAILED } from "./async_face.ts";
+import { BaseClosedError } from "./base_closed_error.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
 import { ENDED_SHIFT, UNCONNECTED } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, EV_WRITE } from "./constants.ts";
 import { type EolStyle, EVBUFFER_EOL_CRLF } from "./evbuffer.ts";
 import { utf8 } from "./evbuffer_text.ts";
+import { reactorOf } from "./event_base.ts";
 import { ExactRequest, IntoRequest, LineRequest, SomeRequest, UntilRequest } from "./read_request.ts";
-import type { AwaitOptions } from "./waiter.ts";
+import { type AwaitOptions, rejected } from "./waiter.ts";
 
 export type { AwaitOptions } from "./waiter.ts";
 
@@ -30,8 +32,8 @@ const ENDED_BITS = (INPUT_ENDED | INPUT_FAILED | OUTPUT_FAILED) << ENDED_SHIFT;
  * - An awaited read enables `EV_READ`, an awaited write `EV_WRITE`. Without a read callback, reading is suspended while nobody
  *   waits and the input holds 64 KiB or more.
  * - A promise is rejected with a {@linkcode ConnectionFailure} for what the system or the peer did, with a
- *   {@linkcode ConnectionError} (`END_OF_STREAM`, `LINE_TOO_LONG`, `CLOSED`, `TIMEOUT`, `FAILED`), or with the reason of an
- *   aborted signal. Rejections that nobody looks at are not reported as unhandled.
+ *   {@linkcode ConnectionError} (`END_OF_STREAM`, `LINE_TOO_LONG`, `CLOSED`, `TIMEOUT`, `FAILED`, `DETACHED`), with a
+ *   {@linkcode BaseClosedError} when its base is closed, or with the reason of an aborted signal. Rejections that nobody looks at are not reported as unhandled.
  * - Data that was not taken stays in the input, whatever a promise is rejected with.
  *
  * Promises go on between the turns of the loop: always in `await base.run()`, and in `base.dispatch()` where the runtime can run
@@ -174,8 +176,8 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   }
 
   /**
-   * What comes in, chunk by chunk, until the end of the stream or until the connection is closed on this side. Leaving the
-   * loop early leaves the connection open. Errors are thrown.
+   * What comes in, chunk by chunk, until the end of the stream or until the connection, or its base, is closed on this side. Leaving
+   * the loop early leaves the connection open. Errors are thrown.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     while (!this.closed) {
@@ -183,7 +185,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
       try {
         chunk = await this.readSome();
       } catch (error) {
-        if (this.closed) return;
+        if (this.closed || error instanceof BaseClosedError) return;
         throw error;
       }
       if (chunk === null) return;
@@ -197,6 +199,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
    */
   send(data: Uint8Array | string, options: AwaitOptions = {}): Promise<void> {
     const { writer } = this.#asked();
+    if (reactorOf(this.base).closed) return rejected(new BaseClosedError("send"));
     if (!this.closed && writer.failure === null && options.signal?.aborted !== true) {
       this.write(data);
       if ((this.enabledBits & EV_WRITE) === 0) this.enable(EV_WRITE);

@@ -12,6 +12,7 @@ import {
   type SystemError,
   systemError,
 } from "../ffi/mod.ts";
+import { BaseClosedError } from "./base_closed_error.ts";
 import { limitsOf } from "./datagram_limits.ts";
 import { DatagramSocket } from "./datagram_socket.ts";
 import type { DatagramOptions } from "./datagram_options.ts";
@@ -300,7 +301,7 @@ export class Datagram extends DatagramSocket implements Disposable {
    * At most one batch is read ahead; beyond that datagrams stay in the kernel.
    *
    * @returns by rejection: a {@linkcode SystemError} that the kernel reports (ECONNREFUSED on a connected socket), after which
-   * one may go on; an Error when the socket is closed; the signal's reason.
+   * one may go on; an Error when the socket is closed; a {@linkcode BaseClosedError} when its base is; the signal's reason.
    */
   async receive(options: ReceiveOptions = {}): Promise<ReceivedDatagram> {
     this.assertOpen("receive from");
@@ -310,7 +311,7 @@ export class Datagram extends DatagramSocket implements Disposable {
   }
 
   /**
-   * All datagrams, until the socket is closed. What was read ahead stays for the next iteration. While one is under way, the socket keeps the
+   * All datagrams, until the socket or its base is closed. What was read ahead stays for the next iteration. While one is under way, the socket keeps the
    * loop alive, also when a datagram is being worked on.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedDatagram, void, undefined> {
@@ -324,6 +325,8 @@ export class Datagram extends DatagramSocket implements Disposable {
         if (datagram === undefined) return;
         yield datagram;
       }
+    } catch (error) {
+      if (!(error instanceof BaseClosedError)) throw error;
     } finally {
       // Closing has given up all of them.
       if (this.#iterations > 0) {

@@ -1,10 +1,6 @@
+import type { EventBase } from "./event_base.ts";
 import type { ReceivedDatagram } from "./received_datagram.ts";
-
-interface Waiter {
-  resolve(datagram: ReceivedDatagram | undefined): void;
-  reject(error: unknown): void;
-  stopListening(): void;
-}
+import { Waiter } from "./waiter.ts";
 
 /**
  * Datagrams that were received and not handed over yet, and those who wait for some. At no time there are both.
@@ -13,8 +9,14 @@ interface Waiter {
  */
 export class DatagramInbox {
   #stored: ReceivedDatagram[] = [];
-  readonly #waiters: Waiter[] = [];
+  readonly #base: EventBase;
+  readonly #waiters: Waiter<ReceivedDatagram | undefined>[] = [];
   #isClosed = false;
+
+  /** @param base what brings datagrams to those who wait. */
+  constructor(base: EventBase) {
+    this.#base = base;
+  }
 
   /** Datagrams that are stored. */
   get count(): number {
@@ -29,12 +31,8 @@ export class DatagramInbox {
   /** Hands a datagram to who waits longest, or stores it. It must not be a view. */
   put(datagram: ReceivedDatagram): void {
     const waiter = this.#waiters.shift();
-    if (waiter === undefined) {
-      this.#stored.push(datagram);
-      return;
-    }
-    waiter.stopListening();
-    waiter.resolve(datagram);
+    if (waiter === undefined) this.#stored.push(datagram);
+    else waiter.resolve(datagram);
   }
 
   /** Takes the oldest stored one. */
@@ -45,7 +43,6 @@ export class DatagramInbox {
   /** Tells an error to who waits longest. Returns false when nobody does. */
   fail(error: unknown): boolean {
     const waiter = this.#waiters.shift();
-    waiter?.stopListening();
     waiter?.reject(error);
     return waiter !== undefined;
   }
@@ -56,26 +53,20 @@ export class DatagramInbox {
     const stored = this.#stored.shift();
     if (stored !== undefined) return Promise.resolve(stored);
     if (this.#isClosed) return Promise.resolve(undefined);
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-        reject(signal!.reason);
-        changed();
-      };
-      const waiter: Waiter = { resolve, reject, stopListening: () => signal?.removeEventListener("abort", abort) };
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#waiters.push(waiter);
+    const waiter = new Waiter<ReceivedDatagram | undefined>();
+    this.#waiters.push(waiter);
+    waiter.wait(this.#base, signal, () => {
+      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
       changed();
     });
+    if (!waiter.isSettled) changed();
+    return waiter.promise;
   }
 
   /** Drops what is stored, and tells those who wait that there will be nothing. */
   close(): void {
     this.#isClosed = true;
     this.#stored = [];
-    for (const waiter of this.#waiters.splice(0)) {
-      waiter.stopListening();
-      waiter.resolve(undefined);
-    }
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(undefined);
   }
 }

@@ -45,7 +45,7 @@ export class DatagramReceiver {
   truncated = 0;
 
   readonly #options: ReceiverOptions;
-  readonly #inbox: DatagramInbox = new DatagramInbox();
+  readonly #inbox: DatagramInbox;
   readonly #shown: ReceivedDatagram;
   readonly #event: LoopEvent;
   readonly #base: EventBase;
@@ -59,6 +59,7 @@ export class DatagramReceiver {
   constructor(base: EventBase, options: ReceiverOptions) {
     this.#base = base;
     this.#options = options;
+    this.#inbox = new DatagramInbox(base);
     this.#shown = new ReceivedDatagram(options.answer);
     this.#event = new LoopEvent(base, options.fd, EV_READ | EV_PERSIST, () => this.#wake());
   }

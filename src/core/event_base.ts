@@ -306,8 +306,8 @@ export class EventBase implements Disposable {
 
   /**
    * Gives everything back. Its events become inert: deleting them is harmless, adding them throws. Its ports are closed, so
-   * that their senders learn of it. Listeners and connections are not: their descriptors are their owners'. Closing twice is
-   * harmless.
+   * that their senders learn of it. Listeners and connections are not: their descriptors are their owners'. But promises that
+   * wait for them are rejected with a {@linkcode BaseClosedError}, and loops (`for await`) over them end. Closing twice is harmless.
    *
    * @throws {Error} from inside the loop, since the loop still needs it.
    * @throws what a finalizer throws, after everything has been given back.
@@ -326,6 +326,7 @@ export class EventBase implements Disposable {
       this.#reactor.closed = true;
       this.#host.close();
       this.#reactor.backend.close();
+      this.#reactor.waiters.baseClosed();
     }
   }
 

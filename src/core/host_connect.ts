@@ -60,6 +60,8 @@ export class HostConnect {
   readonly #resolutionDelay: LoopEvent;
   readonly #tell: Deferred;
   readonly #abort: () => void;
+  // What a race has opened is nobody's but its own, and there is no loop to end it.
+  readonly #dependent: { close(): void } = { close: () => this.cancel() };
   #outcome: HostConnectError | null = null;
   #dnsError: Error | null = null;
   #isOver = false;
@@ -115,6 +117,7 @@ export class HostConnect {
     const { signal, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     // Nothing else may be pending while a resolver works somewhere else; this timer is.
     this.#limit.add(connectTimeoutMs);
+    reactorOf(this.#base).dependents.add(this.#dependent);
     if (signal?.aborted === true) return this.#abort();
     signal?.addEventListener("abort", this.#abort);
     const known = knownAddresses(this.#host, this.#port);
@@ -127,6 +130,7 @@ export class HostConnect {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#options.signal?.removeEventListener("abort", this.#abort);
+    reactorOf(this.#base).dependents.delete(this.#dependent);
     this.#limit.close();
     this.#resolutionDelay.close();
     this.#tell.cancel();
@@ -203,8 +207,7 @@ export class HostConnect {
     this.#outcome = error;
     this.#race.cancel();
     this.#lookup.abort();
-    if (reactorOf(this.#base).closed) this.cancel();
-    else this.#tell.schedule();
+    this.#tell.schedule();
   }
 }
 

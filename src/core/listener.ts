@@ -147,7 +147,7 @@ export class Listener implements Disposable {
 
   /**
    * Accepts connections for a loop: `for await (const connection of listener.connections())`. While `queueMax` of them wait
-   * for the loop's body, the others wait in the backlog. The loop ends when the listener is closed or the signal aborted;
+   * for the loop's body, the others wait in the backlog. The loop ends when the listener or its base is closed, or the signal aborted;
    * whoever leaves it stops accepting. Connections that were not taken are closed then.
    *
    * @throws {TypeError} when the listener has a callback, or another such loop; or, as a RangeError, for a wrong `queueMax`.

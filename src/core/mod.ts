@@ -97,6 +97,7 @@ export {
 } from "./log.ts";
 export { ConnectionError, type ConnectionErrorCode, type ConnectionErrorFacts } from "./connection_error.ts";
 export { AwaitableConnection, type AwaitEndOptions, type AwaitOptions } from "./awaitable_connection.ts";
+export { BaseClosedError } from "./base_closed_error.ts";
 export type { ConnectHostnameOptions } from "./host_connect.ts";
 export { HostConnectError } from "./host_connect_error.ts";
 export type { AddressFamily, HostAddress, HostQuery, HostResolver } from "./host_resolver.ts";

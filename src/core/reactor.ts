@@ -1,5 +1,6 @@
 import { type Backend, INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
 import { hasHungUp } from "../ffi/mod.ts";
+import { BaseClosedError } from "./base_closed_error.ts";
 import type { Clock } from "./clock.ts";
 import {
   EV_CLOSED,
@@ -15,6 +16,7 @@ import { ACTIVE, CallbackQueue, IDLE, LATER, type LoopCallback } from "./loop_ca
 import { ReadSlab } from "./read_slab.ts";
 import { SignalMap } from "./signal_map.ts";
 import { TimerQueue } from "./timer_queue.ts";
+import { WaiterList } from "./waiter_list.ts";
 import { type CheckWatcher, type PrepareWatcher, WatcherList } from "./watcher.ts";
 
 /** Deferred callbacks beyond so many already queued wait for the next turn, so that they cannot starve the descriptors. */
@@ -76,6 +78,8 @@ export class Reactor {
   readonly checkWatchers: WatcherList<CheckWatcher> = new WatcherList();
   /** What is closed together with the base. */
   readonly dependents: Set<{ close(): void }> = new Set();
+  /** Who is told when the base is closed. */
+  readonly waiters: WaiterList = new WaiterList();
   /** While prepare watchers run: how long the turn may wait, -1 without limit. */
   nextWaitMs = 0;
 
@@ -94,7 +98,7 @@ export class Reactor {
 
   /** Throws unless the base is open; `doing` completes "Cannot ...". */
   assertOpen(doing: string): void {
-    if (this.closed) throw new Error(`Cannot ${doing}: its event base is closed`);
+    if (this.closed) throw new BaseClosedError(doing);
   }
 
   /** A membership of `callback` began (+1) or ended (-1). */

@@ -1,21 +1,29 @@
+import { BaseClosedError } from "./base_closed_error.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
+import { ListedWaiter, type WaiterList } from "./waiter_list.ts";
+
 /**
- * A promise that is settled by its owner, or by an {@linkcode AbortSignal}.
+ * A promise that is settled by its owner, by an {@linkcode AbortSignal}, or by the end of its event base.
  *
  * A rejection nobody looks at is not reported as unhandled: a daemon must not end because one of its peers has reset its
  * connection while nobody was waiting any more.
  *
  * @internal
  */
-export class Waiter<T> {
+export class Waiter<T> extends ListedWaiter {
   /** What the caller awaits. */
   readonly promise: Promise<T>;
   #resolve!: (value: T) => void;
   #reject!: (reason: unknown) => void;
   #isSettled = false;
+  // Where it is listed; null unless it waits.
+  #list: WaiterList | null = null;
+  #forget: (() => void) | undefined;
   #signal: AbortSignal | undefined;
   #abort: (() => void) | undefined;
 
   constructor() {
+    super();
     this.promise = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -23,18 +31,35 @@ export class Waiter<T> {
   }
 
   /**
-   * Is rejected with the signal's reason when that is aborted, at once if it has been.
+   * It cannot be settled at once: from now on it is rejected with the reason of `signal` when that is aborted, and with a
+   * {@linkcode BaseClosedError} when `base` is closed; at once, where either has happened.
    *
-   * @param forget called then, for the owner to strike it off.
+   * @param forget called when it was rejected so, for the owner to strike it off.
    */
-  obey(signal: AbortSignal | undefined, forget: () => void): void {
-    if (signal === undefined) return;
-    this.#signal = signal;
-    this.#abort = () => {
-      this.reject(signal.reason);
-      forget();
-    };
-    signal.addEventListener("abort", this.#abort);
+  wait(base: EventBase, signal: AbortSignal | undefined, forget: () => void): void {
+    this.#forget = forget;
+    const reactor = reactorOf(base);
+    if (reactor.closed) return this.baseClosed();
+    if (signal !== undefined) {
+      if (signal.aborted) return this.#giveUp(signal.reason);
+      this.#signal = signal;
+      this.#abort = () => this.#giveUp(signal.reason);
+      signal.addEventListener("abort", this.#abort);
+    }
+    this.#list = reactor.waiters;
+    this.#list.add(this);
+  }
+
+  /** @internal */
+  override baseClosed(): void {
+    this.#list = null;
+    this.#giveUp(new BaseClosedError("wait"));
+  }
+
+  #giveUp(reason: unknown): void {
+    const forget = this.#forget;
+    this.reject(reason);
+    forget?.();
   }
 
   /** Whether it is settled, one way or the other. */
@@ -57,9 +82,10 @@ export class Waiter<T> {
 
   #conclude(): void {
     this.#isSettled = true;
+    this.#list?.remove(this);
+    this.#list = null;
     if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort);
-    this.#abort = undefined;
-    this.#signal = undefined;
+    this.#abort = this.#signal = this.#forget = undefined;
   }
 }
 
