@@ -18,8 +18,11 @@ const { ENOENT, EEXIST, EBADF, EPERM } = os.errno as Record<"ENOENT" | "EEXIST" 
  * this costs one comparison per wait.
  */
 export class EpollBackend implements Backend {
+  /** As {@linkcode Backend.name}. */
   readonly name = "epoll";
+  /** As {@linkcode Backend.features}. */
   readonly features: number = FEATURE_EDGE | FEATURE_CONSTANT_TIME | FEATURE_EARLY_CLOSE;
+  /** As {@linkcode Backend.waitFd}. */
   readonly waitFd: number;
 
   readonly #set: EpollSet;
@@ -28,7 +31,11 @@ export class EpollBackend implements Backend {
   // Whether the last wait met a ghost.
   #isHaunted = false;
 
-  /** @throws {SystemError} when the kernel refuses another epoll instance (EMFILE, ENOMEM). */
+  /**
+   * Opens an epoll instance.
+   *
+   * @throws {SystemError} when the kernel refuses another epoll instance (EMFILE, ENOMEM).
+   */
   constructor(options: EpollOptions = {}) {
     this.#set = new EpollSet(options);
     this.waitFd = this.#set.fd;
@@ -39,6 +46,7 @@ export class EpollBackend implements Backend {
     return this.#set.clock;
   }
 
+  /** As {@linkcode Backend.watch}. */
   watch(fd: number, before: number, after: number): number {
     if (before === after) return 0;
     const operation = after === 0 ? EPOLL_CTL_DEL : before === 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
@@ -72,6 +80,7 @@ export class EpollBackend implements Backend {
     return ++this.#tags[fd]!;
   }
 
+  /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     const count = this.#set.wait(timeoutMs);
     if (this.#tags !== undefined) this.#blankGhosts(count);
@@ -89,6 +98,7 @@ export class EpollBackend implements Backend {
     }
   }
 
+  /** As {@linkcode Backend.renew}. */
   renew(interest: Uint8Array): number {
     // One fresh instance ends all the ghosts of a wait.
     if (!this.#isHaunted) return 0;
@@ -110,18 +120,22 @@ export class EpollBackend implements Backend {
     return 0;
   }
 
+  /** As {@linkcode Backend.mustPause}. */
   get mustPause(): boolean {
     return this.#set.mustPause;
   }
 
+  /** As {@linkcode Backend.fdAt}. */
   fdAt(index: number): number {
     return this.#set.fdAt(index);
   }
 
+  /** As {@linkcode Backend.eventsAt}. */
   eventsAt(index: number): number {
     return this.#set.eventsAt(index);
   }
 
+  /** As {@linkcode Backend.close}. */
   close(): void {
     this.#set.close();
   }

@@ -37,7 +37,9 @@ const RETRY_MS = 10;
  * recognised and dropped; the epoll instance is then replaced by a fresh one, since nothing else ends them.
  */
 export class EpollChangelistBackend implements Backend {
+  /** As {@linkcode Backend.name}. */
   readonly name = "epoll (with changelist)";
+  /** As {@linkcode Backend.features}. */
   readonly features: number = FEATURE_EDGE | FEATURE_CONSTANT_TIME | FEATURE_EARLY_CLOSE;
 
   readonly #set: EpollSet;
@@ -49,7 +51,11 @@ export class EpollChangelistBackend implements Backend {
   // Whether one of them is to be reported without sleeping: it would not get better.
   #isHopeless = false;
 
-  /** @throws {SystemError} when the kernel refuses another epoll instance (EMFILE, ENOMEM). */
+  /**
+   * Opens an epoll instance.
+   *
+   * @throws {SystemError} when the kernel refuses another epoll instance (EMFILE, ENOMEM).
+   */
   constructor(options: EpollOptions = {}) {
     this.#set = new EpollSet(options);
   }
@@ -60,6 +66,7 @@ export class EpollChangelistBackend implements Backend {
     return this.#set.fd;
   }
 
+  /** As {@linkcode Backend.mustPause}. */
   get mustPause(): boolean {
     return this.#set.mustPause || (this.#refused > 0 && !this.#isHopeless);
   }
@@ -69,12 +76,14 @@ export class EpollChangelistBackend implements Backend {
     return this.#set.clock;
   }
 
+  /** As {@linkcode Backend.watch}. */
   watch(fd: number, before: number, after: number): number {
     if (fd < 0) return -EBADF;
     if (before !== after) this.#changes.put(fd, after);
     return 0;
   }
 
+  /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     const refused = this.#changes.count === 0 ? 0 : this.#flush(0);
     const result = this.#set.wait(refused > 0 ? this.#timeToRetryMs(timeoutMs) : timeoutMs);
@@ -154,10 +163,12 @@ export class EpollChangelistBackend implements Backend {
     return kept;
   }
 
+  /** As {@linkcode Backend.fdAt}. */
   fdAt(index: number): number {
     return index < this.#found ? this.#set.fdAt(index) : this.#changes.fdAt(index - this.#found);
   }
 
+  /** As {@linkcode Backend.eventsAt}. */
   eventsAt(index: number): number {
     if (index < this.#found) return this.#set.eventsAt(index);
     const wanted = this.#changes.wanted(this.fdAt(index));
@@ -166,6 +177,7 @@ export class EpollChangelistBackend implements Backend {
     return directions !== 0 ? directions : wanted & INTEREST_CLOSED;
   }
 
+  /** As {@linkcode Backend.close}. */
   close(): void {
     this.#set.close();
   }

@@ -22,9 +22,12 @@ const CHANGES_MAX = 4;
  * an error then reaches whoever asked for the change. `EV_RECEIPT` keeps such a call from fetching events.
  */
 export class KqueueBackend implements Backend {
+  /** As {@linkcode Backend.name}. */
   readonly name = "kqueue";
   // kqueue cannot report a closed peer apart from readability, so there is no FEATURE_EARLY_CLOSE.
+  /** As {@linkcode Backend.features}. */
   readonly features: number = FEATURE_EDGE | FEATURE_CONSTANT_TIME | FEATURE_ANY_DESCRIPTOR;
+  /** As {@linkcode Backend.waitFd}. */
   readonly waitFd: number;
 
   readonly #provider: KqueueProvider;
@@ -42,7 +45,11 @@ export class KqueueBackend implements Backend {
   #capacity = EVENTS_FIRST;
   #full = false;
 
-  /** @throws {SystemError} when the kernel refuses another kqueue (EMFILE, ENOMEM). */
+  /**
+   * Opens a kqueue.
+   *
+   * @throws {SystemError} when the kernel refuses another kqueue (EMFILE, ENOMEM).
+   */
   constructor(provider: KqueueProvider) {
     this.#provider = provider;
     this.#stride = provider.eventSize / 4;
@@ -57,6 +64,7 @@ export class KqueueBackend implements Backend {
     this.waitFd = fd;
   }
 
+  /** As {@linkcode Backend.watch}. */
   watch(fd: number, before: number, after: number): number {
     if (before === after) return 0;
     const result = this.#submit(this.#putInterest(fd, before, after));
@@ -65,6 +73,7 @@ export class KqueueBackend implements Backend {
     return result;
   }
 
+  /** As {@linkcode Backend.watchSignal}. */
   watchSignal(signo: number, on: boolean): number {
     const { EVFILT_SIGNAL, KEV_ADD, KEV_DELETE } = this.#provider.constants;
     this.#putChange(0, signo, EVFILT_SIGNAL, on ? KEV_ADD : KEV_DELETE);
@@ -124,6 +133,7 @@ export class KqueueBackend implements Backend {
     return deleting && (error === ENOENT || error === EBADF || error === EINVAL);
   }
 
+  /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     if (this.#full) this.#grow();
     let timeout: Uint8Array | null = null;
@@ -142,10 +152,12 @@ export class KqueueBackend implements Backend {
     this.#words = new Int32Array(this.#events.buffer as ArrayBuffer);
   }
 
+  /** As {@linkcode Backend.fdAt}. */
   fdAt(index: number): number {
     return this.#words[index * this.#stride]!;
   }
 
+  /** As {@linkcode Backend.eventsAt}. */
   eventsAt(index: number): number {
     const at = index * this.#stride;
     const filter = this.#words[at + 2]! << 16 >> 16;
@@ -164,6 +176,7 @@ export class KqueueBackend implements Backend {
     }
   }
 
+  /** As {@linkcode Backend.close}. */
   close(): void {
     close(this.waitFd);
   }

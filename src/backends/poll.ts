@@ -18,9 +18,12 @@ const SLOTS_FIRST = 32;
  * `poll(2)`: works on every system and with every kind of descriptor; the cost of a wait grows with the number watched.
  */
 export class PollBackend implements Backend {
+  /** As {@linkcode Backend.name}. */
   readonly name = "poll";
+  /** As {@linkcode Backend.features}. */
   readonly features: number = FEATURE_ANY_DESCRIPTOR | (POLLRDHUP !== 0 ? FEATURE_EARLY_CLOSE : 0);
-  readonly waitFd = -1;
+  /** As {@linkcode Backend.waitFd}. */
+  readonly waitFd: number = -1;
 
   // struct pollfd: the descriptor in 32 bits, then `events` and `revents` in 16 bits each.
   #bytes: Uint8Array = allocate(SLOTS_FIRST * 8);
@@ -34,6 +37,7 @@ export class PollBackend implements Backend {
   readonly #timeout: Uint8Array = allocate(os.structs.timespec.size);
   readonly #timeoutWords: Int32Array = new Int32Array(this.#timeout.buffer as ArrayBuffer);
 
+  /** As {@linkcode Backend.watch}. */
   watch(fd: number, before: number, after: number): number {
     if (before === after) return 0;
     if (fd >= this.#slotOf.length) this.#growIndex(fd);
@@ -47,6 +51,7 @@ export class PollBackend implements Backend {
     return 0;
   }
 
+  /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     const found = this.#sleep(timeoutMs);
     if (found <= 0) return found;
@@ -70,14 +75,17 @@ export class PollBackend implements Backend {
     return pollNanoseconds(this.#bytes, this.#count, this.#timeout);
   }
 
+  /** As {@linkcode Backend.fdAt}. */
   fdAt(index: number): number {
     return this.#fds[this.#ready[index]! * 2]!;
   }
 
+  /** As {@linkcode Backend.eventsAt}. */
   eventsAt(index: number): number {
     return fromPoll(this.#masks[this.#ready[index]! * 4 + 3]!);
   }
 
+  /** As {@linkcode Backend.close}. */
   close(): void {
     this.#count = 0;
     this.#slotOf.fill(0);

@@ -31,9 +31,12 @@ class DescriptorSet {
  * where it does not (macOS), watching a larger one is refused.
  */
 export class SelectBackend implements Backend {
+  /** As {@linkcode Backend.name}. */
   readonly name = "select";
+  /** As {@linkcode Backend.features}. */
   readonly features: number = FEATURE_ANY_DESCRIPTOR;
-  readonly waitFd = -1;
+  /** As {@linkcode Backend.waitFd}. */
+  readonly waitFd: number = -1;
 
   readonly #reads = new DescriptorSet();
   readonly #writes = new DescriptorSet();
@@ -47,6 +50,7 @@ export class SelectBackend implements Backend {
   #filled = 0;
   #first = 0;
 
+  /** As {@linkcode Backend.watch}. */
   watch(fd: number, before: number, after: number): number {
     if (before === after) return 0;
     if (fd >= DESCRIPTOR_LIMIT) {
@@ -69,6 +73,7 @@ export class SelectBackend implements Backend {
     return 0;
   }
 
+  /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     const used = (this.#limit + 63) >> 6 << 3;
     copyBytes(this.#reads, used);
@@ -116,14 +121,17 @@ export class SelectBackend implements Backend {
     return place < this.#filled ? place : place - this.#filled;
   }
 
+  /** As {@linkcode Backend.fdAt}. */
   fdAt(index: number): number {
     return this.#fds[this.#placeOf(index)]!;
   }
 
+  /** As {@linkcode Backend.eventsAt}. */
   eventsAt(index: number): number {
     return this.#masks[this.#placeOf(index)]!;
   }
 
+  /** As {@linkcode Backend.close}. */
   close(): void {
     this.#limit = 0;
   }
