@@ -26,6 +26,8 @@ import { watch } from "./watch.ts";
 const ACCEPTS_PER_WAKE = 64;
 /** How long accepting pauses when the process has run out of descriptors or memory, or the socket is in no state to accept. */
 const PAUSE_MS = 50;
+/** How often failures are logged at most: without descriptors there may be twenty a second, for as long as that lasts. */
+const LOG_INTERVAL_MS = 1000;
 
 const { EAGAIN, EINTR, ECONNABORTED, EPROTO } = os.errno as Record<string, number>;
 
@@ -76,8 +78,9 @@ export class Listener implements Disposable {
   readonly #onAbort: () => void = () => this.close();
   #enabled = false;
   #closed = false;
-  // Whether the failures of a row have been logged: without descriptors there may be twenty a second.
-  #hasWarned = false;
+  // When a failure was logged last, and how many have not been since.
+  #loggedMs = -Infinity;
+  #unlogged = 0;
 
   /**
    * Binds, listens and starts accepting (evconnlistener_new_bind), or adopts a socket (evconnlistener_new).
@@ -237,7 +240,6 @@ export class Listener implements Disposable {
       peerLength[0] = peerBytes.length;
       const fd = accept(this.fd, peerBytes, peerLengthBytes, this.#acceptHow);
       if (fd >= 0) {
-        this.#hasWarned = false;
         if (this.#callback === null) {
           close(fd);
           return;
@@ -258,7 +260,7 @@ export class Listener implements Disposable {
         default:
           // Whatever it is (EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL, ...), trying again at once would meet it again.
           this.#pause();
-          this.#report(systemError(fd, "accept", "accept a connection"));
+          this.reportError(systemError(fd, "accept", "accept a connection"));
           return;
       }
     }
@@ -276,15 +278,26 @@ export class Listener implements Disposable {
     const error = watch(this.#event, true);
     if (error === null) return;
     this.#pause();
-    this.#report(error);
+    this.reportError(error);
   }
 
-  #report(error: SystemError): void {
+  /**
+   * Tells of an error with a connection: to `onError`, or without it to the log, at most once a second. The listener does so itself
+   * when accepting fails; whoever serves its connections may have what went wrong with one of them told the same way.
+   */
+  reportError(error: SystemError): void {
     if (this.#onError !== null) {
       this.#onError(error, this);
-    } else if (!this.#hasWarned) {
-      this.#hasWarned = true;
-      log(EVENT_LOG_WARN, `${error.message} on descriptor ${this.fd}; trying again every ${PAUSE_MS} ms`);
+      return;
     }
+    const nowMs = this.base.now();
+    if (nowMs - this.#loggedMs < LOG_INTERVAL_MS) {
+      this.#unlogged++;
+      return;
+    }
+    const more = this.#unlogged === 0 ? "" : ` (${this.#unlogged} more since the last such line)`;
+    this.#loggedMs = nowMs;
+    this.#unlogged = 0;
+    log(EVENT_LOG_WARN, `${error.message}; the listener on descriptor ${this.fd} goes on${more}`);
   }
 }

@@ -76,7 +76,7 @@ export interface ListenerOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * Told when accepting fails, for instance without descriptors (EMFILE, ENFILE). The listener has by then paused itself; it
-   * tries again by itself. Without it, the first failure of a row is logged as a warning.
+   * tries again by itself. Without it, failures are logged as warnings, at most one a second.
    */
   readonly onError?: ListenerErrorCallback | undefined;
 }

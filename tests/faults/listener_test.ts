@@ -9,10 +9,11 @@ import { EventBase } from "../../src/core/event_base.ts";
 import { Listener } from "../../src/core/listener.ts";
 import type { ListenerOptions } from "../../src/core/listener_options.ts";
 import { setLogCallback } from "../../src/core/log.ts";
-import { close, os, type SystemError } from "../../src/ffi/mod.ts";
+import { close, os, type SystemError, systemError } from "../../src/ffi/mod.ts";
 import { clientSocket, runFor, settle, until, untilReadable } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
+import { withVirtualTime } from "../support/virtual_base.ts";
 import { canFail, type Fault, withFault, withFaults } from "../support/faults.ts";
 import { assertNoneLeft, everyError, faultyBase } from "./waiting.ts";
 
@@ -105,6 +106,74 @@ forEachBackend((backend) => {
     });
     // kqueue's rollback takes one of the faults.
     assertEquals([...new Set(greeter.codes)], ["ENFILE", "ENOMEM"]);
+  });
+});
+
+/** Collects what is logged while `body` runs, the numbers of descriptors left out. */
+function loggedDuring(body: () => void): string[] {
+  const logged: string[] = [];
+  setLogCallback((level, message) => logged.push(`${level} ${message.replace(/descriptor \d+/, "descriptor N")}`));
+  try {
+    body();
+  } finally {
+    setLogCallback(null);
+  }
+  return logged;
+}
+
+const EMFILE_LOGGED = `2 ${
+  systemError(-os.errno["EMFILE"]!, "accept", "accept a connection").message
+}; the listener on descriptor N goes on`;
+
+forEachBackend((backend) => {
+  it("what nobody wants to hear of is logged, once a second at most", () => {
+    const logged = loggedDuring(() =>
+      withVirtualTime(backend, (base) => {
+        using fds = new Descriptors();
+        using greeter = new Greeter(base, { onError: undefined });
+        clientSocket(fds, greeter.listener.port);
+        untilReadable(greeter.listener.fd);
+        withFault({ call: acceptCall, error: "EMFILE" }, () => runFor(base, 2030));
+        until(base, () => greeter.accepted === 1, "the connection is accepted");
+      })
+    );
+    assertEquals(logged, [
+      EMFILE_LOGGED,
+      `${EMFILE_LOGGED} (19 more since the last such line)`,
+      `${EMFILE_LOGGED} (19 more since the last such line)`,
+    ]);
+  });
+
+  it("failures that alternate with success are logged as seldom", () => {
+    const logged = loggedDuring(() =>
+      withVirtualTime(backend, (base) => {
+        using fds = new Descriptors();
+        using greeter = new Greeter(base, { onError: undefined });
+        for (let count = 1; count <= 5; count++) {
+          clientSocket(fds, greeter.listener.port);
+          untilReadable(greeter.listener.fd);
+          withFault({ call: acceptCall, error: "EMFILE", times: 1 }, () => {
+            until(base, () => greeter.accepted === count, "the connection is accepted");
+          });
+        }
+      })
+    );
+    assertEquals(logged, [EMFILE_LOGGED]);
+  });
+
+  it("whoever uses a listener has errors of connections told the same way", () => {
+    const failure = systemError(-os.errno["ENOSPC"]!, "epoll_ctl", "watch a connection");
+    using base = backend.newBase();
+    const told: string[] = [];
+    const logged = loggedDuring(() => {
+      using listener = new Listener(base, { port: 0 });
+      listener.reportError(failure);
+      listener.reportError(failure);
+      listener.setErrorCallback((error, from) => told.push(`${error.code} ${from === listener}`));
+      listener.reportError(failure);
+    });
+    assertEquals(told, ["ENOSPC true"]);
+    assertEquals(logged, [`2 ${failure.message}; the listener on descriptor N goes on`]);
   });
 });
 
