@@ -11,6 +11,7 @@ import { trustAuthorities, useIdentity, useRevocationLists } from "./certificate
 import { queuedError, takeErrors } from "./error_queue.ts";
 import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
+import { sessionScope } from "./session_scope.ts";
 import { textAt } from "./openssl_text.ts";
 import type { TlsClientOptions, TlsContextOptions, TlsServerOptions, TlsVersion } from "./tls_options.ts";
 
@@ -26,8 +27,6 @@ const CIPHER_SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA2
 
 const SESSIONS_MAX = 4096;
 const SESSION_SECONDS = 7200;
-const SESSION_ID_CONTEXT = "evbase";
-const SESSION_ID_CONTEXT_BYTES_MAX = 32;
 /** How many bytes OpenSSL wants for ticket keys: a name, an HMAC key and an AES key. */
 const TICKET_KEY_BYTES = 80;
 
@@ -139,14 +138,8 @@ function setSessions(ctx: Word, options: TlsServerOptions, ticketKeys: Uint8Arra
   if (!Number.isInteger(sessionTimeoutSeconds) || sessionTimeoutSeconds < 1) {
     throw new RangeError(`Cannot keep sessions for ${sessionTimeoutSeconds} seconds: not a whole number above zero`);
   }
-  // Without a context of its own a server that verifies clients would refuse every resumed session.
-  const id = cString(options.sessionIdContext ?? SESSION_ID_CONTEXT);
-  if (id.length - 1 > SESSION_ID_CONTEXT_BYTES_MAX) {
-    throw new RangeError(
-      `Cannot use a sessionIdContext of ${id.length - 1} bytes: at most ${SESSION_ID_CONTEXT_BYTES_MAX}`,
-    );
-  }
-  ssl.SSL_CTX_set_session_id_context(ctx, id, id.length - 1);
+  const scope = sessionScope(options);
+  ssl.SSL_CTX_set_session_id_context(ctx, scope, scope.length);
   ssl.SSL_CTX_set_timeout(ctx, sessionTimeoutSeconds);
   const mode = sessionsMax === 0 ? c.SSL_SESS_CACHE_OFF : c.SSL_SESS_CACHE_SERVER;
   ssl.SSL_CTX_ctrl(ctx, c.SSL_CTRL_SET_SESS_CACHE_MODE, mode, NULL);

@@ -45,6 +45,7 @@ export const cryptoSignatures = {
   ASN1_STRING_get0_data: { args: ["address"], result: "address" },
   ASN1_STRING_length: { args: ["address"], result: "i32" },
   ASN1_TIME_to_tm: { args: ["address", "buffer"], result: "i32" },
+  EVP_Digest: { args: ["buffer", "u32", "buffer", "buffer", "address", "address"], result: "i32" },
   EVP_sha256: { args: [], result: "address" },
   OPENSSL_sk_num: { args: ["address"], result: "i32" },
   OPENSSL_sk_value: { args: ["address", "i32"], result: "address" },
