@@ -67,12 +67,17 @@ export class SessionCache {
     return session;
   }
 
-  /** Remembers the latest session with a host. */
+  /** Remembers the latest session with a host; none without a name for it, since anybody else without one would be offered it. */
   put(key: string, session: Uint8Array): void {
-    if (this.#max === 0) return;
+    if (this.#max === 0 || key === "") return;
     this.#sessions.delete(key);
     if (this.#sessions.size >= this.#max) this.#sessions.delete(this.#sessions.keys().next().value!);
     this.#sessions.set(key, session);
+  }
+
+  /** An empty one of the same size. */
+  renewed(): SessionCache {
+    return new SessionCache(this.#max);
   }
 
   /** Forgets all. */

@@ -40,8 +40,8 @@ export class TlsContext implements Disposable, SecureLayer {
   readonly verifiesPeer: boolean;
   /** @internal Whether renegotiation is allowed. */
   readonly renegotiates: boolean;
-  /** @internal A client's sessions. */
-  readonly sessions: SessionCache;
+  /** @internal A client's sessions. Each reload begins with none: older ones were judged by other certificates and lists. */
+  sessions: SessionCache;
   readonly #names: ServerNames<TlsContext> | null;
   readonly #select: TlsServerOptions["selectContext"];
   #build: (identity: TlsIdentity, previous: Word) => Word;
@@ -95,8 +95,8 @@ export class TlsContext implements Disposable, SecureLayer {
 
   /**
    * Reads all files again, certificates, authorities and revocation lists alike, and optionally goes on with another certificate
-   * and key. New connections get the new ones; those that are under way keep what they have. Session tickets stay good. When
-   * something cannot be used it throws as {@linkcode TlsContext.server} does, and everything stays as it was.
+   * and key. New connections get the new ones; those that are under way keep what they have. A server's tickets stay good, as long as
+   * it verifies clients in the same way; a client forgets its sessions. When something cannot be used it throws as {@linkcode TlsContext.server} does, and everything stays as it was.
    *
    * @param identity the new certificate and key; without it, those the context was made with or was given last.
    * @throws {Error} when it is closed.
@@ -109,6 +109,7 @@ export class TlsContext implements Disposable, SecureLayer {
     openssl().ssl.SSL_CTX_free(this.#ctx);
     this.#ctx = ctx;
     this.#identity = next;
+    this.sessions = this.sessions.renewed();
   }
 
   /**

@@ -14,7 +14,7 @@ import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
 import { RecordCutter } from "./record_cutter.ts";
-import { exportSession, offerSession } from "./session.ts";
+import { exportSession, offerSession, type SessionCache } from "./session.ts";
 import { type SharedBios, sharedBios } from "./shared_bios.ts";
 import type { TlsContext } from "./tls_context.ts";
 import { TlsError } from "./tls_error.ts";
@@ -93,6 +93,7 @@ export class TlsEngine {
   readonly #cutter = new RecordCutter();
   readonly #host: HostName | null;
   readonly #sessionKey: string;
+  readonly #sessions: SessionCache;
   #context: TlsContext;
   #hello: ClientHelloReader | null = null;
   #ssl: Word = NULL;
@@ -111,6 +112,8 @@ export class TlsEngine {
     const { hostname, serverName, verifyHostname, session } = options;
     this.#host = hostname === undefined ? null : new HostName(hostname);
     this.#sessionKey = options.sessionKey ?? hostname ?? "";
+    // Those of the context as it is now: what this connection is judged by is not what a reloaded one goes by.
+    this.#sessions = context.sessions;
     if (context.role === "server") {
       if (context.choosesByHello) this.#hello = new ClientHelloReader();
       else this.#open(context);
@@ -128,7 +131,7 @@ export class TlsEngine {
     if (context.alpn !== null && context.alpn.length > 0) {
       ssl.SSL_set_alpn_protos(this.#ssl, context.alpn, context.alpn.length);
     }
-    const known = session ?? context.sessions.take(this.#sessionKey);
+    const known = session ?? this.#sessions.take(this.#sessionKey);
     if (known !== undefined) offerSession(this.#ssl, known);
   }
 
@@ -358,9 +361,9 @@ export class TlsEngine {
 
   /** A client remembers its session whenever there may be a new one. */
   #keepSession(): void {
-    if (!this.#context.sessions.isUsed) return;
+    if (!this.#sessions.isUsed) return;
     const session = exportSession(this.#ssl);
-    if (session !== null) this.#context.sessions.put(this.#sessionKey, session);
+    if (session !== null) this.#sessions.put(this.#sessionKey, session);
   }
 
   /** A call has failed, and OpenSSL's queue says why. */
