@@ -184,7 +184,7 @@ export class TlsBufferEvent extends TlsSending {
 
   /** Whether bytes from underneath are wanted: for plaintext, for the handshake, or to hear of the peer's end. */
   get #wantsBytes(): boolean {
-    if (this.#closed || this.readEnded) return false;
+    if (this.#closed || this.readEnded || this.answersWait) return false;
     if (this.lingering || this.shakesHands) return true;
     // In a renegotiation, what is to be sent waits for the peer.
     return this.engine.isOpen && (this.readRuns || this.engine.writeBlocked);

@@ -86,6 +86,8 @@ export class TlsEngine {
   hasMore = false;
   /** Whether what is to be sent must wait for the peer, which happens in a renegotiation only. */
   writeBlocked = false;
+  /** How many bytes it has answered with on its own account to what it was fed. Whoever sees to their leaving may count anew. */
+  answeredBytes = 0;
 
   readonly #lib = openssl();
   readonly #bios: SharedBios = sharedBios();
@@ -322,7 +324,7 @@ export class TlsEngine {
       this.#failed("finish the TLS handshake with");
     }
     // An alert that says why we give up is sent as well.
-    this.#bios.drain(this.#output);
+    this.answeredBytes += this.#bios.drain(this.#output);
   }
 
   /** The handshake has ended well, unless the server is not to be trusted. */
@@ -356,7 +358,7 @@ export class TlsEngine {
       this.#ended = true;
       this.outcome = ENGINE_ENDED;
     }
-    this.#bios.drain(this.#output);
+    this.answeredBytes += this.#bios.drain(this.#output);
   }
 
   /** A client remembers its session whenever there may be a new one. */

@@ -6,6 +6,9 @@ import { TlsConnection } from "./tls_connection.ts";
 import type { TlsContext } from "./tls_context.ts";
 import type { TlsError } from "./tls_error.ts";
 
+/** More than a peer makes us say of our own accord unless it means to, on top of what is encrypted ahead. */
+const ANSWER_BYTES_MAX = 128 * 1024;
+
 /** The sending half of a {@linkcode TlsBufferEvent}. */
 export abstract class TlsSending extends TlsConnection {
   /** Our end is to be announced when everything queued has been encrypted. */
@@ -36,6 +39,18 @@ export abstract class TlsSending extends TlsConnection {
   /** Bytes that wait to be sent: plaintext here, and what it has become underneath. */
   override get queuedBytes(): number {
     return this.outputLength + this.underlying.queuedBytes;
+  }
+
+  /**
+   * Whether the peer has us answer, by changing keys over and over, and does not read the answers: it is not listened to until it does,
+   * or they would fill all memory.
+   */
+  protected get answersWait(): boolean {
+    const { engine } = this;
+    if (engine.answeredBytes < ANSWER_BYTES_MAX) return false;
+    if (this.underlying.output.length >= ANSWER_BYTES_MAX) return true;
+    engine.answeredBytes = 0;
+    return false;
   }
 
   /** Whether queued plaintext could be encrypted now. */
@@ -84,7 +99,8 @@ export abstract class TlsSending extends TlsConnection {
 
   /** Whether there is anything left to do once the connection underneath has sent something. */
   protected get hasSendingLeft(): boolean {
-    return this.output.length > 0 || this.endAsked || this.writeTimeoutMs >= 0 || this.callbacks.write !== undefined;
+    return this.output.length > 0 || this.endAsked || this.writeTimeoutMs >= 0 || this.callbacks.write !== undefined ||
+      this.engine.answeredBytes >= ANSWER_BYTES_MAX;
   }
 
   /** The connection underneath has sent something. */
