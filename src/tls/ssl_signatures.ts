@@ -23,6 +23,7 @@ export const sslSignatures = {
   SSL_CTX_set_timeout: { args: ["address", "i32"], result: "i32" },
   SSL_CTX_set_verify: { args: ["address", "i32", "address"], result: "void" },
   SSL_CTX_set_verify_depth: { args: ["address", "i32"], result: "void" },
+  SSL_CTX_up_ref: { args: ["address"], result: "i32" },
   SSL_CTX_use_PrivateKey: { args: ["address", "address"], result: "i32" },
   SSL_CTX_use_certificate: { args: ["address", "address"], result: "i32" },
   TLS_client_method: { args: [], result: "address" },

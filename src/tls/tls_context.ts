@@ -156,11 +156,26 @@ export class TlsContext implements Disposable, SecureLayer {
     return this.#names?.find(hello.serverName) ?? this;
   }
 
-  /** @internal A connection of OpenSSL's (`SSL`), which the caller owns. */
-  newConnection(): Word {
+  /** @internal OpenSSL's context as it is now, for a connection that is opened later; the caller owns the reference. */
+  hold(): Word {
+    this.#assertOpen();
+    openssl().ssl.SSL_CTX_up_ref(this.#ctx);
+    return this.#ctx;
+  }
+
+  #assertOpen(): void {
     if (this.closed) throw new Error("Cannot open a TLS connection: its context is closed");
+  }
+
+  /**
+   * @internal A connection of OpenSSL's (`SSL`), which the caller owns.
+   *
+   * @param held from {@linkcode TlsContext.hold}; NULL: the context as it is now.
+   */
+  newConnection(held: Word = NULL): Word {
+    if (!held) this.#assertOpen();
     const { ssl } = openssl();
-    const connection = ssl.SSL_new(this.#ctx);
+    const connection = ssl.SSL_new(held ? held : this.#ctx);
     if (!connection) throw queuedError("open a TLS connection", "TLS_LIBRARY_FAILED");
     if (this.role === "server") ssl.SSL_set_accept_state(connection);
     else ssl.SSL_set_connect_state(connection);

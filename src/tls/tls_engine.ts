@@ -99,6 +99,8 @@ export class TlsEngine {
   #context: TlsContext;
   #hello: ClientHelloReader | null = null;
   #ssl: Word = NULL;
+  /** A reference to OpenSSL's context, until it is known which will serve. */
+  #held: Word = NULL;
   #state: number = HANDSHAKING;
   #closeSent = false;
   #ended = false;
@@ -117,8 +119,13 @@ export class TlsEngine {
     // Those of the context as it is now: what this connection is judged by is not what a reloaded one goes by.
     this.#sessions = context.sessions;
     if (context.role === "server") {
-      if (context.choosesByHello) this.#hello = new ClientHelloReader();
-      else this.#open(context);
+      if (context.choosesByHello) {
+        this.#hello = new ClientHelloReader();
+        // It may be closed before the client has said whom it wants.
+        this.#held = context.hold();
+      } else {
+        this.#open(context);
+      }
       return;
     }
     this.#verifiesHost = context.verifiesPeer && verifyHostname !== false;
@@ -138,10 +145,16 @@ export class TlsEngine {
   }
 
   #open(context: TlsContext): void {
+    this.#ssl = context.newConnection(context === this.#context ? this.#held : NULL);
     this.#context = context;
-    this.#ssl = context.newConnection();
+    this.#release();
     this.#bios.attach(this.#ssl);
     liveCount++;
+  }
+
+  #release(): void {
+    if (this.#held) this.#lib.ssl.SSL_CTX_free(this.#held);
+    this.#held = NULL;
   }
 
   /** OpenSSL's object; NULL before a server knows which context will serve, and after closing. */
@@ -276,6 +289,7 @@ export class TlsEngine {
   close(): void {
     this.#state = CLOSED;
     this.#hello = null;
+    this.#release();
     if (!this.#ssl) return;
     this.#lib.ssl.SSL_free(this.#ssl);
     this.#ssl = NULL;
@@ -287,21 +301,20 @@ export class TlsEngine {
     const hello = reader.push(bytes, start, end);
     if (hello === null) return end;
     this.#hello = null;
-    let chosen: TlsContext | null = this.#context;
     try {
-      if (hello !== undefined) chosen = this.#context.choose(hello);
+      const chosen = hello === undefined ? this.#context : this.#context.choose(hello);
+      // Choosing is the user's code, which may have closed the connection.
+      if (this.#state === CLOSED) return end;
+      if (chosen === null) {
+        const name = JSON.stringify(hello?.serverName);
+        this.#refuse(ALERT_UNRECOGNIZED_NAME, "TLS_UNRECOGNIZED_NAME", `no context for ${name}`);
+        return end;
+      }
+      this.#open(chosen);
     } catch (cause) {
       this.#refuse(ALERT_INTERNAL_ERROR, "TLS_CONTEXT_NOT_CHOSEN", "choosing its context has failed", cause);
       return end;
     }
-    // Choosing is the user's code, which may have closed the connection.
-    if (this.#state === CLOSED) return end;
-    if (chosen === null) {
-      const name = JSON.stringify(hello?.serverName);
-      this.#refuse(ALERT_UNRECOGNIZED_NAME, "TLS_UNRECOGNIZED_NAME", `no context for ${name}`);
-      return end;
-    }
-    this.#open(chosen);
     const { raw } = reader;
     // Nothing can have ended here: the client has not heard from us yet.
     for (let at = 0; at < raw.length && this.#state === HANDSHAKING;) at = this.feed(raw, at, raw.length);
@@ -310,8 +323,9 @@ export class TlsEngine {
 
   /** Sends an alert of our own, before there is anybody of OpenSSL's to do so. */
   #refuse(alert: number, code: string, why: string, cause?: unknown): void {
-    this.#output.add(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
+    if (this.#state === CLOSED) return;
     this.#fail(new TlsError(code, `Cannot serve the client: ${why}`, { cause }));
+    this.#output.add(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
   }
 
   #handshake(): void {

@@ -226,6 +226,38 @@ describe("a server's context", () => {
     failureOf(base, closed.client);
     assert(closed.server.closed);
     closed.client.close();
+    const both = openEnds(base, null, { contexts: { server: servers } });
+    closing = () => {
+      both.server.close();
+      throw new Error("and throws");
+    };
+    failureOf(base, both.client);
+    assertEquals([both.server.closed, both.server.error], [true, null]);
+    both.client.close();
+  });
+
+  it("serves clients that came before it was closed, and refuses those that are to be served by a closed one", () => {
+    const { client } = testCertificates();
+    for (const when of ["before the hello", "while choosing"]) {
+      const servers = serverContext({
+        selectContext() {
+          servers.close();
+          return undefined;
+        },
+      });
+      const ends = openEnds(base, null, { contexts: { server: servers } });
+      if (when === "before the hello") servers.close();
+      shakeHands(base, ends);
+      ends.client.close();
+      ends.server.close();
+    }
+    const gone = serverContext({ certificate: client.certificate, key: client.key });
+    using servers = serverContext({ serverNames: { localhost: gone } });
+    gone.close();
+    const ends = openEnds(base, null, { contexts: { server: servers } });
+    assertEquals(failureOf(base, ends.server).code, "TLS_CONTEXT_NOT_CHOSEN");
+    ends.client.close();
+    ends.server.close();
   });
 
   it("exchanges its certificate for new connections, while old ones go on and tickets stay good", () => {
