@@ -7,6 +7,7 @@
 import { addressOf, allocate, cString, putAddress, type Word } from "../ffi/mod.ts";
 import { type CertificateSource, readSource, readSources } from "./certificate_source.ts";
 import { libraryOf, queuedError, reasonOf, takeErrors } from "./error_queue.ts";
+import { wordAt } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import {
   ERR_LIB_PEM,
@@ -66,8 +67,7 @@ interface ObjectSequence {
 
 function pemSequence(bytes: Uint8Array, readPem: PemReader): ObjectSequence {
   const { crypto } = openssl();
-  const copy = nativeCopy(bytes);
-  const bio = crypto.BIO_new_mem_buf(copy, copy.length);
+  const bio = bioOf(bytes);
   return { read: () => readPem(bio, NO_PASSPHRASE), close: () => void crypto.BIO_free(bio) };
 }
 
@@ -86,6 +86,21 @@ function derOnce(bytes: Uint8Array, readDer: DerReader): ObjectSequence {
 
 // Never null: without a passphrase OpenSSL would ask for one on the terminal.
 const NO_PASSPHRASE = cString("");
+
+/**
+ * A BIO with a copy of its own. One that reads from our memory would not keep it: what nobody refers to any more is collected between
+ * two certificates, and the rest of a bundle goes missing.
+ */
+function bioOf(bytes: Uint8Array): Word {
+  const { crypto } = openssl();
+  const bio = crypto.BIO_new(crypto.BIO_s_mem());
+  const copy = nativeCopy(bytes);
+  if (bytes.length > 0 && crypto.BIO_write(bio, wordAt(copy, 0), bytes.length) !== bytes.length) {
+    crypto.BIO_free(bio);
+    throw queuedError(`copy ${bytes.length} bytes`, "TLS_LIBRARY_FAILED");
+  }
+  return bio;
+}
 
 /** A copy whose address stays, never empty. */
 function nativeCopy(bytes: Uint8Array): Uint8Array {
@@ -152,10 +167,9 @@ function mismatch(key: CertificateSource, certificate: CertificateSource): TlsEr
 
 function useKey(ctx: Word, source: CertificateSource, passphrase: string | undefined): void {
   const { crypto, ssl } = openssl();
-  const bytes = nativeCopy(source.bytes);
   let key: Word;
   if (source.isPem) {
-    const bio = crypto.BIO_new_mem_buf(bytes, bytes.length);
+    const bio = bioOf(source.bytes);
     key = crypto.PEM_read_bio_PrivateKey(
       bio,
       NULL,
@@ -164,6 +178,7 @@ function useKey(ctx: Word, source: CertificateSource, passphrase: string | undef
     );
     crypto.BIO_free(bio);
   } else {
+    const bytes = nativeCopy(source.bytes);
     key = crypto.d2i_AutoPrivateKey(NULL, pointerTo(bytes), bytes.length);
   }
   if (!key) throw unusableKey(source, passphrase !== undefined);

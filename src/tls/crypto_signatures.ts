@@ -22,7 +22,6 @@ export const cryptoSignatures = {
   BIO_ctrl_pending: { args: ["address"], result: "u32" },
   BIO_free: { args: ["address"], result: "i32" },
   BIO_new: { args: ["address"], result: "address" },
-  BIO_new_mem_buf: { args: ["buffer", "i32"], result: "address" },
   BIO_read: { args: ["address", "address", "i32"], result: "i32" },
   BIO_s_mem: { args: [], result: "address" },
   BIO_up_ref: { args: ["address"], result: "i32" },
