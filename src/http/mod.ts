@@ -17,7 +17,9 @@ export { BODY, type BodyFraming, END, ERROR, HEAD, NEED_MORE, type ParserEvent, 
 export { HttpReply } from "./reply.ts";
 export type { FileBody, ReplyBody } from "./reply_body.ts";
 export { HttpRequest } from "./request.ts";
+export { HttpHost, type RouteOptions } from "./http_host.ts";
 export { HttpServer } from "./server.ts";
+export type { HttpListenOptions, HttpTransport, StreamMaker } from "./server_listening.ts";
 export type { HttpHandler, HttpServerOptions, HttpTimeouts } from "./server_options.ts";
 export {
   decodeUri,

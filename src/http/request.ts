@@ -1,5 +1,6 @@
 import { EvBuffer, type SocketAddress } from "../core/mod.ts";
 import type { HttpHeaders } from "./headers.ts";
+import { hostnameOf } from "./host_name.ts";
 import { HttpReply } from "./reply.ts";
 
 /**
@@ -44,6 +45,14 @@ export class HttpRequest extends HttpReply {
   /** What follows the first `?` of the target; undefined without one. */
   get query(): string | undefined {
     return this.head.query;
+  }
+
+  /**
+   * The host that the request is for, without the port (evhttp_request_get_host): that of a target that is a whole URI, else of the
+   * Host field; "" when there is neither.
+   */
+  get hostname(): string {
+    return hostnameOf(this.head.host ?? "");
   }
 
   /** The header fields as they came. */

@@ -1,12 +1,18 @@
-import { type EventBase, Listener, type ListenerOptions, SocketBufferEvent, SystemError } from "../core/mod.ts";
+import { type BufferEvent, type EventBase, Listener, SystemError } from "../core/mod.ts";
+import { HttpHost, type RouteOptions } from "./http_host.ts";
 import { httpLimits } from "./limits.ts";
 import { METHOD_NAMES } from "./methods.ts";
 import { ReplyHead } from "./reply_head.ts";
 import type { HttpRequest } from "./request.ts";
 import { ServerConnection } from "./server_connection.ts";
 import type { ServerCore } from "./server_core.ts";
-import type { ServerStream } from "./server_stream.ts";
-import { TakenOver } from "./taken_over.ts";
+import {
+  checkTransport,
+  type HttpListenOptions,
+  type HttpTransport,
+  openTransport,
+  type StreamMaker,
+} from "./server_listening.ts";
 import {
   ALLOWED_METHODS,
   CONNECTIONS_MAX,
@@ -16,6 +22,8 @@ import {
   positive,
   timeout,
 } from "./server_options.ts";
+import type { ServerStream } from "./server_stream.ts";
+import { TakenOver } from "./taken_over.ts";
 
 /** Connections over the limit that are told so at once; each takes a descriptor for up to some seconds. */
 const REFUSALS_MAX = 128;
@@ -29,6 +37,8 @@ const PEER_ERRORS: ReadonlySet<string> = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "ENETDOWN",
+  // The end of a connection that was not announced, as many clients leave.
+  "TLS_TRUNCATED",
 ]);
 
 /**
@@ -38,7 +48,7 @@ const PEER_ERRORS: ReadonlySet<string> = new Set([
  * A request goes to the handler of its exact path, if {@linkcode HttpServer.route} gave it one, else to the general one,
  * else it gets 404.
  */
-export class HttpServer implements Disposable {
+export class HttpServer extends HttpHost implements Disposable {
   /** The base it lives on. */
   readonly base: EventBase;
   readonly #core: ServerCore;
@@ -48,22 +58,23 @@ export class HttpServer implements Disposable {
   readonly #refused = new Set<ServerStream>();
   // Streams that handlers have taken over.
   readonly #taken = new TakenOver();
-  readonly #routes = new Map<string, HttpHandler>();
   readonly #maxConnections: number;
   readonly #onError: (error: unknown, request: HttpRequest) => void;
-  #handler: HttpHandler | undefined;
+  readonly #makeStream: StreamMaker | undefined;
   #closing = false;
 
   /**
    * Makes a server that listens nowhere yet.
    *
    * @param handler answers what no route does (evhttp_set_gencb).
+   * @param handling how it is called.
    * @throws {RangeError} for limits and times that are no numbers above zero.
    * @throws {TypeError} for a server name or content type that no header field can have.
    */
-  constructor(base: EventBase, options: HttpServerOptions = {}, handler?: HttpHandler) {
+  constructor(base: EventBase, options: HttpServerOptions = {}, handler?: HttpHandler, handling?: RouteOptions) {
+    super(handler, handling);
     this.base = base;
-    this.#handler = handler;
+    this.#makeStream = options.makeStream;
     this.#maxConnections = positive("maxConnections", options.maxConnections ?? CONNECTIONS_MAX);
     this.#onError = options.onError ?? reportError;
     this.#core = this.#makeCore(options);
@@ -93,7 +104,10 @@ export class HttpServer implements Disposable {
       failed: (error, request) => this.#handlerFailed(error, request),
       report: (error, request) => this.#onError(error, request),
       connectionFailed: (error) => {
-        if (!PEER_ERRORS.has(error.code)) (options.onConnectionError ?? console.error)(error);
+        if (PEER_ERRORS.has(error.code)) return;
+        // Whoever scans ports makes errors of TLS by the hundred: they are for those who ask.
+        if (options.onConnectionError !== undefined) options.onConnectionError(error);
+        else if (error instanceof SystemError) console.error(error);
       },
       connectionTaken: (connection, stream) => {
         this.#connections.delete(connection);
@@ -111,24 +125,14 @@ export class HttpServer implements Disposable {
     return this.#connections.size + this.#taken.count;
   }
 
-  /** Sets the handler for what no route answers; undefined: 404 (evhttp_set_gencb). */
-  setHandler(handler: HttpHandler | undefined): void {
-    this.#handler = handler;
+  /** A server has its place: its sockets lead to it. */
+  protected override get isTaken(): boolean {
+    return true;
   }
 
-  /**
-   * Sets the handler for one path, compared with the percent-decoded path of the request, without its query (evhttp_set_cb).
-   *
-   * @throws {Error} when the path has one already.
-   */
-  route(path: string, handler: HttpHandler): void {
-    if (this.#routes.has(path)) throw new Error(`Cannot route ${path}: it has a handler already`);
-    this.#routes.set(path, handler);
-  }
-
-  /** Takes a path's handler away; returns whether it had one (evhttp_del_cb). */
-  unroute(path: string): boolean {
-    return this.#routes.delete(path);
+  /** What it listens on (evhttp_foreach_bound_socket). */
+  get listeners(): readonly Listener[] {
+    return [...this.#listeners];
   }
 
   /**
@@ -136,33 +140,77 @@ export class HttpServer implements Disposable {
    * (evhttp_bind_socket, evhttp_accept_socket).
    *
    * @throws {SystemError} when the address cannot be had.
+   * @throws {TypeError} for a secure layer that is a client's.
    * @throws {Error} when the server was closed.
    */
-  listen(options: ListenerOptions): Listener {
-    if (this.#closing) throw new Error("Cannot listen: the server is closed");
-    const listener = new Listener(this.base, options, (fd, listener) => {
+  listen(options: HttpListenOptions): Listener {
+    checkTransport(options);
+    this.#assertOpen("listen");
+    const listener = new Listener(this.base, options, this.#acceptor(options));
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  /**
+   * Serves the connections of a listener that exists already, which is the server's to close from now on (evhttp_bind_listener).
+   *
+   * @throws {TypeError} for a listener of another base, or a secure layer that is a client's.
+   * @throws {Error} when the server was closed.
+   */
+  adoptListener(listener: Listener, options: HttpTransport & Pick<HttpListenOptions, "onError"> = {}): void {
+    checkTransport(options);
+    this.#assertOpen("listen");
+    if (listener.base !== this.base) throw new TypeError("Cannot listen: the listener lives on another base");
+    listener.setCallback(this.#acceptor(options));
+    if (!this.#listeners.includes(listener)) this.#listeners.push(listener);
+  }
+
+  /**
+   * Stops listening there and closes the listener; connections that came by it stay (evhttp_del_accept_socket).
+   *
+   * @returns whether it was one of ours.
+   */
+  unlisten(listener: Listener): boolean {
+    const at = this.#listeners.indexOf(listener);
+    if (at < 0) return false;
+    this.#listeners.splice(at, 1);
+    listener.close();
+    return true;
+  }
+
+  #acceptor(options: HttpTransport & Pick<HttpListenOptions, "onError">): (fd: number, listener: Listener) => void {
+    return (fd, listener) => {
       try {
-        this.accept(fd);
+        this.accept(fd, options);
       } catch (error) {
         // One connection that cannot be watched (select is full, say) is no reason to stop serving the others.
         if (!(error instanceof SystemError)) throw error;
         options.onError?.(error, listener);
       }
-    });
-    this.#listeners.push(listener);
-    return listener;
+    };
   }
 
   /**
    * Serves a connected socket, which becomes the server's to close, also when this throws.
    *
    * @throws {SystemError} when the socket cannot be watched.
+   * @throws {Error} when the server was closed; and what `makeStream` throws.
+   */
+  accept(fd: number, transport: HttpTransport = {}): void {
+    this.serveStream(openTransport(this.base, fd, transport, this.#makeStream));
+  }
+
+  /**
+   * Serves a stream of any kind, which becomes the server's to close, also when this throws.
+   *
+   * @throws {SystemError} when it cannot be watched.
+   * @throws {TypeError} for one that lives on another base.
    * @throws {Error} when the server was closed.
    */
-  accept(fd: number): void {
-    const stream = new SocketBufferEvent(this.base, fd);
+  serveStream(stream: BufferEvent): void {
     try {
-      if (this.#closing) throw new Error("Cannot accept a connection: the server is closed");
+      if (stream.base !== this.base) throw new TypeError("Cannot serve a stream that lives on another base");
+      this.#assertOpen("accept a connection");
       this.#adopt(stream);
     } catch (error) {
       stream.close();
@@ -170,7 +218,11 @@ export class HttpServer implements Disposable {
     }
   }
 
-  #adopt(stream: SocketBufferEvent): void {
+  #assertOpen(action: string): void {
+    if (this.#closing) throw new Error(`Cannot ${action}: the server is closed`);
+  }
+
+  #adopt(stream: BufferEvent): void {
     if (this.#hasRoom()) {
       this.#connections.add(new ServerConnection(this.#core, stream));
     } else if (this.#refused.size < REFUSALS_MAX) {
@@ -202,7 +254,7 @@ export class HttpServer implements Disposable {
   }
 
   #handle(request: HttpRequest): void {
-    const handler = this.#find(request);
+    const handler = this.routeOf(request)?.handler;
     if (handler === undefined) {
       request.replyError(404, `There is nothing at ${request.target}`);
       return;
@@ -215,11 +267,6 @@ export class HttpServer implements Disposable {
     } catch (error) {
       this.#handlerFailed(error, request);
     }
-  }
-
-  #find(request: HttpRequest): HttpHandler | undefined {
-    if (this.#routes.size === 0) return this.#handler;
-    return this.#routes.get(decodedPath(request.path)) ?? this.#handler;
   }
 
   #handlerFailed(error: unknown, request: HttpRequest): void {
@@ -235,16 +282,6 @@ export class HttpServer implements Disposable {
     } finally {
       this.#onError(error, request);
     }
-  }
-}
-
-/** A malformed escape stays as it is, so that it matches no route but does no harm either. */
-function decodedPath(path: string): string {
-  if (!path.includes("%")) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ConnectionFailure } from "../core/mod.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import { EVHTTP_REQ_DELETE, EVHTTP_REQ_GET, EVHTTP_REQ_HEAD, EVHTTP_REQ_POST, EVHTTP_REQ_PUT } from "./methods.ts";
+import type { StreamMaker } from "./server_listening.ts";
 import type { HttpRequest } from "./request.ts";
 
 /** Answers a request, at once or later. What it throws, or rejects with, becomes a 500 if no reply has begun. */
@@ -26,6 +27,8 @@ export interface HttpServerOptions extends Partial<HttpTimeouts> {
   readonly leniency?: HttpLeniency | undefined;
   /** Methods that reach handlers, as `EVHTTP_REQ_` bits; GET, POST, HEAD, PUT and DELETE by default. Others get 405, unknown ones 501. */
   readonly allowedMethods?: number | undefined;
+  /** Makes the streams of clients, where a listener has no maker of its own (evhttp_set_bevcb). */
+  readonly makeStream?: StreamMaker | undefined;
   /** Connections served at once; further ones get 503, or nothing when very many come. 10,000 by default. */
   readonly maxConnections?: number | undefined;
   /** Bytes of replies that may wait for a slow client before its next request is taken up; 1 MiB by default. */
@@ -37,8 +40,8 @@ export interface HttpServerOptions extends Partial<HttpTimeouts> {
   /** Told what handlers throw; `console.error` by default. */
   readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
   /**
-   * Told of a connection that ended for a reason of this system's, such as one that could not be watched (ENOSPC);
-   * `console.error` by default. What clients do to their own connections (ECONNRESET, EPIPE, ...) is no news.
+   * Told of a connection that ended for a reason of this system's, such as one that could not be watched (ENOSPC), or by an error of
+   * TLS; by default the former go to `console.error`. What clients do to their own connections (ECONNRESET, EPIPE, ...) is no news.
    */
   readonly onConnectionError?: ((error: ConnectionFailure) => void) | undefined;
 }

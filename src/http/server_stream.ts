@@ -1,6 +1,7 @@
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
+  BEV_EVENT_TIMEOUT,
   type BufferEvent,
   EV_READ,
   type EvBuffer,
@@ -13,6 +14,8 @@ import type { ServerCore } from "./server_core.ts";
 /** What a connection is waiting for; it decides what its timer means. */
 export const IDLE = 0, READING_HEAD = 1, READING_BODY = 2, SERVING = 3, LINGERING = 4, CLOSED = 5;
 
+/** The events after which a direction is over. */
+const ENDS = BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT;
 /** How long a closing connection waits for more of what the client is sending, so that its last reply is not lost to a reset. */
 const LINGER_MS = 1000;
 /** How long it goes on reading at most, however fast more comes. */
@@ -140,13 +143,22 @@ export abstract class ServerStream {
       if (this.phase === IDLE) this.wait(IDLE);
       this.outputSent();
     } else if (this.#closeWhenSent) {
-      this.close();
+      this.#closeOnceSent();
     } else {
       // Closing with unread bytes would send a reset, which may overtake the reply: say goodbye first and read on a while.
       this.stream.endWriting();
       this.#lingerEndMs = this.stream.base.now() + LINGER_TOTAL_MS;
       this.lingerOn();
     }
+  }
+
+  /** What was encrypted, say, may still wait for the kernel underneath. */
+  #closeOnceSent(): void {
+    const { stream } = this;
+    if (stream.queuedBytes === 0) return this.close();
+    stream.whenOutputShrank ??= () => {
+      if (stream.queuedBytes === 0) this.close();
+    };
   }
 
   /** Waits a little longer for the client to stop sending; not before it has its reply. */
@@ -156,6 +168,8 @@ export abstract class ServerStream {
   }
 
   protected streamEvent(what: number): void {
+    // A handshake has ended, say.
+    if ((what & ENDS) === 0) return;
     if ((what & BEV_EVENT_EOF) === 0) {
       const error = (what & BEV_EVENT_ERROR) === 0 ? null : this.stream.error;
       this.close();
@@ -164,7 +178,7 @@ export abstract class ServerStream {
     }
     this.inputEnded = true;
     if (this.phase !== LINGERING) this.endIfIdle();
-    else if (this.output.length === 0) this.close();
+    else if (this.output.length === 0) this.#closeOnceSent();
     else this.#closeWhenSent = true;
   }
 }

@@ -1,5 +1,6 @@
 /** A client that sends exactly the bytes it is told to, and waits for what comes back no longer than it should. */
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 /** A reply as it came over the wire. */
 export interface RawReply {
@@ -64,6 +65,18 @@ export class HttpClient implements Disposable {
       socket.once("connect", () => {
         socket.off("error", reject);
         socket.setNoDelay(true);
+        resolve(new HttpClient(socket, options.deadlineMs ?? DEADLINE_MS));
+      });
+    });
+  }
+
+  /** Connects by TLS to a port of this machine, for the name `localhost`; `ca` is the authority to trust, as PEM. */
+  static connectTls(port: number, ca: string, options: ClientOptions = {}): Promise<HttpClient> {
+    return new Promise((resolve, reject) => {
+      const socket = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca, ALPNProtocols: ["http/1.1"] });
+      socket.once("error", reject);
+      socket.once("secureConnect", () => {
+        socket.off("error", reject);
         resolve(new HttpClient(socket, options.deadlineMs ?? DEADLINE_MS));
       });
     });
