@@ -1,3 +1,4 @@
+import { hasHost, isHostAndPort } from "./authority.ts";
 import {
   addConnectionOptions,
   addExpectation,
@@ -6,7 +7,6 @@ import {
   FACT_HOST,
   FACT_LENGTH,
   FACT_UPGRADE,
-  isHostAndPort,
   parseContentLength,
   skipBlanks,
 } from "./framing.ts";
@@ -77,11 +77,16 @@ export class FieldScanner {
   facts = 0;
   /** The value of Content-Length; meaningful when `facts` holds FACT_LENGTH. */
   contentLength = 0;
+  /** Where the value of Host begins; meaningful when `facts` holds FACT_HOST. */
+  hostStart = 0;
+  /** Where the value of Host ends. */
+  hostEnd = 0;
   /** After SCAN_FAULT: why. */
   fault: HttpParseErrorCode = "HTTP_BAD_HEADER_NAME";
 
   readonly #allowBareLf: boolean;
   readonly #allowObsFold: boolean;
+  readonly #allowEmptyHost: boolean;
   #maxBytes = 0;
   #maxCount = 0;
   #phase = LINE_START;
@@ -93,6 +98,7 @@ export class FieldScanner {
   constructor(leniency: HttpLeniency) {
     this.#allowBareLf = leniency.allowBareLf === true;
     this.#allowObsFold = leniency.allowObsFold === true;
+    this.#allowEmptyHost = leniency.allowMissingHost === true;
   }
 
   /** Begins a section at `start` with its bounds. */
@@ -110,6 +116,8 @@ export class FieldScanner {
     this.start += delta;
     this.#nameStart += delta;
     this.#nameEnd += delta;
+    this.hostStart += delta;
+    this.hostEnd += delta;
   }
 
   /** Scans `bytes[p..end)`, where `p` is the position the last call ended at. */
@@ -229,7 +237,10 @@ export class FieldScanner {
     if (nameLength === HOST_LENGTH) {
       this.fault = (facts & FACT_HOST) !== 0 ? "HTTP_DUPLICATE_HOST" : "HTTP_BAD_HOST";
       this.facts = facts | FACT_HOST;
-      return (facts & FACT_HOST) === 0 && isHostAndPort(bytes, start, end);
+      this.hostStart = start;
+      this.hostEnd = end;
+      return (facts & FACT_HOST) === 0 && isHostAndPort(bytes, start, end) &&
+        (this.#allowEmptyHost || hasHost(bytes, start, end));
     }
     if (nameLength === CONTENT_LENGTH_LENGTH) {
       // Even equal repetitions are refused: RFC 9112 section 6.3 allows it, and whoever sends them is broken or up to

@@ -1,9 +1,9 @@
 /**
- * What the values of the deciding fields mean, read from bytes: Content-Length, Transfer-Encoding, Connection, Expect
- * and Host. What was learned is collected as a sum of `FACT_*` bits, so that a parser clears everything it knows with
+ * What the values of the deciding fields mean, read from bytes: Content-Length, Transfer-Encoding, Connection and
+ * Expect. What was learned is collected as a sum of `FACT_*` bits, so that a parser clears everything it knows with
  * one store.
  */
-import { BYTE_CLASS, equalsIgnoringCase, HEX_DIGIT, HOST_BYTE, HT, NOT_HEX, SP, TOKEN_BYTE } from "./parse_tables.ts";
+import { BYTE_CLASS, equalsIgnoringCase, HT, SP, TOKEN_BYTE } from "./parse_tables.ts";
 
 /** A Host field was there. */
 export const FACT_HOST = 1;
@@ -33,9 +33,7 @@ export const FACT_EXPECT_CONTINUE = 2048;
 export const FACT_EXPECT_OTHER = 4096;
 
 const COMMA = 0x2c;
-const COLON = 0x3a;
 const SEMICOLON = 0x3b;
-const MAX_PORT = 65535;
 
 /**
  * The value of a Content-Length field (RFC 9110 section 8.6): digits only, at most 2^53 - 1. Returns -1 for anything
@@ -128,61 +126,6 @@ export function addExpectation(
 ): number {
   return facts |
     (equalsIgnoringCase(bytes, start, end, "100-continue") ? FACT_EXPECT_CONTINUE : FACT_EXPECT_OTHER);
-}
-
-/**
- * Says whether `bytes[start..end)` is `uri-host [ ":" port ]` (RFC 9110 section 7.2): a registered name or IPv4
- * address, which may be empty, or an IPv6 address in brackets, and a port of digits, which may be empty, up to 65535.
- * An address inside brackets is checked for its alphabet only.
- */
-export function isHostAndPort(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
-  const portColon = hostEnd(bytes, start, end);
-  if (portColon === end) return true;
-  if (portColon < 0 || bytes[portColon] !== COLON) return false;
-  let port = 0;
-  for (let i = portColon + 1; i < end; i++) {
-    const digit = bytes[i]! - 0x30;
-    if (digit < 0 || digit > 9) return false;
-    port = port * 10 + digit;
-    if (port > MAX_PORT) return false;
-  }
-  return true;
-}
-
-/**
- * Where the host that starts at `start` ends: at a byte that cannot belong to it, or at `end`. Returns -1 if it is
- * malformed.
- */
-export function hostEnd(bytes: Uint8Array, start: number, end: number): number {
-  let p = start;
-  if (p < end && bytes[p] === 0x5b) {
-    p++;
-    let colons = 0;
-    while (p < end && isAddressByte(bytes[p]!)) {
-      if (bytes[p] === COLON) colons++;
-      p++;
-    }
-    return p < end && bytes[p] === 0x5d && colons >= 2 ? p + 1 : -1;
-  }
-  for (; p < end; p++) {
-    const byte = bytes[p]!;
-    if ((BYTE_CLASS[byte]! & HOST_BYTE) !== 0) continue;
-    if (byte !== 0x25) return p;
-    if (
-      end - p < 3 || HEX_DIGIT[bytes[p + 1]!] === NOT_HEX ||
-      HEX_DIGIT[bytes[p + 2]!] === NOT_HEX
-    ) return -1;
-    p += 2;
-  }
-  return p;
-}
-
-function isAddressByte(byte: number): boolean {
-  return HEX_DIGIT[byte] !== NOT_HEX || byte === COLON || byte === 0x2e;
 }
 
 /** The first position in `[start..end)` that holds no blank, or `end`. */

@@ -1,8 +1,8 @@
+import { authorityEnd, authorityStart } from "./authority.ts";
 import { headersOver, type HttpHeaders } from "./headers.ts";
 import { latin1 } from "./latin1.ts";
 import { methodName } from "./methods.ts";
 import { ReceivedFields } from "./received_fields.ts";
-import { authorityEnd, authorityStart } from "./request_line.ts";
 
 /** The connection stays open after the reply. */
 export const HEAD_KEEP_ALIVE = 1;
@@ -25,9 +25,7 @@ export class RequestHead {
    * The method's bit (`EVHTTP_REQ_GET` and so on), or 0 for a method without one; then {@linkcode method} has its name.
    */
   readonly methodId: number;
-  /**
-   * The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1. A larger digit is to be treated like 1 (RFC 9110 section 2.5).
-   */
+  /** The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1. */
   readonly versionMinor: number;
 
   readonly #flags: number;

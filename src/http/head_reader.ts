@@ -1,5 +1,7 @@
+import { authorityEnd, authorityStart, isSameHost } from "./authority.ts";
 import { Carry } from "./carry.ts";
 import { FieldScanner } from "./field_scanner.ts";
+import { FACT_HOST } from "./framing.ts";
 import { RequestHead } from "./head.ts";
 import { headFault, headFlags, longestHead } from "./head_rules.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
@@ -31,6 +33,7 @@ export class HeadReader {
   readonly #limits: HttpLimits;
   readonly #allowBareLf: boolean;
   readonly #requireHost: boolean;
+  readonly #allowHostMismatch: boolean;
   readonly #line: RequestLineScanner;
   readonly #fields: FieldScanner;
   #state = BETWEEN;
@@ -42,6 +45,7 @@ export class HeadReader {
     this.#limits = limits;
     this.#allowBareLf = leniency.allowBareLf === true;
     this.#requireHost = leniency.allowMissingHost !== true;
+    this.#allowHostMismatch = leniency.allowHostMismatch === true;
     this.#line = new RequestLineScanner(limits, leniency);
     this.#fields = new FieldScanner(leniency);
   }
@@ -150,7 +154,7 @@ export class HeadReader {
     const minor = line.versionMinor;
     this.position = fields.position + offset;
     this.#carry = undefined;
-    const fault = headFault(facts, minor, this.#requireHost);
+    const fault = headFault(facts, minor, this.#requireHost) ?? (line.absolute ? this.#hostFault(bytes) : undefined);
     if (fault !== undefined) {
       this.fault = fault;
       return SCAN_FAULT;
@@ -171,5 +175,20 @@ export class HeadReader {
     this.#state = BETWEEN;
     this.#emptyLines = 0;
     return SCAN_DONE;
+  }
+
+  /**
+   * A target that is a whole URI names the host, and Host has to name the same (RFC 9112 section 3.2): who routes by the one
+   * must not be at odds with who routes by the other.
+   */
+  #hostFault(bytes: Uint8Array): HttpParseErrorCode | undefined {
+    const { targetStart, targetEnd } = this.#line;
+    const fields = this.#fields;
+    if (this.#allowHostMismatch || (fields.facts & FACT_HOST) === 0) return undefined;
+    const start = authorityStart(bytes, targetStart, targetEnd);
+    const end = authorityEnd(bytes, start, targetEnd);
+    const impliedPort = start - targetStart === "http://".length ? 80 : 443;
+    const same = isSameHost(bytes, start, end, fields.hostStart, fields.hostEnd, impliedPort);
+    return same ? undefined : "HTTP_HOST_MISMATCH";
   }
 }

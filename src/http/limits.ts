@@ -40,8 +40,13 @@ export interface HttpLeniency {
    * routing (Host, Content-Length, Transfer-Encoding, Connection, Expect, Upgrade) may not be folded even then.
    */
   readonly allowObsFold?: boolean;
-  /** Accepts an HTTP/1.1 request without a Host field (RFC 9112 section 3.2 asks for 400). */
+  /** Accepts an HTTP/1.1 request without a Host field (RFC 9112 section 3.2 asks for 400), and one that names no host. */
   readonly allowMissingHost?: boolean;
+  /**
+   * Accepts a request whose target is a whole URI of another host than the Host field's; the target's is then the one that
+   * counts (RFC 9112 section 3.2.2). Some clients behind a proxy put the proxy's name into Host.
+   */
+  readonly allowHostMismatch?: boolean;
 }
 
 /** The limits that hold when none are given. */

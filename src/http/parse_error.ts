@@ -18,6 +18,7 @@ export type HttpParseErrorCode =
   | "HTTP_MISSING_HOST"
   | "HTTP_DUPLICATE_HOST"
   | "HTTP_BAD_HOST"
+  | "HTTP_HOST_MISMATCH"
   | "HTTP_BAD_CONTENT_LENGTH"
   | "HTTP_DUPLICATE_CONTENT_LENGTH"
   | "HTTP_BAD_TRANSFER_ENCODING"
@@ -51,7 +52,7 @@ const FAULTS: Readonly<
   ],
   HTTP_TARGET_TOO_LONG: [414, "the request target is longer than the limit"],
   HTTP_BAD_VERSION: [400, "the request line does not end in an HTTP version"],
-  HTTP_VERSION_UNSUPPORTED: [505, "the major HTTP version is not 1"],
+  HTTP_VERSION_UNSUPPORTED: [505, "the HTTP version is neither 1.0 nor 1.1"],
   HTTP_BAD_HEADER_NAME: [
     400,
     "a field name is not a token followed directly by a colon",
@@ -63,6 +64,7 @@ const FAULTS: Readonly<
   HTTP_MISSING_HOST: [400, "an HTTP/1.1 request has no Host field"],
   HTTP_DUPLICATE_HOST: [400, "there is more than one Host field"],
   HTTP_BAD_HOST: [400, "the Host field is not a host with an optional port"],
+  HTTP_HOST_MISMATCH: [400, "the request target names another host than the Host field"],
   HTTP_BAD_CONTENT_LENGTH: [
     400,
     "Content-Length is not a decimal number below 2^53",

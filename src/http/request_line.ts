@@ -1,12 +1,13 @@
-import { hostEnd, isHostAndPort } from "./framing.ts";
+import { authorityEnd, authorityStart, hasHost, isHostAndPort, isHostWithPort } from "./authority.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_GET, EVHTTP_REQ_OPTIONS, methodIdOfBytes } from "./methods.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
 import {
   BYTE_CLASS,
   CR,
-  equalsIgnoringCase,
+  HEX_DIGIT,
   LF,
+  NOT_HEX,
   SCAN_DONE,
   SCAN_FAULT,
   SCAN_MORE,
@@ -20,7 +21,9 @@ const IN_METHOD = 0;
 const IN_TARGET = 1;
 const IN_VERSION = 2;
 
+const PERCENT = 0x25;
 const SLASH = 0x2f;
+const QUESTION_MARK = 0x3f;
 const VERSION_PREFIX = "HTTP/1.";
 const MAJOR_DIGIT_AT = 5;
 const MINOR_DIGIT_AT = 7;
@@ -40,7 +43,7 @@ export class RequestLineScanner {
   methodId = 0;
   /** True if the target is a whole URI, whose authority overrides the Host field. */
   absolute = false;
-  /** The digit behind `HTTP/1.`. */
+  /** The digit behind `HTTP/1.`, 0 or 1. */
   versionMinor = 1;
   /** The first byte that was not consumed. */
   position = 0;
@@ -51,6 +54,7 @@ export class RequestLineScanner {
   readonly #maxTargetBytes: number;
   readonly #allowBareLf: boolean;
   #phase = IN_METHOD;
+  #escaped = false;
   #versionStart = 0;
 
   /** Makes a scanner with these bounds and leniencies. */
@@ -98,15 +102,21 @@ export class RequestLineScanner {
       }
       this.targetStart = ++p;
       this.#phase = IN_TARGET;
+      this.#escaped = false;
     }
     if (this.#phase === IN_TARGET) {
       const bound = this.targetStart + this.#maxTargetBytes;
       const stop = end < bound ? end : bound;
-      while (p < stop && (classes[bytes[p]!]! & TARGET_BYTE) !== 0) p++;
+      for (;;) {
+        while (p < stop && (classes[bytes[p]!]! & TARGET_BYTE) !== 0) p++;
+        if (p === stop || bytes[p] !== PERCENT) break;
+        this.#escaped = true;
+        p++;
+      }
       if (p === end) return this.#pause(p);
       if (bytes[p] !== SP || p === this.targetStart) {
         const tooLong = p === bound &&
-          (classes[bytes[p]!]! & TARGET_BYTE) !== 0;
+          ((classes[bytes[p]!]! & TARGET_BYTE) !== 0 || bytes[p] === PERCENT);
         return this.#refuse(
           p,
           tooLong ? "HTTP_TARGET_TOO_LONG" : this.#targetFault(bytes[p]!),
@@ -127,6 +137,9 @@ export class RequestLineScanner {
       const byte = bytes[p]!;
       if (i === MINOR_DIGIT_AT) {
         if (!isDigit(byte)) return this.#refuse(p, "HTTP_BAD_VERSION");
+        // A server may treat what is newer like 1.1 (RFC 9110 section 2.5). Not all do, nobody sends it, and those who disagree
+        // about a version disagree about framing next.
+        if (byte > 0x31) return this.#refuse(p, "HTTP_VERSION_UNSUPPORTED");
         this.versionMinor = byte - 0x30;
       } else if (byte !== VERSION_PREFIX.charCodeAt(i)) {
         const otherMajor = i === MAJOR_DIGIT_AT && isDigit(byte);
@@ -159,19 +172,15 @@ export class RequestLineScanner {
     const start = this.targetStart;
     const end = this.targetEnd;
     this.absolute = false;
-    if (this.methodId === EVHTTP_REQ_CONNECT) {
-      return isAuthority(bytes, start, end);
-    }
-    if (bytes[start] === SLASH) return true;
-    if (end - start === 1 && bytes[start] === 0x2a) {
-      return this.methodId === EVHTTP_REQ_OPTIONS;
-    }
+    if (this.methodId === EVHTTP_REQ_CONNECT) return isHostWithPort(bytes, start, end);
+    if (bytes[start] === SLASH) return !this.#escaped || escapesAreSound(bytes, start, end);
+    if (end - start === 1 && bytes[start] === 0x2a) return this.methodId === EVHTTP_REQ_OPTIONS;
     const authority = authorityStart(bytes, start, end);
     if (authority < 0) return false;
     const pathStart = authorityEnd(bytes, authority, end);
     this.absolute = true;
-    return hostEnd(bytes, authority, pathStart) > authority &&
-      isHostAndPort(bytes, authority, pathStart);
+    return hasHost(bytes, authority, pathStart) && isHostAndPort(bytes, authority, pathStart) &&
+      (!this.#escaped || escapesAreSound(bytes, pathStart, end));
   }
 
   /** A line that ends right after the target is one of HTTP/0.9, whose fault is the missing version. */
@@ -191,36 +200,19 @@ export class RequestLineScanner {
   }
 }
 
-/** Where the authority of an http or https URI begins, or -1 if `bytes[start..end)` does not begin like one. */
-export function authorityStart(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): number {
-  if (
-    end - start > 7 && equalsIgnoringCase(bytes, start, start + 7, "http://")
-  ) return start + 7;
-  if (
-    end - start > 8 && equalsIgnoringCase(bytes, start, start + 8, "https://")
-  ) return start + 8;
-  return -1;
-}
-
-/** Where the authority that begins at `start` ends: at the path, the query or the end of the URI. */
-export function authorityEnd(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): number {
-  let p = start;
-  while (p < end && bytes[p] !== SLASH && bytes[p] !== 0x3f) p++;
-  return p;
-}
-
-/** CONNECT names a host that is not empty and a port that is not empty either (RFC 9112 section 3.2.3). */
-function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
-  const colon = hostEnd(bytes, start, end);
-  return colon > start && colon + 1 < end && isHostAndPort(bytes, start, end);
+/**
+ * Whether every "%" of a path has two hexadecimal digits behind it that do not stand for NUL. In queries it may stand alone, as
+ * people write it.
+ */
+function escapesAreSound(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let p = start; p < end && bytes[p] !== QUESTION_MARK; p++) {
+    if (bytes[p] !== PERCENT) continue;
+    if (end - p < 3) return false;
+    const high = HEX_DIGIT[bytes[p + 1]!]!;
+    const low = HEX_DIGIT[bytes[p + 2]!]!;
+    if (high === NOT_HEX || low === NOT_HEX || high + low === 0) return false;
+  }
+  return true;
 }
 
 function isGet(bytes: Uint8Array, p: number): boolean {

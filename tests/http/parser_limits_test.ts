@@ -149,8 +149,10 @@ describe("Leniency", () => {
     assertRefused("GET / HTTP/1.1\r\n Host: a\r\n\r\n", "HTTP_FOLDED_HEADER", 400, { leniency });
   });
 
-  it("allowMissingHost accepts HTTP/1.1 without Host but never two", () => {
+  it("allowMissingHost accepts HTTP/1.1 without Host, or without a name in it, but never two", () => {
     const leniency: HttpLeniency = { allowMissingHost: true };
+    assertStrictEquals(assertAccepted("GET / HTTP/1.1\r\nHost:\r\n\r\n", { leniency }).heads[0]!["host"], "");
+    assertAccepted("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", { leniency });
     assertStrictEquals(assertAccepted("GET / HTTP/1.1\r\n\r\n", { leniency }).heads[0]!["host"], undefined);
     assertRefused(get("/", "Host: b\r\n"), "HTTP_DUPLICATE_HOST", 400, { leniency });
   });

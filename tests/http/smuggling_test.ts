@@ -19,6 +19,10 @@ describe("Request lines that are refused", () => {
     ["a byte above 127 inside the target", "HTTP_BAD_TARGET", 400, `GET /\xe9 HTTP/1.1\r\n${HOST}\r\n`],
     ["a fragment", "HTTP_BAD_TARGET", 400, `GET /a#b HTTP/1.1\r\n${HOST}\r\n`],
     ["a target without a slash", "HTTP_BAD_TARGET", 400, `GET a HTTP/1.1\r\n${HOST}\r\n`],
+    ["half an escape in the path", "HTTP_BAD_TARGET", 400, `GET /a%2 HTTP/1.1\r\n${HOST}\r\n`],
+    ["an escape that is none in the path", "HTTP_BAD_TARGET", 400, `GET /%zz?a HTTP/1.1\r\n${HOST}\r\n`],
+    ["an escape that is none in a whole URI", "HTTP_BAD_TARGET", 400, `GET http://a/%?a HTTP/1.1\r\n${HOST}\r\n`],
+    ["an escaped NUL in the path", "HTTP_BAD_TARGET", 400, `GET /a%00 HTTP/1.1\r\n${HOST}\r\n`],
     ["another scheme", "HTTP_BAD_TARGET", 400, `GET ftp://a/ HTTP/1.1\r\n${HOST}\r\n`],
     ["a whole URI without a host", "HTTP_BAD_TARGET", 400, `GET http:///x HTTP/1.1\r\n${HOST}\r\n`],
     ["a whole URI with only a port", "HTTP_BAD_TARGET", 400, `GET http://:80/x HTTP/1.1\r\n${HOST}\r\n`],
@@ -36,6 +40,7 @@ describe("Request lines that are refused", () => {
     ["a major version of two digits", "HTTP_BAD_VERSION", 400, `GET / HTTP/11.1\r\n${HOST}\r\n`],
     ["a blank after the version", "HTTP_BAD_VERSION", 400, `GET / HTTP/1.1 \r\n${HOST}\r\n`],
     ["HTTP/2", "HTTP_VERSION_UNSUPPORTED", 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+    ["HTTP/1.2", "HTTP_VERSION_UNSUPPORTED", 505, `GET / HTTP/1.2\r\n${HOST}\r\n`],
     ["HTTP/9", "HTTP_VERSION_UNSUPPORTED", 505, `GET / HTTP/9.1\r\n${HOST}\r\n`],
     ["HTTP/0.9 spelled out", "HTTP_VERSION_UNSUPPORTED", 505, `GET / HTTP/0.9\r\n${HOST}\r\n`],
     ["a lone LF after the version", "HTTP_BAD_LINE_END", 400, `GET / HTTP/1.1\n${HOST}\r\n`],
@@ -90,6 +95,27 @@ describe("Host", () => {
     assertRefused(`GET / HTTP/1.0\r\n${HOST}hOsT: b\r\n\r\n`, "HTTP_DUPLICATE_HOST", 400);
   });
 
+  it("has to be the host of a target that is a whole URI, but for case and a port that is implied", () => {
+    const mismatch = (target: string, host: string): void => {
+      const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+      assertRefused(text, "HTTP_HOST_MISMATCH", 400);
+      assertStrictEquals(assertAccepted(text, { leniency: { allowHostMismatch: true } }).heads.length, 1);
+    };
+    mismatch("http://b/", "a");
+    mismatch("http://ab/", "a");
+    mismatch("http://a/", "ab:80");
+    mismatch("http://a:81/", "a");
+    mismatch("https://a/", "a:80");
+    mismatch("http://[::1]/", "a");
+    for (const [target, host] of [["http://a", "A:80"], ["HTTPS://A:443/", "a"], ["http://[::a]:1", "[::A]:01"]]) {
+      assertAccepted(`GET ${target} HTTP/1.1\r\nX: 1\r\nHost: ${host}\r\nY: 2\r\n\r\n`);
+    }
+  });
+
+  it("is not compared with the target of CONNECT, since clients put their proxy's name there", () => {
+    assertAccepted(`CONNECT b:443 HTTP/1.1\r\n${HOST}\r\n`);
+  });
+
   it("is refused when it is not a host with an optional port", () => {
     const bad = [
       "a b",
@@ -107,6 +133,13 @@ describe("Host", () => {
       "[::1",
       "::1]",
       "[1]",
+      "[]",
+      "[1:2:3]",
+      "[::1%lo]",
+      "[v1.a]",
+      "[0000:0000:0000:0000:0000:0000:0000:0000:0000]",
+      "",
+      ":80",
       "[::1]x",
       "a\xe9",
     ];
@@ -116,7 +149,6 @@ describe("Host", () => {
   it("is accepted in all the forms the grammar has", () => {
     for (
       const host of [
-        "",
         "a",
         "a:",
         "a:65535",
@@ -125,6 +157,7 @@ describe("Host", () => {
         "1.2.3.4:5",
         "[::1]",
         "[::ffff:1.2.3.4]:80",
+        "[0000:0000:0000:0000:0000:ffff:255.255.255.255]",
         "a%41",
         "!$&'()*+,;=",
       ]

@@ -67,6 +67,9 @@ describe("StaticFiles", () => {
     }
     for (const path of ["/%c0%ae%c0%ae/secret.txt", "/%00", "/sub%00.txt", "/%", "/%zz"]) {
       assertEquals(await statusOf(path), 400, path);
+      // The parser closes the connection behind an escape that is none.
+      client[Symbol.dispose]();
+      client = new Client(server.port);
     }
     assertEquals(server.errors, []);
   });
