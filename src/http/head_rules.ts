@@ -29,6 +29,11 @@ export function headFault(
   if ((facts & FACT_HOST) === 0 && versionMinor !== 0 && requireHost) {
     return "HTTP_MISSING_HOST";
   }
+  return codingFault(facts, versionMinor);
+}
+
+/** Why the framing that these `FACT_*` bits stand for must be refused, or undefined. */
+export function codingFault(facts: number, versionMinor: number): HttpParseErrorCode | undefined {
   if ((facts & FACT_CODED) === 0) return undefined;
   if ((facts & FACT_LENGTH) !== 0) return "HTTP_LENGTH_AND_CHUNKED";
   const wellFormed = (facts & (FACT_CHUNKED | FACT_BAD_CODING)) === FACT_CHUNKED;

@@ -24,6 +24,10 @@ export interface HttpLimits {
   readonly maxChunkExtensionBytes: number;
   /** Most empty lines tolerated before a request line (RFC 9112 section 2.2); more is refused with 400. Default 4. */
   readonly maxLeadingEmptyLines: number;
+  /** Longest reason phrase of a response in bytes. Default 1024. */
+  readonly maxReasonBytes: number;
+  /** Most interim responses (1xx) before the one that counts. Default 16. */
+  readonly maxInterimResponses: number;
 }
 
 /**
@@ -59,6 +63,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = Object.freeze({
   maxBodyBytes: 16 * 1024 * 1024,
   maxChunkExtensionBytes: 4096,
   maxLeadingEmptyLines: 4,
+  maxReasonBytes: 1024,
+  maxInterimResponses: 16,
 });
 
 // Offsets stay small integers in both engines below this bound, which is what makes comparing them cheap.

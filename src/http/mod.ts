@@ -14,6 +14,9 @@ export { DEFAULT_HTTP_LIMITS, type HttpLeniency, type HttpLimits, httpLimits } f
 export * from "./methods.ts";
 export { HttpParseError, type HttpParseErrorCode, type HttpParseStatus } from "./parse_error.ts";
 export { BODY, type BodyFraming, END, ERROR, HEAD, NEED_MORE, type ParserEvent, RequestParser } from "./parser.ts";
+export { ResponseHead } from "./response_head.ts";
+export { ResponseParser } from "./response_parser.ts";
+export { MessageParser } from "./message_parser.ts";
 export { HttpReply } from "./reply.ts";
 export type { FileBody, ReplyBody } from "./reply_body.ts";
 export { HttpRequest } from "./request.ts";

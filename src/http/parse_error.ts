@@ -31,7 +31,12 @@ export type HttpParseErrorCode =
   | "HTTP_BAD_CHUNK_END"
   | "HTTP_TRAILERS_TOO_LARGE"
   | "HTTP_TOO_MANY_TRAILERS"
-  | "HTTP_FORBIDDEN_TRAILER";
+  | "HTTP_FORBIDDEN_TRAILER"
+  | "HTTP_BAD_STATUS"
+  | "HTTP_BAD_REASON"
+  | "HTTP_REASON_TOO_LONG"
+  | "HTTP_TOO_MANY_INTERIM"
+  | "HTTP_TRUNCATED";
 
 /** The statuses a refused request is answered with. */
 export type HttpParseStatus = 400 | 413 | 414 | 431 | 501 | 505;
@@ -51,7 +56,7 @@ const FAULTS: Readonly<
     "the request target is malformed or does not suit the method",
   ],
   HTTP_TARGET_TOO_LONG: [414, "the request target is longer than the limit"],
-  HTTP_BAD_VERSION: [400, "the request line does not end in an HTTP version"],
+  HTTP_BAD_VERSION: [400, "the first line has no HTTP version in its place"],
   HTTP_VERSION_UNSUPPORTED: [505, "the HTTP version is neither 1.0 nor 1.1"],
   HTTP_BAD_HEADER_NAME: [
     400,
@@ -105,6 +110,11 @@ const FAULTS: Readonly<
     400,
     "a trailer field belongs into the header section",
   ],
+  HTTP_BAD_STATUS: [400, "the status code is not three digits from 100 on, with one space before and after"],
+  HTTP_BAD_REASON: [400, "the reason phrase holds a control character"],
+  HTTP_REASON_TOO_LONG: [400, "the reason phrase is longer than the limit"],
+  HTTP_TOO_MANY_INTERIM: [400, "there are more interim responses than the limit"],
+  HTTP_TRUNCATED: [400, "the connection ended in the middle of it"],
 };
 
 /**
@@ -115,7 +125,7 @@ export class HttpParseError extends Error {
   override readonly name: string = "HttpParseError";
   /** The stable code to branch on. */
   readonly code: HttpParseErrorCode;
-  /** The status to answer a request with before closing. */
+  /** The status to answer a request with before closing; for a response it means nothing. */
   readonly status: HttpParseStatus;
 
   /** Makes the error for `code`; `what` names the thing being parsed, such as "request". */
