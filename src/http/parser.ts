@@ -69,7 +69,7 @@ export class RequestParser extends MessageParser {
     return this.#heads.head !== undefined;
   }
 
-  /** @inheritdoc */
+  /** Forgets everything about the current message, also an error, and waits for the beginning of another one. */
   override reset(): void {
     super.reset();
     this.#heads.reset();

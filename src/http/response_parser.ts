@@ -83,7 +83,7 @@ export class ResponseParser extends MessageParser {
     return this.endOfStream();
   }
 
-  /** @inheritdoc */
+  /** Forgets everything about the current message, also an error, and waits for the beginning of another one. */
   override reset(): void {
     super.reset();
     this.#heads.reset();
