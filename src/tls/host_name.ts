@@ -39,13 +39,14 @@ export class HostName {
     this.#bytes = cString(this.text);
   }
 
-  /** Has the handshake fail unless the server's certificate is for it. */
-  requireOf(ssl: Word): void {
+  /** Has the handshake fail unless the server's certificate is for it; false where that cannot be had. */
+  requireOf(ssl: Word): boolean {
     const lib = openssl();
     const param = lib.ssl.SSL_get0_param(ssl);
     lib.crypto.X509_VERIFY_PARAM_set_hostflags(param, STRICT);
-    if (this.isIp) lib.crypto.X509_VERIFY_PARAM_set1_ip_asc(param, this.#bytes);
-    else lib.crypto.X509_VERIFY_PARAM_set1_host(param, this.#bytes, 0);
+    return this.isIp
+      ? lib.crypto.X509_VERIFY_PARAM_set1_ip_asc(param, this.#bytes) === 1
+      : lib.crypto.X509_VERIFY_PARAM_set1_host(param, this.#bytes, 0) === 1;
   }
 
   /** Whether a certificate is for it. */

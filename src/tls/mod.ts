@@ -25,4 +25,4 @@ export type {
   TlsServerOptions,
   TlsVersion,
 } from "./tls_options.ts";
-export type { TlsEngineOptions } from "./tls_engine.ts";
+export type { TlsEngineOptions } from "./tls_engine_options.ts";

@@ -1,5 +1,5 @@
 import type { BufferEventOptions, SocketBufferEventOptions } from "../core/mod.ts";
-import type { TlsEngineOptions } from "./tls_engine.ts";
+import type { TlsEngineOptions } from "./tls_engine_options.ts";
 
 /** Milliseconds that a handshake may take unless something else is said. */
 export const HANDSHAKE_TIMEOUT_MS = 60_000;

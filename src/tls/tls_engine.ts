@@ -8,7 +8,7 @@ import type { EvBuffer } from "../core/mod.ts";
 import type { Word } from "../ffi/mod.ts";
 import { setOffered } from "./alpn.ts";
 import { ClientHelloReader } from "./client_hello.ts";
-import { clearErrors, takeErrors } from "./error_queue.ts";
+import { clearErrors, queuedError, takeErrors } from "./error_queue.ts";
 import { HostName } from "./host_name.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
@@ -17,6 +17,7 @@ import { RecordCutter } from "./record_cutter.ts";
 import { exportSession, offerSession, type SessionCache } from "./session.ts";
 import { type SharedBios, sharedBios } from "./shared_bios.ts";
 import type { TlsContext } from "./tls_context.ts";
+import type { TlsEngineOptions } from "./tls_engine_options.ts";
 import { TlsError } from "./tls_error.ts";
 import { doubtAbout, failureOf } from "./verdict.ts";
 
@@ -37,20 +38,6 @@ export const ENGINE_CONNECTED = 2;
 export const ENGINE_ENDED = 3;
 /** The connection has failed; {@linkcode TlsEngine.error} says why. */
 export const ENGINE_FAILED = 4;
-
-/** How one connection differs from others of its context. */
-export interface TlsEngineOptions {
-  /** Client: the host to reach, which is announced (SNI) and which the server's certificate must be for; or its IP address. */
-  readonly hostname?: string | undefined;
-  /** Client: a name to announce instead of `hostname`; "" for none. */
-  readonly serverName?: string | undefined;
-  /** Client: whether the certificate must be for `hostname`; true by default where the context verifies at all. */
-  readonly verifyHostname?: boolean | undefined;
-  /** Client: a session to take up again, as an earlier connection to the same host gave it. */
-  readonly session?: Uint8Array | undefined;
-  /** Client: what sessions are remembered by; `hostname` by default. */
-  readonly sessionKey?: string | undefined;
-}
 
 const HANDSHAKING = 0;
 const OPEN = 1;
@@ -135,7 +122,12 @@ export class TlsEngine {
     const announced = serverName === undefined ? this.#host : serverName === "" ? null : new HostName(serverName);
     this.#open(context);
     const { ssl } = this.#lib;
-    if (this.#verifiesHost) this.#host!.requireOf(this.#ssl);
+    // Without this every name would do.
+    if (this.#verifiesHost && !this.#host!.requireOf(this.#ssl)) {
+      const error = queuedError(`require a certificate for ${this.#host!.text}`, "TLS_LIBRARY_FAILED");
+      this.close();
+      throw error;
+    }
     announced?.announce(this.#ssl);
     if (context.alpn !== null && context.alpn.length > 0) {
       ssl.SSL_set_alpn_protos(this.#ssl, context.alpn, context.alpn.length);

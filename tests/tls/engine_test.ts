@@ -14,9 +14,9 @@ import {
   ENGINE_PLAIN,
   engineCount,
   TlsEngine,
-  type TlsEngineOptions,
 } from "../../src/tls/tls_engine.ts";
-import type { TlsClientOptions, TlsServerOptions } from "../../src/tls/mod.ts";
+import type { TlsEngineOptions } from "../../src/tls/tls_engine_options.ts";
+import { type TlsClientOptions, TlsError, type TlsServerOptions } from "../../src/tls/mod.ts";
 import { itNeeds } from "../support/requires.ts";
 import { clientContext, serverContext } from "./tls_support.ts";
 
@@ -258,6 +258,28 @@ describe("two engines", () => {
       assertThrows(() => new TlsEngine(clients, new EvBuffer(), { hostname }), TypeError, "Cannot reach");
     }
     new TlsEngine(clients, new EvBuffer(), { verifyHostname: false }).close();
+  });
+});
+
+describe("a client's engine", () => {
+  it("is not made where OpenSSL would not compare the name", () => {
+    using clients = clientContext();
+    const crypto = openssl().crypto as unknown as {
+      X509_VERIFY_PARAM_set1_host: () => number;
+      X509_VERIFY_PARAM_set1_ip_asc: () => number;
+    };
+    const { X509_VERIFY_PARAM_set1_host: host, X509_VERIFY_PARAM_set1_ip_asc: ip } = crypto;
+    const before = engineCount();
+    crypto.X509_VERIFY_PARAM_set1_host = crypto.X509_VERIFY_PARAM_set1_ip_asc = () => 0;
+    try {
+      for (const hostname of ["localhost", "127.0.0.1"]) {
+        assertThrows(() => new TlsEngine(clients, new EvBuffer(), { hostname }), TlsError, "TLS_LIBRARY_FAILED");
+      }
+    } finally {
+      crypto.X509_VERIFY_PARAM_set1_host = host;
+      crypto.X509_VERIFY_PARAM_set1_ip_asc = ip;
+    }
+    assertEquals(engineCount(), before);
   });
 });
 
