@@ -96,6 +96,29 @@ export function sendfile(outFd: number, inFd: number, offset: number, count: num
   return sent < 0 ? -errno[0]! : sent;
 }
 
+// fcntl.h of Linux.
+const SPLICE_F_MOVE = 1;
+const SPLICE_F_NONBLOCK = 2;
+const F_SETPIPE_SZ = 1031;
+const NO_OFFSET = runtime.word(0);
+
+/**
+ * Moves at most `count` bytes between a pipe and another descriptor inside the kernel (Linux), without waiting at the pipe; at a socket
+ * it waits unless that is non-blocking.
+ *
+ * @returns how many bytes were moved; 0 at the end of what is read from. `-ENOSYS` where there is no such call.
+ */
+export function splice(fromFd: number, toFd: number, count: number): number {
+  if (sysLinux === undefined) return -os.errno["ENOSYS"]!;
+  const result = sysLinux.splice(fromFd, NO_OFFSET, toFd, NO_OFFSET, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** Makes room for so many bytes in a pipe (Linux). It is refused to users who hold many pipes, and they keep the room they had. */
+export function setPipeSize(fd: number, bytes: number): number {
+  return sysLinux === undefined ? -os.errno["ENOSYS"]! : fcntl(fd, F_SETPIPE_SZ, bytes);
+}
+
 const pairBytes = allocate(8);
 const pairCells = new Int32Array(pairBytes.buffer);
 

@@ -1,5 +1,5 @@
 import { systemError } from "./errors.ts";
-import { close, fcntl, pipe, read } from "./files.ts";
+import { close, pipe, read, setPipeSize } from "./files.ts";
 import { os, runtime } from "./platform.ts";
 import { mapMemory, protectMemory, sigaction, unmapMemory } from "./process.ts";
 import { SIGNAL_RECORD_BYTES, signalCode } from "./signal_code.ts";
@@ -8,7 +8,6 @@ import { set } from "./struct.ts";
 
 const PAGE_BYTES = 64 * 1024;
 const RECORDS_PER_READ = 256;
-const F_SETPIPE_SZ = 1031;
 const PIPE_BYTES = 1024 * 1024;
 
 /** What the kernel told about one signal. */
@@ -56,7 +55,7 @@ export class SignalChannel {
     if (result < 0) return result;
     const [readFd, writeFd] = [pair[0]!, pair[1]!];
     // 32,768 records instead of 2,048. Refused to users who hold many pipes: then the smaller one must do.
-    fcntl(writeFd, F_SETPIPE_SZ, PIPE_BYTES);
+    setPipeSize(writeFd, PIPE_BYTES);
     const counters = mapMemory(PAGE_BYTES);
     const code = counters < 0 ? counters : mapCode(signalCode(runtime.arch, writeFd, counters));
     if (code >= 0) return new SignalChannel(readFd, code, counters);

@@ -102,6 +102,7 @@ export const linuxSignatures = {
   eventfd: signature(["u32", "i32"], "i32"),
   sendfile: signature(["i32", "i32", "buffer", "u32"], "i32"),
   sigqueue: signature(["i32", "i32", "address"], "i32"),
+  splice: signature(["i32", "address", "i32", "address", "u32", "u32"], "i32"),
   timerfd_create: signature(["i32", "i32"], "i32"),
   timerfd_settime: signature(["i32", "i32", "buffer", "buffer"], "i32"),
 } as const;

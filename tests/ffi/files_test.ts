@@ -33,6 +33,8 @@ import {
   sendfile,
   setCloseOnExec,
   setNonBlocking,
+  setPipeSize,
+  splice,
   unlink,
   write,
   writev,
@@ -74,149 +76,173 @@ describe("file calls", () => {
   }
 
   describe("open and close", () => {
-    it("make a close-on-exec descriptor, and end it", () => {
-      const low = descriptors.own(open(file("a", "x"), O_RDONLY));
-      assertStrictEquals(fcntl(low, F_GETFD, 0), FD_CLOEXEC);
-      // High up, where no other thread of the runtime opens something before the second close.
-      const fd = fcntl(low, F_DUPFD, 200);
-      assertGreaterOrEqual(fd, 200);
-      assertStrictEquals(close(fd), 0);
-      assertStrictEquals(close(fd), -EBADF);
-      assertStrictEquals(fcntl(fd, F_GETFD, 0), -EBADF);
+    describe("pipe", () => {
+      it("is non-blocking and close-on-exec at both ends", () => {
+        const pair = new Int32Array(2);
+        assertStrictEquals(pipe(pair), 0);
+        for (const fd of pair) {
+          descriptors.own(fd);
+          assertNotEquals(fcntl(fd, F_GETFL, 0) & O_NONBLOCK, 0);
+          assertStrictEquals(fcntl(fd, F_GETFD, 0) & FD_CLOEXEC, FD_CLOEXEC);
+        }
+        writeText(pair[1]!, "through");
+        assertStrictEquals(readText(pair[0]!), "through");
+      });
+
+      it("answers -EAGAIN when empty, 0 at the end and -EPIPE without a reader", () => {
+        const [readEnd, writeEnd] = descriptors.pipe();
+        const bytes = allocate(4);
+        assertStrictEquals(read(readEnd, bytes, 4), -EAGAIN);
+        assertStrictEquals(read(writeEnd, bytes, 4), -EBADF);
+        assertStrictEquals(write(readEnd, bytes, 4), -EBADF);
+        descriptors.close(writeEnd);
+        assertStrictEquals(read(readEnd, bytes, 4), 0);
+        const [reader, writer] = descriptors.pipe();
+        descriptors.close(reader);
+        assertStrictEquals(write(writer, bytes, 4), -EPIPE);
+      });
     });
 
-    it("answer -errno for what is not there or not allowed", () => {
-      assertStrictEquals(open(join(folder, "absent"), O_RDONLY), -ENOENT);
-      assertStrictEquals(open(join(file("a", ""), "below"), O_RDONLY), -ENOTDIR);
-      assertStrictEquals(open(folder, O_WRONLY), -EISDIR);
+    describe("descriptor flags", () => {
+      it("are switched on, and stay on when switched on again", () => {
+        const [readEnd] = descriptors.pipe();
+        // A duplicate shares O_NONBLOCK with the original, but not close-on-exec.
+        const fd = descriptors.own(fcntl(readEnd, F_DUPFD, 0));
+        assertStrictEquals(fcntl(fd, F_GETFD, 0), 0);
+        assertStrictEquals(setCloseOnExec(fd), 0);
+        assertStrictEquals(setCloseOnExec(fd), 0);
+        assertStrictEquals(fcntl(fd, F_GETFD, 0), FD_CLOEXEC);
+        const blocking = descriptors.own(open(folder, O_RDONLY));
+        assertStrictEquals(fcntl(blocking, F_GETFL, 0) & O_NONBLOCK, 0);
+        assertStrictEquals(setNonBlocking(blocking), 0);
+        assertStrictEquals(setNonBlocking(blocking), 0);
+        assertStrictEquals(fcntl(blocking, F_GETFL, 0) & O_NONBLOCK, O_NONBLOCK);
+      });
+
+      it("answer -EBADF for what is not open", () => {
+        assertEquals([setNonBlocking(-1), setCloseOnExec(-1), dup(-1), fcntl(-1, F_GETFD, 0)], Array(4).fill(-EBADF));
+      });
+
+      it("make dup's result close-on-exec too", () => {
+        const [readEnd, writeEnd] = descriptors.pipe();
+        const again = descriptors.own(dup(writeEnd));
+        assertNotEquals(again, writeEnd);
+        assertStrictEquals(fcntl(again, F_GETFD, 0), FD_CLOEXEC);
+        descriptors.close(writeEnd);
+        writeText(again, "still open");
+        assertStrictEquals(readText(readEnd), "still open");
+      });
     });
 
-    it("refuse a path that C would cut short", () => {
-      assertThrows(() => open("/dev/null\0.txt", O_RDONLY), TypeError, "NUL");
-      assertThrows(() => unlink("/dev/null\0.txt"), TypeError, "NUL");
-      assertThrows(() => realpath("/dev\0"), TypeError, "NUL");
-      assertThrows(() => listDirectory("/dev\0", 1), TypeError, "NUL");
+    describe("readv and writev", () => {
+      it("gather and scatter in order", () => {
+        const [readEnd, writeEnd] = descriptors.pipe();
+        const outgoing = allocate(6), incoming = allocate(6);
+        outgoing.set([1, 2, 3, 4, 5, 6]);
+        const iov = allocate(32), words = new Uint32Array(iov.buffer);
+        putAddress(words, 0, addressOf(outgoing), 4);
+        words[2] = 2;
+        putAddress(words, 4, addressOf(outgoing), 0);
+        words[6] = 4;
+        assertStrictEquals(writev(writeEnd, iov, 2), 6);
+        putAddress(words, 0, addressOf(incoming), 1);
+        putAddress(words, 4, addressOf(incoming), 3);
+        words[6] = 3;
+        assertStrictEquals(readv(readEnd, iov, 2), 5);
+        assertEquals([...incoming], [0, 5, 6, 1, 2, 3]);
+        assertEquals([...outgoing], [1, 2, 3, 4, 5, 6]);
+      });
+
+      it("answer -errno for a wrong descriptor or count", () => {
+        const [readEnd, writeEnd] = descriptors.pipe();
+        assertStrictEquals(readv(-1, allocate(16), 1), -EBADF);
+        assertStrictEquals(writev(-1, allocate(16), 1), -EBADF);
+        assertStrictEquals(readv(readEnd, allocate(16), -1), -EINVAL);
+        assertStrictEquals(writev(writeEnd, allocate(16), -1), -EINVAL);
+      });
     });
 
-    it("agree with unlink on names outside ASCII", () => {
-      const path = file("grün €😀", "x");
-      descriptors.own(open(path, O_RDONLY));
-      assertStrictEquals(unlink(path), 0);
-      assertStrictEquals(unlink(path), -ENOENT);
-    });
-  });
+    describe("pread", () => {
+      it("reads anywhere without moving the position", () => {
+        const fd = descriptors.own(open(file("digits", "0123456789"), O_RDONLY));
+        const bytes = allocate(16);
+        assertStrictEquals(pread(fd, bytes, 3, 5), 3);
+        assertStrictEquals(new TextDecoder().decode(bytes.subarray(0, 3)), "567");
+        assertStrictEquals(pread(fd, bytes, 16, 8), 2);
+        assertStrictEquals(pread(fd, bytes, 16, 10), 0);
+        assertStrictEquals(readText(fd), "0123456789");
+      });
 
-  describe("pipe", () => {
-    it("is non-blocking and close-on-exec at both ends", () => {
-      const pair = new Int32Array(2);
-      assertStrictEquals(pipe(pair), 0);
-      for (const fd of pair) {
-        descriptors.own(fd);
-        assertNotEquals(fcntl(fd, F_GETFL, 0) & O_NONBLOCK, 0);
-        assertStrictEquals(fcntl(fd, F_GETFD, 0) & FD_CLOEXEC, FD_CLOEXEC);
-      }
-      writeText(pair[1]!, "through");
-      assertStrictEquals(readText(pair[0]!), "through");
-    });
+      it("reaches beyond 4 GiB", () => {
+        const fd = sparseFile(5 * GIB, "tail");
+        const bytes = allocate(16);
+        assertStrictEquals(pread(fd, bytes, 16, 5 * GIB - 4), 4);
+        assertStrictEquals(new TextDecoder().decode(bytes.subarray(0, 4)), "tail");
+        assertStrictEquals(pread(fd, bytes, 16, GIB - 4), 16);
+        assert(bytes.every((byte) => byte === 0));
+      });
 
-    it("answers -EAGAIN when empty, 0 at the end and -EPIPE without a reader", () => {
-      const [readEnd, writeEnd] = descriptors.pipe();
-      const bytes = allocate(4);
-      assertStrictEquals(read(readEnd, bytes, 4), -EAGAIN);
-      assertStrictEquals(read(writeEnd, bytes, 4), -EBADF);
-      assertStrictEquals(write(readEnd, bytes, 4), -EBADF);
-      descriptors.close(writeEnd);
-      assertStrictEquals(read(readEnd, bytes, 4), 0);
-      const [reader, writer] = descriptors.pipe();
-      descriptors.close(reader);
-      assertStrictEquals(write(writer, bytes, 4), -EPIPE);
-    });
-  });
-
-  describe("descriptor flags", () => {
-    it("are switched on, and stay on when switched on again", () => {
-      const [readEnd] = descriptors.pipe();
-      // A duplicate shares O_NONBLOCK with the original, but not close-on-exec.
-      const fd = descriptors.own(fcntl(readEnd, F_DUPFD, 0));
-      assertStrictEquals(fcntl(fd, F_GETFD, 0), 0);
-      assertStrictEquals(setCloseOnExec(fd), 0);
-      assertStrictEquals(setCloseOnExec(fd), 0);
-      assertStrictEquals(fcntl(fd, F_GETFD, 0), FD_CLOEXEC);
-      const blocking = descriptors.own(open(folder, O_RDONLY));
-      assertStrictEquals(fcntl(blocking, F_GETFL, 0) & O_NONBLOCK, 0);
-      assertStrictEquals(setNonBlocking(blocking), 0);
-      assertStrictEquals(setNonBlocking(blocking), 0);
-      assertStrictEquals(fcntl(blocking, F_GETFL, 0) & O_NONBLOCK, O_NONBLOCK);
+      it("answers -errno for a negative offset, a pipe or nothing open", () => {
+        const fd = descriptors.own(open(file("a", "x"), O_RDONLY));
+        assertStrictEquals(pread(fd, allocate(1), 1, -1), -EINVAL);
+        assertStrictEquals(pread(descriptors.pipe()[0], allocate(1), 1, 0), -os.errno["ESPIPE"]!);
+        assertStrictEquals(pread(-1, allocate(1), 1, 0), -EBADF);
+      });
     });
 
-    it("answer -EBADF for what is not open", () => {
-      assertEquals([setNonBlocking(-1), setCloseOnExec(-1), dup(-1), fcntl(-1, F_GETFD, 0)], Array(4).fill(-EBADF));
-    });
+    describe("splice", () => {
+      it("splices from a socket into a pipe and on into a socket, as much as is there", () => {
+        const [[near, one], [pipeOut, pipeIn], [other, far]] = [
+          descriptors.socketpair(),
+          descriptors.pipe(),
+          descriptors.socketpair(),
+        ];
+        if (os.name !== "linux") {
+          assertEquals(splice(one, pipeIn, 100), -os.errno["ENOSYS"]!);
+          assertEquals(setPipeSize(pipeIn, 65_536), -os.errno["ENOSYS"]!);
+          return;
+        }
+        assertEquals(splice(one, pipeIn, 100), -EAGAIN);
+        writeText(near, "question");
+        assertEquals([splice(one, pipeIn, 5), splice(one, pipeIn, 100)], [5, 3]);
+        assertEquals([splice(pipeOut, other, 100), readText(far)], [8, "question"]);
+        assertEquals(splice(pipeOut, other, 100), -EAGAIN);
+        descriptors.close(near);
+        assertEquals(splice(one, pipeIn, 100), 0);
+        assertEquals(splice(one, other, 100), -EINVAL);
+        assertEquals(setPipeSize(pipeIn, 65_536), 65_536);
+      });
 
-    it("make dup's result close-on-exec too", () => {
-      const [readEnd, writeEnd] = descriptors.pipe();
-      const again = descriptors.own(dup(writeEnd));
-      assertNotEquals(again, writeEnd);
-      assertStrictEquals(fcntl(again, F_GETFD, 0), FD_CLOEXEC);
-      descriptors.close(writeEnd);
-      writeText(again, "still open");
-      assertStrictEquals(readText(readEnd), "still open");
-    });
-  });
+      it("make a close-on-exec descriptor, and end it", () => {
+        const low = descriptors.own(open(file("a", "x"), O_RDONLY));
+        assertStrictEquals(fcntl(low, F_GETFD, 0), FD_CLOEXEC);
+        // High up, where no other thread of the runtime opens something before the second close.
+        const fd = fcntl(low, F_DUPFD, 200);
+        assertGreaterOrEqual(fd, 200);
+        assertStrictEquals(close(fd), 0);
+        assertStrictEquals(close(fd), -EBADF);
+        assertStrictEquals(fcntl(fd, F_GETFD, 0), -EBADF);
+      });
 
-  describe("readv and writev", () => {
-    it("gather and scatter in order", () => {
-      const [readEnd, writeEnd] = descriptors.pipe();
-      const outgoing = allocate(6), incoming = allocate(6);
-      outgoing.set([1, 2, 3, 4, 5, 6]);
-      const iov = allocate(32), words = new Uint32Array(iov.buffer);
-      putAddress(words, 0, addressOf(outgoing), 4);
-      words[2] = 2;
-      putAddress(words, 4, addressOf(outgoing), 0);
-      words[6] = 4;
-      assertStrictEquals(writev(writeEnd, iov, 2), 6);
-      putAddress(words, 0, addressOf(incoming), 1);
-      putAddress(words, 4, addressOf(incoming), 3);
-      words[6] = 3;
-      assertStrictEquals(readv(readEnd, iov, 2), 5);
-      assertEquals([...incoming], [0, 5, 6, 1, 2, 3]);
-      assertEquals([...outgoing], [1, 2, 3, 4, 5, 6]);
-    });
+      it("answer -errno for what is not there or not allowed", () => {
+        assertStrictEquals(open(join(folder, "absent"), O_RDONLY), -ENOENT);
+        assertStrictEquals(open(join(file("a", ""), "below"), O_RDONLY), -ENOTDIR);
+        assertStrictEquals(open(folder, O_WRONLY), -EISDIR);
+      });
 
-    it("answer -errno for a wrong descriptor or count", () => {
-      const [readEnd, writeEnd] = descriptors.pipe();
-      assertStrictEquals(readv(-1, allocate(16), 1), -EBADF);
-      assertStrictEquals(writev(-1, allocate(16), 1), -EBADF);
-      assertStrictEquals(readv(readEnd, allocate(16), -1), -EINVAL);
-      assertStrictEquals(writev(writeEnd, allocate(16), -1), -EINVAL);
-    });
-  });
+      it("refuse a path that C would cut short", () => {
+        assertThrows(() => open("/dev/null\0.txt", O_RDONLY), TypeError, "NUL");
+        assertThrows(() => unlink("/dev/null\0.txt"), TypeError, "NUL");
+        assertThrows(() => realpath("/dev\0"), TypeError, "NUL");
+        assertThrows(() => listDirectory("/dev\0", 1), TypeError, "NUL");
+      });
 
-  describe("pread", () => {
-    it("reads anywhere without moving the position", () => {
-      const fd = descriptors.own(open(file("digits", "0123456789"), O_RDONLY));
-      const bytes = allocate(16);
-      assertStrictEquals(pread(fd, bytes, 3, 5), 3);
-      assertStrictEquals(new TextDecoder().decode(bytes.subarray(0, 3)), "567");
-      assertStrictEquals(pread(fd, bytes, 16, 8), 2);
-      assertStrictEquals(pread(fd, bytes, 16, 10), 0);
-      assertStrictEquals(readText(fd), "0123456789");
-    });
-
-    it("reaches beyond 4 GiB", () => {
-      const fd = sparseFile(5 * GIB, "tail");
-      const bytes = allocate(16);
-      assertStrictEquals(pread(fd, bytes, 16, 5 * GIB - 4), 4);
-      assertStrictEquals(new TextDecoder().decode(bytes.subarray(0, 4)), "tail");
-      assertStrictEquals(pread(fd, bytes, 16, GIB - 4), 16);
-      assert(bytes.every((byte) => byte === 0));
-    });
-
-    it("answers -errno for a negative offset, a pipe or nothing open", () => {
-      const fd = descriptors.own(open(file("a", "x"), O_RDONLY));
-      assertStrictEquals(pread(fd, allocate(1), 1, -1), -EINVAL);
-      assertStrictEquals(pread(descriptors.pipe()[0], allocate(1), 1, 0), -os.errno["ESPIPE"]!);
-      assertStrictEquals(pread(-1, allocate(1), 1, 0), -EBADF);
+      it("agree with unlink on names outside ASCII", () => {
+        const path = file("grün €😀", "x");
+        descriptors.own(open(path, O_RDONLY));
+        assertStrictEquals(unlink(path), 0);
+        assertStrictEquals(unlink(path), -ENOENT);
+      });
     });
   });
 
