@@ -134,6 +134,7 @@ export {
   setSendBufferBytes,
 } from "./socket_options.ts";
 export { socketPair, type SocketPairOptions } from "./socket_pair.ts";
+export { SocketRelay, type SocketRelayCallback, type SocketRelayOptions } from "./socket_relay.ts";
 export * from "./tcp_options.ts";
 export { CommonTimeout } from "./timer_queue.ts";
 export { CheckWatcher, PrepareWatcher } from "./watcher.ts";

@@ -35,6 +35,12 @@ export class Descriptors implements Disposable {
     return fd;
   }
 
+  /** Leaves one of them to somebody else, who closes it; returns it. */
+  release(fd: number): number {
+    assertEquals(this.#open.delete(fd), true);
+    return fd;
+  }
+
   /** Closes one of them now. */
   close(fd: number): void {
     assertEquals(this.#open.delete(fd), true);
