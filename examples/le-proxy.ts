@@ -11,6 +11,7 @@
 import { parseArgs } from "node:util";
 import {
   backendNames,
+  BEV_EVENT_CONNECTED,
   type EventBase,
   formatSocketAddress,
   Listener,
@@ -18,13 +19,15 @@ import {
   lookUpBlocking,
   parseSocketAddress,
   setNoDelay,
+  setResetOnClose,
   type SocketAddress,
   SocketBufferEvent,
+  SocketRelay,
   TlsBufferEvent,
   TlsContext,
 } from "../mod.ts";
 import { endOnSignals, openBase, orRefuse, runMain, UsageError, wholeNumber } from "./shared/program.ts";
-import { Relay, type RelaySide } from "./shared/relay.ts";
+import { Relay, type RelaySide, WAITING_BYTES_MAX } from "./shared/relay.ts";
 
 const USAGE = `Usage: le-proxy [options] listen connect
 
@@ -120,15 +123,23 @@ function openContext({ tls }: Options): TlsContext | null {
   return TlsContext.client({ ca, verifyPeer: !tls.insecure });
 }
 
-function openFar(base: EventBase, { connect, tls, readBytesMax }: Options, context: TlsContext | null): RelaySide {
-  if (context !== null && tls!.isDirect) {
-    const connection = TlsBufferEvent.overSocket(base, -1, context, { ...tls, maxSingleRead: readBytesMax });
-    connection.connect(connect);
-    return { connection, bottom: connection.underlying, isConnected: false };
+function openFar(base: EventBase, { connect, readBytesMax }: Options): SocketBufferEvent {
+  const far = new SocketBufferEvent(base, -1, { maxSingleRead: readBytesMax });
+  far.connect(connect);
+  if (connect.family !== "unix") setNoDelay(far.fd, true);
+  return far;
+}
+
+function openFarTls(base: EventBase, options: Options, context: TlsContext): RelaySide {
+  const { connect, tls, readBytesMax } = options;
+  if (!tls!.isDirect) {
+    const bottom = openFar(base, options);
+    return { connection: new TlsBufferEvent(bottom, context, tls), bottom, isConnected: false };
   }
-  const bottom = new SocketBufferEvent(base, -1, { maxSingleRead: readBytesMax });
-  bottom.connect(connect);
-  const connection = context === null ? bottom : new TlsBufferEvent(bottom, context, tls);
+  const connection = TlsBufferEvent.overSocket(base, -1, context, { ...tls, maxSingleRead: readBytesMax });
+  connection.connect(connect);
+  const bottom = connection.underlying;
+  if (connect.family !== "unix") setNoDelay(bottom.fd, true);
   return { connection, bottom, isConnected: false };
 }
 
@@ -137,20 +148,52 @@ function complain(error: unknown): void {
   console.error(`le-proxy: ${error instanceof Error ? error.message : error}`);
 }
 
+/** What is on its way, to be closed at the end. */
+type Relays = Set<{ close(): void }>;
+
+/** Once the far side is there, what is passed on as it is need not be seen by anybody. */
+function relayInKernel(near: SocketBufferEvent, far: SocketBufferEvent, relays: Relays): void {
+  const pair = {
+    close: () => {
+      near.close();
+      far.close();
+    },
+  };
+  relays.add(pair);
+  far.setCallbacks({
+    event: (what) => {
+      relays.delete(pair);
+      if ((what & BEV_EVENT_CONNECTED) === 0) {
+        complain(far.error);
+        setResetOnClose(near.fd, true);
+        return pair.close();
+      }
+      const relay = new SocketRelay(near, far, { waitingBytesMax: WAITING_BYTES_MAX }, (error) => {
+        relays.delete(relay);
+        if (error !== null) complain(error);
+      });
+      relays.add(relay);
+    },
+  });
+}
+
+function relayOverTls(near: SocketBufferEvent, far: RelaySide, relays: Relays): void {
+  const relay = new Relay({ connection: near, bottom: near, isConnected: true }, far, {
+    failed: complain,
+    ended: () => relays.delete(relay),
+  });
+  relays.add(relay);
+}
+
 function serve(options: Options): void {
   using base = openBase(options.backend, { onError: complain });
   using context = openContext(options);
-  const relays = new Set<Relay>();
+  const relays: Relays = new Set();
   using listener = new Listener(base, { ...listenerOptions(options.listen), onError: complain }, (fd) => {
     const near = new SocketBufferEvent(base, fd, { maxSingleRead: options.readBytesMax });
     try {
-      const far = openFar(base, options, context);
-      if (options.connect.family !== "unix") setNoDelay(far.bottom.fd, true);
-      const relay = new Relay({ connection: near, bottom: near, isConnected: true }, far, {
-        failed: complain,
-        ended: () => relays.delete(relay),
-      });
-      relays.add(relay);
+      if (context === null) relayInKernel(near, openFar(base, options), relays);
+      else relayOverTls(near, openFarTls(base, options, context), relays);
     } catch (error) {
       // Without a descriptor for the far side, say. The others go on.
       near.close();
