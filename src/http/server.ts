@@ -4,6 +4,8 @@ import { httpLimits } from "./limits.ts";
 import { METHOD_NAMES } from "./methods.ts";
 import { ReplyHead } from "./reply_head.ts";
 import type { HttpRequest } from "./request.ts";
+import { ParserPool } from "./parser_pool.ts";
+import { PhaseLists } from "./phase_lists.ts";
 import { ServerConnection } from "./server_connection.ts";
 import type { ServerCore } from "./server_core.ts";
 import {
@@ -18,6 +20,7 @@ import {
   CONNECTIONS_MAX,
   type HttpHandler,
   type HttpServerOptions,
+  type HttpTimeouts,
   OUTPUT_BYTES_MAX,
   positive,
   timeout,
@@ -53,7 +56,8 @@ export class HttpServer extends HttpHost implements Disposable {
   readonly base: EventBase;
   readonly #core: ServerCore;
   readonly #listeners: Listener[] = [];
-  readonly #connections = new Set<ServerStream>();
+  // Those that are served, which `lists` of the core holds.
+  #connectionCount = 0;
   // Those over the limit, which are only told so.
   readonly #refused = new Set<ServerStream>();
   // Streams that handlers have taken over.
@@ -84,16 +88,17 @@ export class HttpServer extends HttpHost implements Disposable {
     const isClosing = (): boolean => this.#closing;
     const allowed = options.allowedMethods ?? ALLOWED_METHODS;
     const type = options.defaultContentType;
+    const timeouts: HttpTimeouts = {
+      keepAliveTimeoutMs: timeout("keepAliveTimeoutMs", options),
+      headerTimeoutMs: timeout("headerTimeoutMs", options),
+      bodyTimeoutMs: timeout("bodyTimeoutMs", options),
+      writeTimeoutMs: timeout("writeTimeoutMs", options),
+    };
     return {
       heads: new ReplyHead(this.base, type === undefined ? "text/plain;charset=utf-8" : type, options.serverName ?? ""),
-      limits: httpLimits(options.limits),
-      leniency: options.leniency ?? {},
-      timeouts: {
-        keepAliveTimeoutMs: timeout("keepAliveTimeoutMs", options),
-        headerTimeoutMs: timeout("headerTimeoutMs", options),
-        bodyTimeoutMs: timeout("bodyTimeoutMs", options),
-        writeTimeoutMs: timeout("writeTimeoutMs", options),
-      },
+      parsers: new ParserPool(httpLimits(options.limits), options.leniency ?? {}),
+      timeouts,
+      lists: new PhaseLists(this.base, timeouts),
       maxOutputBytes: positive("maxOutputBytes", options.maxOutputBytes ?? OUTPUT_BYTES_MAX),
       get closing() {
         return isClosing();
@@ -109,11 +114,13 @@ export class HttpServer extends HttpHost implements Disposable {
         if (options.onConnectionError !== undefined) options.onConnectionError(error);
         else if (error instanceof SystemError) console.error(error);
       },
-      connectionTaken: (connection, stream) => {
-        this.#connections.delete(connection);
+      connectionTaken: (stream) => {
+        this.#connectionCount--;
         this.#taken.add(stream);
       },
-      connectionClosed: (connection) => this.#connections.delete(connection) || this.#refused.delete(connection),
+      connectionClosed: (connection) => {
+        if (!this.#refused.delete(connection)) this.#connectionCount--;
+      },
     };
   }
 
@@ -122,7 +129,7 @@ export class HttpServer extends HttpHost implements Disposable {
    * those that were refused do not count.
    */
   get connectionCount(): number {
-    return this.#connections.size + this.#taken.count;
+    return this.#connectionCount + this.#taken.count;
   }
 
   /** A server has its place: its sockets lead to it. */
@@ -224,7 +231,8 @@ export class HttpServer extends HttpHost implements Disposable {
 
   #adopt(stream: BufferEvent): void {
     if (this.#hasRoom()) {
-      this.#connections.add(new ServerConnection(this.#core, stream));
+      new ServerConnection(this.#core, stream);
+      this.#connectionCount++;
     } else if (this.#refused.size < REFUSALS_MAX) {
       const connection = new ServerConnection(this.#core, stream);
       this.#refused.add(connection);
@@ -235,7 +243,7 @@ export class HttpServer extends HttpHost implements Disposable {
   }
 
   #hasRoom(): boolean {
-    const served = this.#connections.size;
+    const served = this.#connectionCount;
     // Who is closed among those that were taken over is looked for only when that decides it.
     return served + this.#taken.countMax < this.#maxConnections || served + this.#taken.count < this.#maxConnections;
   }
@@ -244,7 +252,7 @@ export class HttpServer extends HttpHost implements Disposable {
   close(): void {
     this.#closing = true;
     for (const listener of this.#listeners.splice(0)) listener.close();
-    for (const connection of [...this.#connections, ...this.#refused]) connection.close();
+    this.#core.lists.close();
     this.#taken.close();
   }
 

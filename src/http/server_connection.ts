@@ -2,13 +2,18 @@ import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
 import { errorPage } from "./error_page.ts";
 import { HttpHeaders } from "./headers.ts";
 import { EVHTTP_REQ_CONNECT } from "./methods.ts";
-import { BODY, END, ERROR, HEAD, NEED_MORE, RequestParser } from "./parser.ts";
+import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.ts";
 import { CHUNKED } from "./reply_head.ts";
 import { HttpRequest } from "./request.ts";
 import type { RequestConnection } from "./request_connection.ts";
 import type { ServerCore } from "./server_core.ts";
-import { IDLE, LINGERING, READING_BODY, READING_HEAD, ServerStream, SERVING } from "./server_stream.ts";
+import { IDLE, LINGERING, OWN_BIT, READING_BODY, READING_HEAD, ServerStream, SERVING } from "./server_stream.ts";
 import { REFERENCE_MIN, WaitingBytes } from "./waiting_bytes.ts";
+
+/** Bytes are being parsed. */
+const PARSING = OWN_BIT;
+/** Bytes had come behind the request that is being served, or was served last. */
+const MORE_CAME = OWN_BIT << 1;
 
 /**
  * One client: bytes become requests, one after the other, and the server's handler answers them.
@@ -16,19 +21,16 @@ import { REFERENCE_MIN, WaitingBytes } from "./waiting_bytes.ts";
  * @internal
  */
 export class ServerConnection extends ServerStream implements ByteSink, RequestConnection {
-  readonly #parser: RequestParser;
+  // From the first byte of a request to its last.
+  #parser: RequestParser | null = null;
   #request: HttpRequest | null = null;
   // Bytes that came while a request was being served.
   #waiting: WaitingBytes | null = null;
-  #parsing = false;
-  // Whether bytes had come behind the request that is being served, or was served last.
-  #moreCame = false;
 
   constructor(core: ServerCore, stream: BufferEvent) {
     super(core, stream);
-    this.#parser = new RequestParser(core.limits, core.leniency);
     stream.setSink(this);
-    stream.setCallbacks({ write: () => this.drained(), event: (what) => this.streamEvent(what) });
+    stream.setCallbacks(this);
     stream.setTimeouts(-1, core.timeouts.writeTimeoutMs);
     stream.enable(EV_READ);
     this.wait(IDLE);
@@ -36,7 +38,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
 
   get mayKeepAlive(): boolean {
     // What came before the end of the stream is still answered.
-    const wasLast = this.inputEnded && this.#waiting === null && !this.#moreCame;
+    const wasLast = this.inputEnded && this.#waiting === null && !this.is(MORE_CAME);
     return !this.lastReply && !wasLast && this.#request !== null && this.#request.head.keepAlive && !this.core.closing;
   }
 
@@ -48,6 +50,8 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
   override close(): void {
     if (!this.release()) return;
     this.#waiting = null;
+    // Not given back, since it may be at work just now.
+    this.#parser = null;
     const request = this.#request;
     this.#request = null;
     if (request === null) return;
@@ -78,7 +82,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
   }
 
   #parse(bytes: Uint8Array, start: number, end: number): void {
-    this.#parsing = true;
+    this.mark(PARSING, true);
     try {
       this.#parseAll(bytes, start, end);
     } catch (error) {
@@ -86,12 +90,12 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
       this.close();
       throw error;
     } finally {
-      this.#parsing = false;
+      this.mark(PARSING, false);
     }
   }
 
   #parseAll(received: Uint8Array, start: number, receivedEnd: number): void {
-    const parser = this.#parser;
+    let parser = this.#parser ??= this.core.parsers.take();
     let bytes = received;
     let at = start;
     let end = receivedEnd;
@@ -103,27 +107,26 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
       } else if (event === BODY) {
         this.#addBody(bytes, parser.bodyStart, parser.bodyEnd);
       } else if (event === END) {
-        this.#moreCame = at < end;
+        this.mark(MORE_CAME, at < end);
         if (at < end && this.#mayBeTaken()) {
           // Whoever takes the stream over finds there what has come behind the request.
           this.#putAside(bytes, at, end);
           at = end;
         }
+        this.#request!.trailers = parser.trailers;
+        if (at === end) this.#giveParserBack(parser);
         this.#serve();
         if (this.isOver()) break;
         if (this.#waiting !== null && this.phase !== SERVING && !this.isBackedUp()) {
           ({ bytes, start: at, end } = this.#waiting);
           this.#waiting = null;
+          parser = this.#parser ??= this.core.parsers.take();
         }
         if (this.phase === SERVING || (at < end && this.isBackedUp())) {
           if (at < end) this.#putAside(bytes, at, end);
           break;
         }
-        if (at === end) {
-          // The parser still refers to the head, and so to a whole slab, which an idle connection must not keep.
-          parser.reset();
-          break;
-        }
+        if (at === end) break;
       } else if (event === NEED_MORE) {
         this.#waitForMore();
         break;
@@ -136,8 +139,14 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
     }
   }
 
+  /** Nothing has begun behind the last request. The parser also refers to its head, and so to a whole slab. */
+  #giveParserBack(parser: RequestParser): void {
+    this.#parser = null;
+    this.core.parsers.give(parser);
+  }
+
   #beginRequest(): void {
-    const { head, bodyExpected, contentLength } = this.#parser;
+    const { head, bodyExpected, contentLength } = this.#parser!;
     const request = new HttpRequest(this, head);
     this.#request = request;
     if (head.expectUnknown) {
@@ -163,11 +172,12 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
 
   /** Not all of a message has come: the client has a limited time for the rest. */
   #waitForMore(): void {
-    if (!this.#parser.inMessage) {
+    const parser = this.#parser!;
+    if (!parser.inMessage) {
       if (this.phase !== IDLE) this.wait(IDLE);
       return;
     }
-    if (this.#request === null || this.#parser.bodyExpected === "none") {
+    if (this.#request === null || parser.bodyExpected === "none") {
       // The time for a head runs from its first byte, however many follow one by one.
       if (this.phase !== READING_HEAD) this.wait(READING_HEAD);
     } else {
@@ -178,7 +188,6 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
 
   #serve(): void {
     const request = this.#request!;
-    request.trailers = this.#parser.trailers;
     this.serving();
     this.core.handle(request);
     // A reply that comes later must not keep the memory of a whole read alive.
@@ -198,7 +207,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
 
   /** Goes on with what was put aside, once there is room for replies. */
   #resume(): void {
-    if (this.phase === SERVING || this.isOver() || this.isBackedUp() || this.#parsing) return;
+    if (this.phase === SERVING || this.isOver() || this.isBackedUp() || this.is(PARSING)) return;
     const waiting = this.#waiting;
     if (waiting !== null) {
       this.#waiting = null;
@@ -220,13 +229,13 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
     request.release();
     if (!keepAlive) {
       // A client that had not said that this is its last request may be sending the next one.
-      const unread = this.#waiting !== null || this.#moreCame || request.head.keepAlive;
+      const unread = this.#waiting !== null || this.is(MORE_CAME) || request.head.keepAlive;
       this.#waiting = null;
       this.finish(unread);
       return;
     }
     this.wait(IDLE);
-    if (!this.#parsing) this.#resume();
+    if (!this.is(PARSING)) this.#resume();
   }
 
   takeOver(): BufferEvent {
@@ -279,7 +288,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
 
   protected override endIfIdle(): void {
     if (this.phase === SERVING || this.#waiting !== null) return;
-    if (this.#parser.inMessage) this.fail(400, "The request is incomplete");
+    if (this.#parser !== null && this.#parser.inMessage) this.fail(400, "The request is incomplete");
     else if (this.output.length > 0) this.finish(false);
     else this.close();
   }

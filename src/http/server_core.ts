@@ -1,6 +1,7 @@
 import type { BufferEvent, ConnectionFailure } from "../core/mod.ts";
 import type { RequestHead } from "./head.ts";
-import type { HttpLeniency, HttpLimits } from "./limits.ts";
+import type { ParserPool } from "./parser_pool.ts";
+import type { PhaseLists } from "./phase_lists.ts";
 import type { ReplyHead } from "./reply_head.ts";
 import type { HttpRequest } from "./request.ts";
 import type { ServerStream } from "./server_stream.ts";
@@ -9,8 +10,8 @@ import type { HttpTimeouts } from "./server_options.ts";
 /** What a server's connections share. @internal */
 export interface ServerCore {
   readonly heads: ReplyHead;
-  readonly limits: HttpLimits;
-  readonly leniency: HttpLeniency;
+  readonly parsers: ParserPool;
+  readonly lists: PhaseLists;
   readonly timeouts: HttpTimeouts;
   readonly maxOutputBytes: number;
   readonly closing: boolean;
@@ -24,5 +25,5 @@ export interface ServerCore {
   connectionFailed(error: ConnectionFailure): void;
   connectionClosed(connection: ServerStream): void;
   /** A handler has taken its stream, which still counts. */
-  connectionTaken(connection: ServerStream, stream: BufferEvent): void;
+  connectionTaken(stream: BufferEvent): void;
 }

@@ -3,11 +3,13 @@ import {
   BEV_EVENT_ERROR,
   BEV_EVENT_TIMEOUT,
   type BufferEvent,
+  type BufferEventCallbacks,
   EV_READ,
   type EvBuffer,
   type SocketAddress,
 } from "../core/mod.ts";
-import { LazyTimer } from "../core/lazy_timer.ts";
+import type { DeadlineList, DeadlineMember } from "../core/deadline_list.ts";
+import { LINGER_MS } from "./phase_lists.ts";
 import type { ReplyHead } from "./reply_head.ts";
 import type { ServerCore } from "./server_core.ts";
 
@@ -16,8 +18,11 @@ export const IDLE = 0, READING_HEAD = 1, READING_BODY = 2, SERVING = 3, LINGERIN
 
 /** The events after which a direction is over. */
 const ENDS = BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT;
-/** How long a closing connection waits for more of what the client is sending, so that its last reply is not lost to a reset. */
-const LINGER_MS = 1000;
+// Facts, as bits of one number with the phase: a field for each would cost every idle connection eight bytes a fact.
+const PHASE_BITS = 0x7, INPUT_ENDED = 0x8, LAST_REPLY = 0x10, CLOSE_WHEN_SENT = 0x20;
+/** The first bit that is for those who add to this. */
+export const OWN_BIT = 0x40;
+
 /** How long it goes on reading at most, however fast more comes. */
 const LINGER_TOTAL_MS = 10_000;
 
@@ -27,27 +32,60 @@ const LINGER_TOTAL_MS = 10_000;
  *
  * @internal
  */
-export abstract class ServerStream {
-  readonly heads: ReplyHead;
-  readonly output: EvBuffer;
+export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>, DeadlineMember<ServerStream> {
   protected readonly core: ServerCore;
   protected readonly stream: BufferEvent;
-  protected phase: number = IDLE;
-  /** The client sends no more. */
-  protected inputEnded = false;
-  /** No request is taken up any more. */
-  protected lastReply = false;
-  readonly #timer: LazyTimer;
-  // While LINGERING: whether to close as soon as everything is sent, and until when to read on otherwise.
-  #closeWhenSent = false;
+  /** @internal */
+  deadlineList: DeadlineList<ServerStream> | null = null;
+  /** @internal */
+  deadlineMs = -Infinity;
+  /** @internal */
+  deadlineNext: ServerStream | null = null;
+  /** @internal */
+  deadlinePrevious: ServerStream | null = null;
+  #bits = IDLE;
+  // While LINGERING: until when to read on.
   #lingerEndMs = Infinity;
 
   constructor(core: ServerCore, stream: BufferEvent) {
     this.core = core;
-    this.heads = core.heads;
-    this.output = stream.output;
     this.stream = stream;
-    this.#timer = new LazyTimer(stream.base, () => this.#timedOut());
+  }
+
+  /** What a new reply begins with. */
+  get heads(): ReplyHead {
+    return this.core.heads;
+  }
+
+  /** What is to be sent. */
+  get output(): EvBuffer {
+    return this.stream.output;
+  }
+
+  protected get phase(): number {
+    return this.#bits & PHASE_BITS;
+  }
+
+  protected set phase(phase: number) {
+    this.#bits = this.#bits & ~PHASE_BITS | phase;
+  }
+
+  protected is(fact: number): boolean {
+    return (this.#bits & fact) !== 0;
+  }
+
+  protected mark(fact: number, holds: boolean): void {
+    this.#bits = holds ? this.#bits | fact : this.#bits & ~fact;
+  }
+
+  /** The client sends no more. */
+  protected get inputEnded(): boolean {
+    return this.is(INPUT_ENDED);
+  }
+
+  /** No request is taken up any more. */
+  protected get lastReply(): boolean {
+    return this.is(LAST_REPLY);
   }
 
   /** Ends it at once; the request that is being served is told. */
@@ -78,7 +116,7 @@ export abstract class ServerStream {
   protected release(): boolean {
     if (this.phase === CLOSED) return false;
     this.phase = CLOSED;
-    this.#timer.close();
+    this.deadlineList?.remove(this);
     this.core.connectionClosed(this);
     this.stream.close();
     return true;
@@ -88,12 +126,12 @@ export abstract class ServerStream {
   protected giveAway(): BufferEvent {
     const { stream } = this;
     this.phase = CLOSED;
-    this.#timer.close();
+    this.deadlineList?.remove(this);
     stream.disable(EV_READ);
     stream.setSink(null);
     stream.setCallbacks({});
     stream.setTimeouts(-1, -1);
-    this.core.connectionTaken(this, stream);
+    this.core.connectionTaken(stream);
     return stream;
   }
 
@@ -101,17 +139,18 @@ export abstract class ServerStream {
 
   protected wait(phase: number): void {
     this.phase = phase;
-    const { keepAliveTimeoutMs, headerTimeoutMs, bodyTimeoutMs } = this.core.timeouts;
-    this.#timer.set(phase === IDLE ? keepAliveTimeoutMs : phase === READING_HEAD ? headerTimeoutMs : bodyTimeoutMs);
+    const { lists } = this.core;
+    (phase === IDLE ? lists.idle : phase === READING_HEAD ? lists.readingHead : lists.readingBody).add(this);
   }
 
   /** The handler may take its time. */
   protected serving(): void {
     this.phase = SERVING;
-    this.#timer.clear();
+    this.core.lists.unhurried.add(this);
   }
 
-  #timedOut(): void {
+  /** @internal */
+  deadlinePassed(): void {
     if (this.phase === READING_HEAD || this.phase === READING_BODY) {
       this.fail(408, "The request did not arrive in time");
     } else if (this.phase === IDLE && this.output.length > 0) {
@@ -126,23 +165,23 @@ export abstract class ServerStream {
 
   /** No request after this one. `unread`: the client has sent, or is sending, what we will not read. */
   protected finish(unread: boolean): void {
-    this.lastReply = true;
+    this.mark(LAST_REPLY, true);
     this.phase = LINGERING;
     // The write timeout watches over a client that takes its last reply; however long that is, it may.
-    this.#timer.clear();
-    this.#closeWhenSent = !unread || this.inputEnded;
-    if (this.#closeWhenSent) this.stream.disable(EV_READ);
+    this.core.lists.unhurried.add(this);
+    this.mark(CLOSE_WHEN_SENT, !unread || this.inputEnded);
+    if (this.is(CLOSE_WHEN_SENT)) this.stream.disable(EV_READ);
     else this.stream.enable(EV_READ);
-    if (this.output.length === 0) this.drained();
+    if (this.output.length === 0) this.write();
   }
 
-  /** Everything queued has been sent. */
-  protected drained(): void {
+  /** @internal Everything queued has been sent. */
+  write(): void {
     if (this.phase !== LINGERING) {
       // The time until the next request runs from when the client has its reply.
       if (this.phase === IDLE) this.wait(IDLE);
       this.outputSent();
-    } else if (this.#closeWhenSent) {
+    } else if (this.is(CLOSE_WHEN_SENT)) {
       this.#closeOnceSent();
     } else {
       // Closing with unread bytes would send a reset, which may overtake the reply: say goodbye first and read on a while.
@@ -164,10 +203,15 @@ export abstract class ServerStream {
   /** Waits a little longer for the client to stop sending; not before it has its reply. */
   protected lingerOn(): void {
     if (this.#lingerEndMs === Infinity) return;
-    this.#timer.set(Math.max(0, Math.min(LINGER_MS, this.#lingerEndMs - this.stream.base.now())));
+    const restMs = this.#lingerEndMs - this.stream.base.now();
+    // The last moments do not grow, however much comes.
+    if (restMs > LINGER_MS || this.deadlineMs !== this.#lingerEndMs) {
+      this.core.lists.lingering.add(this, Math.max(0, Math.min(LINGER_MS, restMs)));
+    }
   }
 
-  protected streamEvent(what: number): void {
+  /** @internal */
+  event(what: number): void {
     // A handshake has ended, say.
     if ((what & ENDS) === 0) return;
     if ((what & BEV_EVENT_EOF) === 0) {
@@ -176,9 +220,9 @@ export abstract class ServerStream {
       if (error !== null) this.core.connectionFailed(error);
       return;
     }
-    this.inputEnded = true;
+    this.mark(INPUT_ENDED, true);
     if (this.phase !== LINGERING) this.endIfIdle();
     else if (this.output.length === 0) this.#closeOnceSent();
-    else this.#closeWhenSent = true;
+    else this.mark(CLOSE_WHEN_SENT, true);
   }
 }

@@ -1,0 +1,42 @@
+import type { EventBase } from "../core/mod.ts";
+import { DeadlineList } from "../core/deadline_list.ts";
+import type { HttpTimeouts } from "./server_options.ts";
+import type { ServerStream } from "./server_stream.ts";
+
+/** How long a closing connection waits for more of what the client is sending, so that its last reply is not lost to a reset. */
+export const LINGER_MS = 1000;
+
+/**
+ * All connections of a server: each is in the list of what it waits for, which is also its timer.
+ *
+ * @internal
+ */
+export class PhaseLists {
+  /** Those between two requests. */
+  readonly idle: DeadlineList<ServerStream>;
+  /** Those whose request has begun. */
+  readonly readingHead: DeadlineList<ServerStream>;
+  /** Those in the middle of a body. */
+  readonly readingBody: DeadlineList<ServerStream>;
+  /** Those that have all the time they need, such as one whose request is being served. */
+  readonly unhurried: DeadlineList<ServerStream>;
+  /** Those that have said goodbye. */
+  readonly lingering: DeadlineList<ServerStream>;
+
+  /** Makes empty lists. */
+  constructor(base: EventBase, timeouts: HttpTimeouts) {
+    this.idle = new DeadlineList(base, timeouts.keepAliveTimeoutMs);
+    this.readingHead = new DeadlineList(base, timeouts.headerTimeoutMs);
+    this.readingBody = new DeadlineList(base, timeouts.bodyTimeoutMs);
+    this.unhurried = new DeadlineList(base, Infinity);
+    this.lingering = new DeadlineList(base, LINGER_MS);
+  }
+
+  /** Closes all connections, and the lists. */
+  close(): void {
+    for (const list of [this.idle, this.readingHead, this.readingBody, this.unhurried, this.lingering]) {
+      for (let connection = list.head; connection !== null; connection = list.head) connection.close();
+      list.close();
+    }
+  }
+}
