@@ -105,8 +105,8 @@ export class HttpHeaders {
   /**
    * Appends a field, beside any others with the same name.
    *
-   * @throws {TypeError} when the name is not a token (RFC 9110 section 5.1), or the value holds CR, LF, NUL or a
-   * character above U+00FF, which has no byte on the wire.
+   * @throws {TypeError} when the name is not a token (RFC 9110 section 5.1), or the value holds CR, LF, NUL or another
+   * control character (section 5.5), or a character above U+00FF, which has no byte on the wire.
    */
   add(name: string, value: string): void {
     checkName(name);
@@ -247,7 +247,7 @@ function checkName(name: string): void {
 function checkValue(name: string, value: string): void {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
-    if (code === 13 || code === 10 || code === 0 || code > 255) {
+    if ((code < 32 && code !== 9) || code === 127 || code > 255) {
       const hex = code.toString(16).toUpperCase().padStart(4, "0");
       throw new TypeError(
         `Cannot add header ${name}: the value holds U+${hex} at character ${i}`,

@@ -116,7 +116,7 @@ describe("HttpHeaders", () => {
   });
 
   it("refuses values that would break the line or have no byte", () => {
-    for (const value of ["a\r\nB: c", "\n", "\r", "a\r\n folded", "\0", "\u20ac"]) {
+    for (const value of ["a\r\nB: c", "\n", "\r", "a\r", "a\r\n folded", "\0", "a\x01", "\x1f", "\x7f", "\u20ac"]) {
       const headers = new HttpHeaders([["A", "1"]]);
       assertThrows(() => headers.add("B", value), TypeError, "Cannot add header B");
       assertThrows(() => headers.set("A", value), TypeError, "Cannot add header A");
