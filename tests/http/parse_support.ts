@@ -1,5 +1,5 @@
 /** Runs a parser over literal bytes cut in different ways and writes down what it said. */
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import type { RequestHead } from "../../src/http/head.ts";
 import type { HttpLeniency, HttpLimits } from "../../src/http/limits.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE, RequestParser } from "../../src/http/parser.ts";
@@ -51,6 +51,7 @@ export interface Transcript {
 // Pieces stand in the middle of larger buffers, as in a read slab, so that a confusion of offsets shows.
 const MARGIN = 3;
 
+/** Runs a parser over pieces of one stream. Fails if it gives more events than the bytes are worth. */
 export function transcribe(pieces: readonly Uint8Array[], options: ParseOptions = {}): Transcript {
   const parser = new RequestParser(options.limits, options.leniency);
   const result: Transcript = { events: [], heads: [], framings: [], trailers: [] };
@@ -62,8 +63,12 @@ export function transcribe(pieces: readonly Uint8Array[], options: ParseOptions 
     const end = MARGIN + piece.length;
     let at = MARGIN;
     let event: number;
+    let steps = 0;
     do {
       event = parser.next(slab, at, end);
+      assert(parser.position >= at && parser.position <= end, "the position stays within what has not been consumed");
+      // An event takes a byte at least, but for END; NEED_MORE is the last.
+      assert(++steps <= 2 * (end - MARGIN) + 2, "events are bounded by bytes");
       at = parser.position;
       if (event === NEED_MORE) {
         assertStrictEquals(at, end, "after NEED_MORE everything is consumed");
