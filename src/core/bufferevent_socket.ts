@@ -1,10 +1,8 @@
 import {
   allocate,
-  bind,
   close,
   connect,
   encodeSocketAddress,
-  formatSocketAddress,
   getpeername,
   getsockname,
   os,
@@ -23,9 +21,9 @@ import { BEV_EVENT_CONNECTED, EV_READ, EV_WRITE } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
 import { changeSettings } from "./flow_settings.ts";
 import { type ConnectHostnameOptions, HostConnect } from "./host_connect.ts";
+import { bindTo } from "./local_address.ts";
 import { SUSPEND_LOOKUP } from "./suspension.ts";
 import { optionalAddress } from "./socket_address.ts";
-import { setReuseAddress } from "./socket_options.ts";
 
 export type { ConnectOptions, ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 export { SocketReading } from "./bufferevent_reading.ts";
@@ -269,14 +267,6 @@ function openSocket({ family }: SocketAddress, { localAddress }: ConnectOptions)
     close(fd);
     throw error;
   }
-}
-
-function bindTo(fd: number, address: SocketAddress): void {
-  const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
-  const length = encodeSocketAddress(address, bytes);
-  if (address.family !== "unix") setReuseAddress(fd);
-  const result = bind(fd, bytes, length);
-  if (result < 0) throw systemError(result, "bind", `connect from ${formatSocketAddress(address)}`);
 }
 
 /** Makes a descriptor non-blocking. */

@@ -6,7 +6,7 @@ import {
   os,
   socket,
   SOCKET_ADDRESS_BYTES_MAX,
-  type SystemError,
+  SystemError,
   systemError,
   takeSocketError,
 } from "../ffi/mod.ts";
@@ -14,6 +14,7 @@ import type { IpSocketAddress } from "./address_queue.ts";
 import { EV_PERSIST, EV_WRITE } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
+import { bindTo } from "./local_address.ts";
 import { watch } from "./watch.ts";
 
 const { EINPROGRESS, EINTR } = os.errno as Record<string, number>;
@@ -26,12 +27,17 @@ const { AF_INET, AF_INET6, SOCK_STREAM } = os.constants;
  */
 export class ConnectAttempt {
   readonly #address: IpSocketAddress;
+  readonly #from: IpSocketAddress | undefined;
   #fd = -1;
   #event: LoopEvent | null = null;
 
-  /** @param address where to. */
-  constructor(address: IpSocketAddress) {
+  /**
+   * @param address where to.
+   * @param from the address of this side, of the same family; undefined: the system's choice.
+   */
+  constructor(address: IpSocketAddress, from: IpSocketAddress | undefined) {
     this.#address = address;
+    this.#from = from;
   }
 
   /**
@@ -47,6 +53,8 @@ export class ConnectAttempt {
     const fd = socket(address.family === "ipv4" ? AF_INET : AF_INET6, SOCK_STREAM, 0);
     if (fd < 0) return systemError(fd, "socket", "open a socket for", this.#facts);
     this.#fd = fd;
+    const unbound = this.#bind();
+    if (unbound !== null) return unbound;
     const result = connect(fd, bytes, length);
     if (result < 0 && result !== -EINPROGRESS! && result !== -EINTR!) return this.#failed(result);
     const event = new LoopEvent(base, fd, EV_WRITE | EV_PERSIST, () => {
@@ -60,6 +68,18 @@ export class ConnectAttempt {
     const refusal = watch(event, true);
     if (refusal !== null) this.close();
     return refusal;
+  }
+
+  #bind(): SystemError | null {
+    if (this.#from === undefined) return null;
+    try {
+      bindTo(this.#fd, this.#from);
+      return null;
+    } catch (error) {
+      this.close();
+      if (error instanceof SystemError) return error;
+      throw error;
+    }
   }
 
   /** Hands the connected socket over. */

@@ -10,6 +10,8 @@ export interface RaceOptions {
   readonly attemptDelayMs: number;
   /** How many addresses are tried at most. */
   readonly addressesMax: number;
+  /** The address of this side, of the family of all addresses that are added; undefined: the system's choice. */
+  readonly localAddress: IpSocketAddress | undefined;
   /** The queue in which its events run. */
   readonly level: number;
   /** Called from the loop with the socket that was connected first. */
@@ -89,7 +91,7 @@ export class HappyEyeballs {
   /** Begins the next attempt that can be begun. */
   #next(): void {
     for (let address = this.#queue.take(); address !== undefined && !this.#isOver; address = this.#queue.take()) {
-      const attempt = new ConnectAttempt(address);
+      const attempt = new ConnectAttempt(address, this.#options.localAddress);
       const error = attempt.begin(this.#base, this.#options.level, (error) => this.#ended(attempt, error));
       if (error === null) {
         this.#attempts.add(attempt);

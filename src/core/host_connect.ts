@@ -24,6 +24,11 @@ export interface ConnectHostnameOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How many addresses are tried at most; 32 by default. */
   readonly addressesMax?: number | undefined;
+  /**
+   * The address of this side; port 0 for any. Only addresses of the same family are tried then. A port may be used again at once after
+   * an earlier connection from it (SO_REUSEADDR). The system's choice by default.
+   */
+  readonly localAddress?: IpSocketAddress | undefined;
 }
 
 /** Who wants the connection. */
@@ -80,7 +85,12 @@ export class HostConnect {
     level: number,
     owner: HostConnectOwner,
   ) {
-    const { family = "any", attemptDelayMs = ATTEMPT_DELAY_MS, addressesMax = ADDRESSES_MAX } = options;
+    const {
+      localAddress,
+      family = localAddress?.family ?? "any",
+      attemptDelayMs = ATTEMPT_DELAY_MS,
+      addressesMax = ADDRESSES_MAX,
+    } = options;
     checkTarget(host, port, family, options);
     checkRange("attemptDelayMs", attemptDelayMs, 100, 2000);
     checkRange("addressesMax", addressesMax, 1, 1000);
@@ -95,6 +105,7 @@ export class HostConnect {
     this.#race = new HappyEyeballs(base, {
       attemptDelayMs,
       addressesMax,
+      localAddress,
       level,
       connected: (fd) => {
         this.cancel();
@@ -221,6 +232,9 @@ function checkTarget(host: string, port: number, family: AddressFamily, options:
   }
   if (family !== "any" && family !== "ipv4" && family !== "ipv6") {
     throw new TypeError(`Cannot connect to ${host}: there is no address family "${family as string}"`);
+  }
+  if (options.localAddress !== undefined && family !== options.localAddress.family) {
+    throw new TypeError(`Cannot connect to ${host} over ${family} from ${options.localAddress.host}`);
   }
   if (options.resolver === undefined && knownAddresses(host, port) === undefined) {
     throw new TypeError(`Cannot connect to "${host}": looking up names takes a resolver, given as an option`);

@@ -102,6 +102,7 @@ export type { ConnectHostnameOptions } from "./host_connect.ts";
 export { HostConnectError } from "./host_connect_error.ts";
 export type { AddressFamily, HostAddress, HostQuery, HostResolver } from "./host_resolver.ts";
 export { AcceptStream, type AcceptStreamOptions } from "./accept_stream.ts";
+export type { IpSocketAddress } from "./address_queue.ts";
 export { LoopCallback } from "./loop_callback.ts";
 export { LoopPort, type LoopPortHandle, type LoopPortOptions, type MessageCallback } from "./loop_port.ts";
 export { LoopPortSender } from "./loop_port_sender.ts";

@@ -5,6 +5,10 @@
  * @module
  */
 
+export { openStream, StreamOpening, type StreamOwner } from "./connector.ts";
+export type { ConnectorOptions, ProxyOptions, StreamTarget } from "./connector_options.ts";
+export { type ProxyCredentials } from "./http_tunnel.ts";
+export { ProxyError, type ProxyErrorCode, type ProxyErrorFacts } from "./proxy_error.ts";
 export { contentType } from "./content_types.ts";
 export { httpDate, parseHttpDate } from "./date.ts";
 export { RequestHead } from "./head.ts";
