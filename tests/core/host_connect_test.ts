@@ -45,6 +45,19 @@ forEachBackend((backend) => {
     return listener;
   }
 
+  /** One such port, and a listener on another address that accepts at the same port, which somebody may have already. */
+  function stuckBeside(host: string, acceptingHost: string): [hanging: Listener, listener: Listener] {
+    for (let attempt = 1;; attempt++) {
+      const hanging = stuck(host);
+      try {
+        return [hanging, new Listener(base, { port: hanging.port, host: acceptingHost }, accept)];
+      } catch (error) {
+        hanging.close();
+        if (attempt === 20) throw error;
+      }
+    }
+  }
+
   it("a literal address needs no resolver, nor does localhost, whatever it listens on", () => {
     for (const host of ["127.0.0.1", "::1"]) {
       using listener = new Listener(base, { port: 0, host }, accept);
@@ -88,8 +101,7 @@ forEachBackend((backend) => {
 
   it("an address that does not answer is overtaken by the next one, and given up", () =>
     alongside(base, async () => {
-      using hanging = stuck("::1");
-      using listener = new Listener(base, { port: hanging.port, host: "127.0.0.1" }, accept);
+      const [hanging, listener] = stuckBeside("::1", "127.0.0.1");
       const connection = await SocketBufferEvent.connectTo(base, {
         host: "example.test",
         port: listener.port,
@@ -97,13 +109,12 @@ forEachBackend((backend) => {
         attemptDelayMs: 100,
       });
       assertEquals(connection.remoteAddress, listener.address);
-      connection.close();
+      for (const one of [connection, hanging, listener]) one.close();
     }));
 
   it("the first answer wins although others hang, also when IPv4 hangs first", () =>
     alongside(base, async () => {
-      using hanging = stuck("127.0.0.1");
-      using listener = new Listener(base, { port: hanging.port, host: "::1" }, accept);
+      const [hanging, listener] = stuckBeside("127.0.0.1", "::1");
       using connection = new SocketBufferEvent(base);
       connection.connectHostname("example.test", listener.port, {
         resolver: fixed("127.0.0.1", "127.0.0.1", "::1"),
@@ -112,6 +123,8 @@ forEachBackend((backend) => {
       await connection.send("through");
       await eventually(() => accepted.length === 1, "the connection");
       assertEquals(text(await accepted[0]!.readExactly(7)), "through");
+      hanging.close();
+      listener.close();
     }));
 
   it("what takes too long in all is told by ETIMEDOUT", () =>
