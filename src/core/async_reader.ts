@@ -3,9 +3,8 @@ import { EV_READ } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
-import type { PendingRead, ReadRequest } from "./read_request.ts";
+import type { PendingRead, ReadRequest, SomeRequest } from "./read_request.ts";
 import { SUSPEND_READER } from "./suspension.ts";
-import { rejected } from "./waiter.ts";
 
 /** Bytes the input may hold while nobody asks for them, before reading is suspended; one read may go beyond. */
 export const READ_AHEAD_BYTES: number = 64 * 1024;
@@ -43,10 +42,13 @@ export class AsyncReader {
 
   constructor(connection: ReaderConnection) {
     this.#connection = connection;
-    const entry = connection.input.addCallback((_buffer, { deleted }) => {
-      if (deleted === 0) return;
+    const entry = connection.input.addCallback((input, { added, deleted }) => {
+      // What the connection adds is told to inputGrew(); while its back is frozen it is somebody else's, in front.
+      const isPutBack = added > 0 && input.isBackFrozen;
+      if (deleted === 0 && !isPutBack) return;
       this.#requests[0]?.forgetSearch();
-      this.#regulate();
+      if (isPutBack) this.#serve();
+      else this.#regulate();
     });
     // Before more comes in, even if the others are told later.
     entry.immediate = true;
@@ -54,23 +56,36 @@ export class AsyncReader {
 
   /** Queues a request behind the others; the promise is its own. */
   add<T>(request: ReadRequest<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (this.#connection.closed) return rejected(closedError());
-    if (signal?.aborted === true) return rejected(signal.reason);
+    if (this.#connection.closed) request.reject(closedError());
+    else if (signal?.aborted === true) request.reject(signal.reason);
+    if (request.isSettled) return request.promise;
     this.#requests.push(request);
     this.#serve();
-    if (!request.isSettled) {
-      request.wait(this.#connection.base, signal, () => {
-        const index = this.#requests.indexOf(request);
-        if (index >= 0) this.#requests.splice(index, 1);
-        // The next one may be content with what is there.
-        this.#serve();
-      });
-    }
+    if (!request.isSettled) request.wait(this.#connection.base, signal, () => this.#strikeOff(request));
     // Enabled only for those who have to wait, who may then be served at once.
     if (!request.isSettled && !this.#isOver && (this.#connection.enabled & EV_READ) === 0) {
       this.#connection.enable(EV_READ);
     }
     return request.promise;
+  }
+
+  /** Ends the waiting of one who is in the queue, with what stands for the end. */
+  withdraw(request: SomeRequest): void {
+    if (request.isSettled) return;
+    request.resolve(null);
+    this.#strikeOff(request);
+  }
+
+  #strikeOff(request: PendingRead): void {
+    const index = this.#requests.indexOf(request);
+    if (index >= 0) this.#requests.splice(index, 1);
+    // The next one may be content with what is there.
+    this.#serve();
+  }
+
+  /** Watermarks have changed, which may refuse what is waited for. */
+  marksChanged(): void {
+    this.#serve();
   }
 
   /** Data has come in; returns whether somebody got it all. */

@@ -7,6 +7,7 @@ import { BEV_EVENT_CONNECTED, EV_WRITE } from "./constants.ts";
 import { type EolStyle, EVBUFFER_EOL_CRLF } from "./evbuffer.ts";
 import { utf8 } from "./evbuffer_text.ts";
 import { reactorOf } from "./event_base.ts";
+import { PullIterator } from "./pull_iterator.ts";
 import { ExactRequest, IntoRequest, LineRequest, SomeRequest, UntilRequest } from "./read_request.ts";
 import { type AwaitOptions, rejected } from "./waiter.ts";
 
@@ -179,18 +180,16 @@ export abstract class AwaitableConnection extends BufferEventFlow {
    * What comes in, chunk by chunk, until the end of the stream or until the connection, or its base, is closed on this side. Leaving
    * the loop early leaves the connection open. Errors are thrown.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    while (!this.closed) {
-      let chunk: Uint8Array | null;
-      try {
-        chunk = await this.readSome();
-      } catch (error) {
-        if (this.closed || error instanceof BaseClosedError) return;
-        throw error;
-      }
-      if (chunk === null) return;
-      yield chunk;
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    return new PullIterator<Uint8Array, SomeRequest>({
+      ask: () => {
+        const request = new SomeRequest(CHUNK_BYTES_MAX);
+        void this.#reader().add(request, undefined);
+        return request;
+      },
+      withdraw: (request) => this.#reader().withdraw(request),
+      isEnd: (error) => this.closed || error instanceof BaseClosedError,
+    });
   }
 
   /**
@@ -244,6 +243,13 @@ export abstract class AwaitableConnection extends BufferEventFlow {
    */
   get writable(): WritableStream<Uint8Array> {
     return this.#asked().streams.writable;
+  }
+
+  /** As {@linkcode BufferEventFlow.setWatermark}. Whoever awaits is judged by the new marks at once. */
+  override setWatermark(directions: number, low: number, high: number): void {
+    super.setWatermark(directions, low, high);
+    this.#face?.reader.marksChanged();
+    this.#face?.writer.outputShrank();
   }
 
   /** A stream begins: a connect that is `connecting`, or a socket that is connected already. */

@@ -131,9 +131,14 @@ export class FilterBufferEvent extends BufferEvent {
 
   /** @internal Something was written. That is nothing to the input, which has its own turn. */
   protected override outputChanged(added: number): void {
-    if (added <= 0 || this.#closed) return;
-    this.#updateTimers();
-    this.#processOutput(BEV_NORMAL, true);
+    if (this.#closed) return;
+    if (added > 0) {
+      this.#updateTimers();
+      this.#processOutput(BEV_NORMAL, true);
+    } else if (this.#transforming === 0) {
+      // Drained by hand. What a transform takes is not gone yet.
+      this.outputShrank();
+    }
   }
 
   /** Whether it was closed, by itself or together with the connection underneath. */

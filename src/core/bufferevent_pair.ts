@@ -63,6 +63,7 @@ export class PairBufferEvent extends BufferEvent {
   /** @internal What is queued moves on. */
   protected override outputChanged(added: number): void {
     if (added > 0) this.update();
+    else this.outputShrank();
   }
 
   /** The other end; null once either of them is closed (bufferevent_pair_get_partner). */

@@ -70,8 +70,10 @@ export abstract class SocketSending extends BufferEvent {
 
   /** @internal Something was queued or sent, or drained by hand. */
   protected override outputChanged(added: number): void {
-    if (added > 0) this.flushSoon();
-    else if (this.is(WRITE_WATCHED) && !this.is(CONNECTING) && this.outputLength === 0) this.#outputEmptied();
+    if (added > 0) return this.flushSoon();
+    // What is dropped because it will never be sent is told as that.
+    if (!this.is(SENDING_FAILED)) this.outputShrank();
+    if (this.is(WRITE_WATCHED) && !this.is(CONNECTING) && this.outputLength === 0) this.#outputEmptied();
   }
 
   /** Sends what is queued at the end of the running callback, or with the next turn. */

@@ -22,7 +22,9 @@ import { DatagramSender } from "./datagram_sender.ts";
 import { openDatagramSocket } from "./datagram_open.ts";
 import { Deferred } from "./deferred.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
+import { PullIterator } from "./pull_iterator.ts";
 import type { ReceivedDatagram } from "./received_datagram.ts";
+import type { Waiter } from "./waiter.ts";
 
 /** Called with each datagram, which is valid until it returns: {@linkcode ReceivedDatagram.copy} makes one to keep. */
 export type DatagramCallback = (datagram: ReceivedDatagram, socket: Datagram) => void;
@@ -305,7 +307,7 @@ export class Datagram extends DatagramSocket implements Disposable {
    */
   async receive(options: ReceiveOptions = {}): Promise<ReceivedDatagram> {
     this.assertOpen("receive from");
-    const datagram = await this.#receiver.take(options.signal);
+    const datagram = await this.#receiver.take(options.signal).promise;
     if (datagram === undefined) throw new Error("Cannot receive: the datagram socket was closed");
     return datagram;
   }
@@ -314,26 +316,21 @@ export class Datagram extends DatagramSocket implements Disposable {
    * All datagrams, until the socket or its base is closed. What was read ahead stays for the next iteration. While one is under way, the socket keeps the
    * loop alive, also when a datagram is being worked on.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedDatagram, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<ReceivedDatagram, void, undefined> {
+    return new PullIterator<ReceivedDatagram, Waiter<ReceivedDatagram | undefined>>({
+      ask: () => this.#receiver.take(undefined),
+      withdraw: (waiter) => this.#receiver.withdraw(waiter),
+      isEnd: (error) => error instanceof BaseClosedError,
+      begun: () => this.#countIterations(1),
+      ended: () => this.#countIterations(-1),
+    });
+  }
+
+  #countIterations(by: number): void {
+    // Closing has given up all of them.
     if (this.closed) return;
-    const reactor = reactorOf(this.base);
-    reactor.countVirtual(1);
-    this.#iterations++;
-    try {
-      for (;;) {
-        const datagram = await this.#receiver.take(undefined);
-        if (datagram === undefined) return;
-        yield datagram;
-      }
-    } catch (error) {
-      if (!(error instanceof BaseClosedError)) throw error;
-    } finally {
-      // Closing has given up all of them.
-      if (this.#iterations > 0) {
-        this.#iterations--;
-        reactor.countVirtual(-1);
-      }
-    }
+    this.#iterations += by;
+    reactorOf(this.base).countVirtual(by);
   }
 
   /**

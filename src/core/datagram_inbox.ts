@@ -48,19 +48,32 @@ export class DatagramInbox {
   }
 
   /** The next datagram; undefined once the inbox is closed. */
-  take(signal: AbortSignal | undefined, changed: () => void): Promise<ReceivedDatagram | undefined> {
-    if (signal?.aborted === true) return Promise.reject(signal.reason);
-    const stored = this.#stored.shift();
-    if (stored !== undefined) return Promise.resolve(stored);
-    if (this.#isClosed) return Promise.resolve(undefined);
+  take(signal: AbortSignal | undefined, changed: () => void): Waiter<ReceivedDatagram | undefined> {
     const waiter = new Waiter<ReceivedDatagram | undefined>();
-    this.#waiters.push(waiter);
-    waiter.wait(this.#base, signal, () => {
-      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-      changed();
-    });
-    if (!waiter.isSettled) changed();
-    return waiter.promise;
+    if (signal?.aborted === true) {
+      waiter.reject(signal.reason);
+    } else if (this.#isClosed || this.count > 0) {
+      waiter.resolve(this.#stored.shift());
+    } else {
+      this.#waiters.push(waiter);
+      waiter.wait(this.#base, signal, () => {
+        this.#strikeOff(waiter);
+        changed();
+      });
+      if (!waiter.isSettled) changed();
+    }
+    return waiter;
+  }
+
+  /** Ends the waiting of one, as closing does. */
+  withdraw(waiter: Waiter<ReceivedDatagram | undefined>): void {
+    if (waiter.isSettled) return;
+    waiter.resolve(undefined);
+    this.#strikeOff(waiter);
+  }
+
+  #strikeOff(waiter: Waiter<ReceivedDatagram | undefined>): void {
+    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
   }
 
   /** Drops what is stored, and tells those who wait that there will be nothing. */

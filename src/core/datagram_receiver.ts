@@ -14,6 +14,7 @@ import type { DatagramSender } from "./datagram_sender.ts";
 import { LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
 import { ReceivedDatagram } from "./received_datagram.ts";
+import { Waiter } from "./waiter.ts";
 import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR } = os.errno as Record<"EAGAIN" | "EINTR", number>;
@@ -96,11 +97,17 @@ export class DatagramReceiver {
   }
 
   /** The next datagram; undefined once closed. */
-  take(signal: AbortSignal | undefined): Promise<ReceivedDatagram | undefined> {
-    if (this.#options.callback !== undefined) {
-      return Promise.reject(new Error("Cannot receive by promise: the datagram socket has a callback"));
-    }
-    return this.#inbox.take(signal, () => this.#followWaiters());
+  take(signal: AbortSignal | undefined): Waiter<ReceivedDatagram | undefined> {
+    if (this.#options.callback === undefined) return this.#inbox.take(signal, () => this.#followWaiters());
+    const waiter = new Waiter<ReceivedDatagram | undefined>();
+    waiter.reject(new Error("Cannot receive by promise: the datagram socket has a callback"));
+    return waiter;
+  }
+
+  /** What {@linkcode DatagramReceiver.take} has returned is not wanted any more. */
+  withdraw(waiter: Waiter<ReceivedDatagram | undefined>): void {
+    this.#inbox.withdraw(waiter);
+    this.#followWaiters();
   }
 
   /** Without a callback: watches the socket while somebody waits. */

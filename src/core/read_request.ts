@@ -66,6 +66,11 @@ export class IntoRequest extends ReadRequest<number> {
 
   override take(input: EvBuffer): boolean {
     if (input.length === 0) return false;
+    if (this.#target.length === 0) {
+      // Which is not the end of the stream.
+      this.reject(new TypeError("Cannot read into memory that was detached meanwhile"));
+      return true;
+    }
     const count = input.copyOut(this.#target);
     this.resolve(count);
     input.drain(count);
