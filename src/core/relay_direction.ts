@@ -59,6 +59,7 @@ export class RelayDirection {
   #hasEnded = false;
   // Not read until the target has taken some.
   #isHeld = false;
+  #isClosed = false;
 
   /** Takes `path.waiting` over; passes nothing on before {@linkcode RelayDirection.start}. */
   constructor(base: EventBase, path: RelayPath, pool: PipePool, callbacks: RelayDirectionCallbacks) {
@@ -88,6 +89,7 @@ export class RelayDirection {
 
   /** Gives everything back but the sockets. */
   close(): void {
+    this.#isClosed = true;
     this.#readEvent.close();
     this.#writeEvent?.close();
     this.#memory.close();
@@ -147,7 +149,7 @@ export class RelayDirection {
     this.#settle(this.#passOn());
   }
 
-  /** Sends as much as the target takes. Returns how much is left, or -1 if the relay has failed. */
+  /** Sends as much as the target takes. Returns how much is left, or -1 if the relay has failed or was closed. */
   #passOn(): number {
     const carrier = this.#carrier;
     const before = carrier.length;
@@ -171,6 +173,8 @@ export class RelayDirection {
       this.bytes += before - rest;
       this.#callbacks.progressed();
     }
+    // Whoever is told that a reference is needed no longer may close the relay.
+    if (this.#isClosed) return -1;
     if (failure === null) return rest;
     this.#callbacks.failed(failure);
     return -1;

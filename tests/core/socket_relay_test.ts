@@ -353,6 +353,20 @@ forEachBackend((backend) => {
       );
     });
 
+    it("may be closed by whoever is told that a reference is needed no longer", () => {
+      let close = (): void => {};
+      withRelay(
+        tcpPair,
+        ({ base, relay, near, told }) => {
+          close = () => relay.close();
+          settle(base);
+          assertEquals([relay.closed, told, readText(near)], [true, [], -os.errno["ECONNRESET"]!]);
+        },
+        {},
+        (_one, other) => other.output.addReference(allocate(1000), () => close()),
+      );
+    });
+
     it("refuses what it cannot relay, and leaves it as it was", () => {
       using base = backend.newBase();
       using elsewhere = backend.newBase();
