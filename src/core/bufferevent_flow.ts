@@ -316,8 +316,9 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /**
    * Most bytes taken by one read of the descriptor (bufferevent_set_max_single_read). 64 KiB at first; 0, and more than a C
-   * int holds, stand for that as well. A socket whose reads bring all they may, and 4 KiB at least, is read up to 256 KiB in a turn, with
-   * a call of the read callback for each; one that obeys a rate limit is read once.
+   * int holds, stand for that as well. A socket whose reads bring all they may is read several times in
+   * a turn, up to 256 KiB, each time with a call of the read callback; but only once if this is less than 64 KiB, or if it obeys a rate
+   * limit: then the others are to have their turn sooner.
    */
   get maxSingleRead(): number {
     return this.rateBearer.readMax;

@@ -21,6 +21,7 @@ import {
   EV_TIMEOUT,
 } from "./constants.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
+import { READ_MAX } from "./flow_settings.ts";
 import { watch } from "./watch.ts";
 
 /** A read that brings at least so much, and all that it may, is not likely to be the last of its kind. */
@@ -145,11 +146,13 @@ export abstract class SocketReading extends SocketSending {
   }
 
   /**
-   * Whether more is read before the loop looks at the descriptors again. It saves that look, and above all what the callback queues leaves
-   * in one call instead of many: a proxy that reads 4 KiB at a time takes half the processor time.
+   * Whether more is read before the loop looks at the descriptors again. It saves that look, and above all what the callbacks queue leaves
+   * in one call instead of many: a proxy takes a quarter less processor time.
    */
   #readsOn(): boolean {
     if (!this.is(READS_MUCH) || !this.is(READ_WATCHED) || this.sink !== null || this.rates !== null) return false;
+    // Whoever wants small reads wants the others to have their turn after each.
+    if (this.readMax < READ_MAX) return false;
     // Whoever awaits data asks for more only later, and what is to be called from the loop must not find more than one read has brought.
     if (this.callbacks.read === undefined || this.callsPending) return false;
     const { breakAsked, continueAsked } = this.reactor;
