@@ -37,20 +37,37 @@ export type SocketRelayCallback = (error: Error | null, relay: SocketRelay) => v
  *
  * @example
  * ```ts
- * import { BEV_EVENT_CONNECTED, EventBase, Listener, SocketBufferEvent, SocketRelay } from "@evbase/evbase";
+ * import { BEV_EVENT_CONNECTED, EV_READ, EventBase, Listener, SocketBufferEvent, SocketRelay } from "@evbase/evbase";
  *
  * using base = new EventBase();
- * using _listener = new Listener(base, { host: "127.0.0.1", port: 8080 }, (fd) => {
+ * using echo = new Listener(base, { port: 0 }, (fd) => {
+ *   const connection = new SocketBufferEvent(base, fd);
+ *   connection.setCallbacks({ read: () => connection.writeBuffer(connection.input) });
+ *   connection.enable(EV_READ);
+ * });
+ * using proxy = new Listener(base, { port: 0 }, (fd) => {
  *   const near = new SocketBufferEvent(base, fd);
  *   const far = new SocketBufferEvent(base, -1);
  *   far.setCallbacks({
  *     event: (what) => {
- *       if ((what & BEV_EVENT_CONNECTED) === 0) near.close();
- *       else new SocketRelay(near, far, { idleTimeoutMs: 60_000 }, (error) => error === null || console.error(error.message));
+ *       if ((what & BEV_EVENT_CONNECTED) === 0) return near.close();
+ *       new SocketRelay(near, far, { idleTimeoutMs: 60_000 }, (error) => {
+ *         if (error !== null) console.error(error.message);
+ *       });
  *     },
  *   });
- *   far.connect({ family: "ipv4", host: "127.0.0.1", port: 80 });
+ *   far.connect(echo.address);
  * });
+ * using client = new SocketBufferEvent(base, -1);
+ * client.setCallbacks({
+ *   read: () => {
+ *     console.log(client.input.takeText()); // there and back
+ *     base.loopBreak();
+ *   },
+ * });
+ * client.enable(EV_READ);
+ * client.connect(proxy.address);
+ * client.write("there and back");
  * base.dispatch();
  * ```
  */
