@@ -117,7 +117,7 @@ forEachBackend((backend) => {
     it("rejects when there is nobody, and leaves nothing open", async () => {
       const port = deadPort(descriptors);
       // What a loop beside the host's opens once stays.
-      await alongside(base, () => Promise.resolve());
+      await alongside(base, () => assertRejectsWith(openStream(base, { host: HOST, port }), "ECONNREFUSED"));
       const before = openDescriptorCount();
       await alongside(base, async () => {
         await assertRejectsWith(openStream(base, { host: HOST, port }), "ECONNREFUSED");
