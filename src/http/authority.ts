@@ -37,12 +37,13 @@ export function isHostAndPort(bytes: Uint8Array, start: number, end: number): bo
 
 /** CONNECT names a host that is not empty and a port that is not empty either (RFC 9112 section 3.2.3). */
 export function isHostWithPort(bytes: Uint8Array, start: number, end: number): boolean {
-  return hostEnd(bytes, start, end) + 1 < end && hasHost(bytes, start, end) && isHostAndPort(bytes, start, end);
+  const colon = hostEnd(bytes, start, end);
+  return colon > start && portFrom(bytes, colon, end, -1) >= 0;
 }
 
-/** Whether the host is neither empty nor malformed; an http URI without one is invalid (RFC 9110 section 4.2.1). */
-export function hasHost(bytes: Uint8Array, start: number, end: number): boolean {
-  return hostEnd(bytes, start, end) > start;
+/** Whether a host with an optional port, well-formed, is not empty; an http URI without one is invalid (RFC 9110 section 4.2.1). */
+export function namesHost(bytes: Uint8Array, start: number, end: number): boolean {
+  return start < end && bytes[start] !== COLON;
 }
 
 /** Whether two hosts with optional ports, both well-formed, are the same, where a port that is left out is `defaultPort`. */

@@ -1,4 +1,4 @@
-import { hasHost, isHostAndPort } from "./authority.ts";
+import { isHostAndPort, namesHost } from "./authority.ts";
 import {
   addConnectionOptions,
   addExpectation,
@@ -240,7 +240,7 @@ export class FieldScanner {
       this.hostStart = start;
       this.hostEnd = end;
       return (facts & FACT_HOST) === 0 && isHostAndPort(bytes, start, end) &&
-        (this.#allowEmptyHost || hasHost(bytes, start, end));
+        (this.#allowEmptyHost || namesHost(bytes, start, end));
     }
     if (nameLength === CONTENT_LENGTH_LENGTH) {
       // Even equal repetitions are refused: RFC 9112 section 6.3 allows it, and whoever sends them is broken or up to

@@ -1,4 +1,4 @@
-import { authorityEnd, authorityStart, hasHost, isHostAndPort, isHostWithPort } from "./authority.ts";
+import { authorityEnd, authorityStart, isHostAndPort, isHostWithPort, namesHost } from "./authority.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_GET, EVHTTP_REQ_OPTIONS, methodIdOfBytes } from "./methods.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
@@ -179,7 +179,7 @@ export class RequestLineScanner {
     if (authority < 0) return false;
     const pathStart = authorityEnd(bytes, authority, end);
     this.absolute = true;
-    return hasHost(bytes, authority, pathStart) && isHostAndPort(bytes, authority, pathStart) &&
+    return isHostAndPort(bytes, authority, pathStart) && namesHost(bytes, authority, pathStart) &&
       (!this.#escaped || escapesAreSound(bytes, pathStart, end));
   }
 
