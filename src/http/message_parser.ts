@@ -164,10 +164,12 @@ export abstract class MessageParser {
 
   #takeUntilClose(start: number, end: number): ParserEvent {
     if (start === end) return this.needMore(end);
-    if (end - start > this.#remaining) return this.refuse(start, "HTTP_BODY_TOO_LARGE");
-    this.#remaining -= end - start;
+    if (this.#remaining === 0) return this.refuse(start, "HTTP_BODY_TOO_LARGE");
+    // What is within the limit is passed on first, so that it does not matter how the bytes came.
+    const length = Math.min(end - start, this.#remaining);
+    this.#remaining -= length;
     this.bodyStart = start;
-    this.position = this.bodyEnd = end;
+    this.position = this.bodyEnd = start + length;
     return BODY;
   }
 

@@ -2,12 +2,14 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { HttpHeaders } from "../../src/http/headers.ts";
+import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_HEAD } from "../../src/http/methods.ts";
 import { ERROR, NEED_MORE, RequestParser } from "../../src/http/parser.ts";
 import { decodeUri, percentDecode, percentDecodeBytes, percentEncode } from "../../src/http/percent_coding.ts";
 import { EVHTTP_URI_QUERY_NONCONFORMANT, parseQuery, QueryError } from "../../src/http/query.ts";
 import { Uri } from "../../src/http/uri.ts";
 import { fuzz, fuzzEffort, type FuzzTarget, fuzzText, mutated, Random } from "../support/fuzz.ts";
 import { bytesOf, type ParseOptions, textOf, transcribe } from "./parse_support.ts";
+import { type ResponseOptions, transcribe as transcribeResponses } from "./response_support.ts";
 import { attacks } from "./smuggling_attacks.ts";
 import { vectors } from "./verdict_vectors.ts";
 
@@ -20,6 +22,8 @@ const limits = {
   maxTrailerBytes: 100,
   maxBodyBytes: 200,
   maxChunkExtensionBytes: 30,
+  maxReasonBytes: 20,
+  maxInterimResponses: 3,
 };
 const lenient = { allowBareLf: true, allowObsFold: true, allowMissingHost: true, allowHostMismatch: true };
 
@@ -72,10 +76,30 @@ function parsed(options: ParseOptions, before: string = ""): FuzzTarget["transcr
   return (pieces) => JSON.stringify(transcribe(before === "" ? pieces : [bytesOf(before), ...pieces], options));
 }
 
+const responses = [
+  "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+  "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+  "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nuntil the end",
+  "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\n\r\nuntil the end",
+  "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00",
+];
+const responseWords = [...words, "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "204", "304", "999", "OK"];
+
+function received(options: ResponseOptions): FuzzTarget["transcript"] {
+  return (pieces) => JSON.stringify(transcribeResponses(pieces, options));
+}
+
 /** Each parser that eats bytes, by name. */
 const targets: Readonly<Record<string, FuzzTarget>> = {
   "requests": { seeds: requests, words, transcript: parsed({ limits }) },
   "requests with every leniency": { seeds: requests, words, transcript: parsed({ limits, leniency: lenient }) },
+  "responses": { seeds: responses, words: responseWords, transcript: received({ limits, ends: true }) },
+  "responses to HEAD and CONNECT": {
+    seeds: responses,
+    words: responseWords,
+    transcript: received({ limits, leniency: lenient, methods: [EVHTTP_REQ_HEAD, EVHTTP_REQ_CONNECT], ends: true }),
+  },
   "bodies in chunks": { seeds: bodies, words, transcript: parsed({ limits }, chunkedHead) },
 };
 

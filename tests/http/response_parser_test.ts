@@ -201,6 +201,10 @@ describe("ResponseParser on bodies (RFC 9112 section 6.3)", () => {
     assertEquals(lastOf(`${head}Content-Length: 5\r\n\r\n`, { limits }), "ERROR HTTP_BODY_TOO_LARGE");
     assertEquals(lastOf(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\n`, { limits }), "ERROR HTTP_BODY_TOO_LARGE");
     assertEquals(lastOf(`${head}\r\nfour`, { limits, ends: true }), "END");
+    assertEquals(responseEveryWay(`${head}\r\nfive!`, { limits }).slice(1), [
+      "BODY five",
+      "ERROR HTTP_BODY_TOO_LARGE @23",
+    ]);
     const over = responseEveryWay(`${head}\r\n`, { limits });
     assertEquals(over.length, 1);
   });

@@ -1,5 +1,5 @@
 /** Runs the parser of responses over literal bytes cut in different ways and writes down what it said. */
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { EVHTTP_REQ_GET } from "../../src/http/methods.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE } from "../../src/http/message_parser.ts";
 import { ResponseParser } from "../../src/http/response_parser.ts";
@@ -31,8 +31,10 @@ export function transcribe(pieces: readonly Uint8Array[], options: ResponseOptio
     slab.set(piece, MARGIN);
     const end = MARGIN + piece.length;
     let at = MARGIN;
-    for (;;) {
+    for (let steps = 1;; steps++) {
       const event = parser.next(slab, at, end);
+      assert(parser.position >= at && parser.position <= end, "the position stays within what has not been consumed");
+      assert(steps <= 2 * piece.length + 2, "events are bounded by bytes");
       at = parser.position;
       if (event === NEED_MORE) {
         assertStrictEquals(at, end, "after NEED_MORE everything is consumed");
