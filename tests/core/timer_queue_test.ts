@@ -2,6 +2,7 @@ import { assertEquals, assertGreaterOrEqual, assertLessOrEqual, assertStrictEqua
 import { describe, it } from "@std/testing/bdd";
 import type { LoopEvent } from "../../src/core/event.ts";
 import { EventBase } from "../../src/core/event_base.ts";
+import { EventExtras } from "../../src/core/event_extras.ts";
 import { TimerQueue } from "../../src/core/timer_queue.ts";
 
 const MANY = 100_000;
@@ -10,8 +11,7 @@ const MANY = 100_000;
 function fill(base: EventBase, queue: TimerQueue, count: number): LoopEvent[] {
   return Array.from({ length: count }, (_, index) => {
     const event = base.timer(() => {});
-    event.deadlineMs = index;
-    queue.insert(event);
+    queue.insert(event, index);
     return event;
   });
 }
@@ -48,9 +48,9 @@ describe("TimerQueue", () => {
     const queue = new TimerQueue();
     const events = fill(base, queue, MANY);
     const shared = base.timer(() => {});
-    shared.common = queue.common(10);
-    shared.deadlineMs = MANY;
-    queue.insert(shared);
+    const extras = new EventExtras();
+    shared.extras = extras;
+    queue.insertCommon(shared, extras, queue.common(10), MANY);
     for (const event of events) queue.remove(event);
     queue.remove(shared);
     assertLessOrEqual(queue.slotLimit, 128);
@@ -65,7 +65,7 @@ describe("TimerQueue", () => {
       const event = events.pop()!;
       queue.remove(event);
       limits.add(queue.slotLimit);
-      queue.insert(event);
+      queue.insert(event, MANY);
       events.push(event);
       limits.add(queue.slotLimit);
     }
