@@ -9,6 +9,7 @@ import {
   type SecureLayer,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
+import { assertNoneLeft } from "../faults/waiting.ts";
 import { openStream, type ProxyOptions, StreamOpening } from "../../src/http/mod.ts";
 import { alongside, assertRejectsWith, eventually, rejection } from "../core/async_support.ts";
 import { deadPort, until } from "../core/bufferevent_support.ts";
@@ -128,7 +129,7 @@ forEachBackend((backend) => {
         assertInstanceOf(await rejection(openStream(base, { host: "a b", port: 1 }, { proxy })), TypeError);
         assertInstanceOf(await rejection(openStream(base, { unixPath: "/x" }, { proxy })), TypeError);
       });
-      assertEquals(openDescriptorCount(), before);
+      assertNoneLeft(before);
     });
 
     it("goes through a SOCKS5 proxy, and leaves what the other end has said to the caller", async () => {
@@ -210,7 +211,8 @@ forEachBackend((backend) => {
             "enough",
           );
         }
-        await eventually(() => before() === open, "that all is closed");
+        // Fewer, where a thread of an earlier base has ended meanwhile.
+        await eventually(() => before() <= open, "that all is closed");
       });
       const waiting = openStream(base, { host: "a.example", port: 1 }, { proxy: ways[0]! });
       base.close();
@@ -232,7 +234,7 @@ forEachBackend((backend) => {
       opening.cancel();
       opening.cancel();
       assertEquals(told, []);
-      assertEquals(openDescriptorCount(), before);
+      assertNoneLeft(before);
       const other = new StreamOpening(base, { host: HOST, port }, {}, owner);
       until(base, () => told.length > 0, "the stream");
       other.cancel();
