@@ -21,3 +21,4 @@
 export * from "./src/core/mod.ts";
 export * from "./src/http/mod.ts";
 export * from "./src/tls/mod.ts";
+export * from "./src/ws/mod.ts";

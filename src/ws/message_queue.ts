@@ -1,0 +1,77 @@
+import type { WebSocketClose, WebSocketMessage } from "./session_options.ts";
+import type { WebSocketError } from "./ws_error.ts";
+
+/** Messages, and bytes of them, from which on reading stops. */
+const MESSAGES_MAX = 64;
+const BYTES_MAX = 1024 * 1024;
+
+interface Waiter {
+  resolve(result: IteratorResult<WebSocketMessage, undefined>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Messages that wait to be iterated over, or those who iterate and wait for messages.
+ *
+ * @internal
+ */
+export class MessageQueue {
+  readonly #messages: WebSocketMessage[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly #onRoom: () => void;
+  #bytes = 0;
+  #isFull = false;
+  #end: WebSocketClose | null = null;
+  #error: WebSocketError | null = null;
+
+  /** @param onRoom called when there is room again after {@linkcode MessageQueue.add} has said that there is none. */
+  constructor(onRoom: () => void) {
+    this.#onRoom = onRoom;
+  }
+
+  /** Adds a message; returns whether there is room for more. */
+  add(message: WebSocketMessage): boolean {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) {
+      waiter.resolve({ done: false, value: message });
+      return true;
+    }
+    this.#messages.push(message);
+    this.#bytes += message.length;
+    this.#isFull = this.#messages.length >= MESSAGES_MAX || this.#bytes >= BYTES_MAX;
+    return !this.#isFull;
+  }
+
+  /** No more will come. */
+  end(close: WebSocketClose, error: WebSocketError | null): void {
+    this.#end = close;
+    this.#error = error;
+    for (const waiter of this.#waiters.splice(0)) this.#settle(waiter);
+  }
+
+  /** The next message, when it comes. */
+  next(): Promise<IteratorResult<WebSocketMessage, undefined>> {
+    const message = this.#messages.shift();
+    if (message === undefined) {
+      return new Promise((resolve, reject) => {
+        const waiter = { resolve, reject };
+        if (this.#end === null) this.#waiters.push(waiter);
+        else this.#settle(waiter);
+      });
+    }
+    this.#bytes -= message.length;
+    if (this.#isFull && this.#messages.length <= MESSAGES_MAX / 2 && this.#bytes <= BYTES_MAX / 2) {
+      this.#isFull = false;
+      this.#onRoom();
+    }
+    return Promise.resolve({ done: false, value: message });
+  }
+
+  /** The first one hears of an error; those after it, that it is over. */
+  #settle(waiter: Waiter): void {
+    const error = this.#error;
+    this.#error = null;
+    if (error !== null) waiter.reject(error);
+    else waiter.resolve({ done: true, value: undefined });
+  }
+}

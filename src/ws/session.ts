@@ -1,0 +1,391 @@
+import { BEV_EVENT_EOF, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT, type BufferEvent } from "../core/mod.ts";
+import { WS_CR_ABNORMAL, WS_CR_NO_STATUS, WS_CR_NONE, WS_CR_NORMAL } from "./close_codes.ts";
+import { type CloseFacts, closePayload, readClose } from "./close_frame.ts";
+import { type DeflateParameters, deflateReply } from "./deflate_parameters.ts";
+import { FrameParser } from "./frame_parser.ts";
+import { webSocketLimits } from "./limits.ts";
+import { MessageQueue } from "./message_queue.ts";
+import { MessageReader } from "./message_reader.ts";
+import { CONTROL_BYTES_MAX, OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG } from "./opcodes.ts";
+import { PermessageDeflate } from "./permessage_deflate.ts";
+import { HELD_BY_QUEUE, HELD_BY_USER, type InputHandler, SessionInput } from "./session_input.ts";
+import {
+  type SessionSettings,
+  sessionSettings,
+  type WebSocketCallbacks,
+  type WebSocketClose,
+  type WebSocketMessage,
+  type WebSocketSessionOptions,
+} from "./session_options.ts";
+import { SessionOutput } from "./session_output.ts";
+import { SessionTimer, type TimedSession } from "./session_timer.ts";
+import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
+
+/** What was agreed upon in the handshake. */
+export interface WebSocketAgreement {
+  /** Whose side this is: a client masks what it sends. */
+  readonly role: "server" | "client";
+  /** The subprotocol; "" for none. */
+  readonly protocol?: string | undefined;
+  /** The parameters of permessage-deflate; none: messages are not compressed. */
+  readonly deflate?: DeflateParameters | null | undefined;
+}
+
+/** Messages go both ways. */
+const OPEN = 0;
+/** Our close frame is out, and the other side's awaited. */
+const CLOSING = 1;
+/** Both are out, or something has gone wrong: the end of the connection is awaited. */
+const ENDING = 2;
+const CLOSED = 3;
+const STATES = ["open", "closing", "closing", "closed"] as const;
+
+/** After a fault the other side gets no more time than this to read why. */
+const FAULT_LINGER_MS = 2000;
+const encoder: TextEncoder = new TextEncoder();
+const NOTHING = new Uint8Array(0);
+
+/**
+ * A WebSocket session (RFC 6455; libevent's evws_connection), either side, over any kind of connection. A server gets one from
+ * {@linkcode upgradeWebSocket}, a client from a handshake of its own.
+ *
+ * However it ends (both sides close, one breaks the protocol, the connection is reset or goes silent), `close` is called exactly once.
+ *
+ * @example
+ * ```ts
+ * import { EventBase, HttpServer, upgradeWebSocket } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * using server = new HttpServer(base);
+ * server.route("/echo", (request) => {
+ *   upgradeWebSocket(request, { message: (data, session) => void session.send(data) });
+ * });
+ * console.log(`ws://127.0.0.1:${server.listen({ port: 0 }).port}/echo`);
+ * base.loopExit(100);
+ * base.dispatch();
+ * ```
+ */
+export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMessage> {
+  /** The connection underneath (evws_connection_get_bufferevent). It is the session's: watch it, but do not use it. */
+  readonly stream: BufferEvent;
+  /** Whose side this is. */
+  readonly role: "server" | "client";
+  /** The subprotocol that was agreed upon; "" for none. */
+  readonly protocol: string;
+  /** The extensions that were agreed upon, as a header field has them; "" for none. */
+  readonly extensions: string;
+
+  readonly #callbacks: WebSocketCallbacks;
+  readonly #settings: SessionSettings;
+  readonly #input: SessionInput;
+  readonly #output: SessionOutput;
+  readonly #timer: SessionTimer;
+  #state = OPEN;
+  #queue: MessageQueue | null = null;
+  // What the other side's close frame has said.
+  #received: CloseFacts | null = null;
+  #error: WebSocketError | null = null;
+  #close: WebSocketClose | null = null;
+  #closeWaiters: ((close: WebSocketClose) => void)[] = [];
+
+  /**
+   * Speaks WebSocket over a connection whose handshake is done, which becomes the session's to close. What has come already is handed
+   * on from the loop.
+   *
+   * @throws {RangeError} for limits and times that are no numbers above zero; the connection is the caller's to close then.
+   */
+  constructor(stream: BufferEvent, agreement: WebSocketAgreement, options: WebSocketSessionOptions = {}) {
+    const { role, protocol = "", deflate } = agreement;
+    const settings = sessionSettings(options);
+    const limits = webSocketLimits(options.limits);
+    const deflateOptions = typeof options.deflate === "object" ? options.deflate : {};
+    const codec = deflate ? new PermessageDeflate(role, deflate, deflateOptions) : null;
+    const from = role === "server" ? "client" : "server";
+    this.stream = stream;
+    this.role = role;
+    this.protocol = protocol;
+    this.extensions = deflate ? deflateReply(deflate) : "";
+    this.#callbacks = options;
+    this.#settings = settings;
+    const parser = new FrameParser({ from, mayCompress: codec !== null, limits });
+    const handler = this.#handler();
+    this.#input = new SessionInput(stream, parser, new MessageReader(limits.maxMessageBytes, codec), handler);
+    this.#output = new SessionOutput(stream, settings, codec, role === "client");
+    this.#timer = new SessionTimer(stream.base, handler, settings.heartbeatMs, settings.heartbeatTimeoutMs);
+    stream.setCallbacks({ write: () => this.#drained(), event: (what) => this.#streamEvent(what) });
+    stream.whenClosed = () => this.#streamClosed();
+    stream.setTimeouts(-1, settings.writeTimeoutMs === Infinity ? -1 : settings.writeTimeoutMs);
+    this.#input.start();
+  }
+
+  /** How far it is. `closing` from the first close frame on, whoever sends it. */
+  get state(): "open" | "closing" | "closed" {
+    return STATES[this.#state]!;
+  }
+
+  /** Bytes that were sent and wait for the system to take them, frame heads included. */
+  get bufferedAmount(): number {
+    return this.#state === CLOSED ? 0 : this.#output.bufferedBytes;
+  }
+
+  /** How it has ended; undefined before that. */
+  get closeFacts(): WebSocketClose | undefined {
+    return this.#close ?? undefined;
+  }
+
+  // Sending
+
+  /**
+   * Sends a message: text for a string, else bytes, which are copied.
+   *
+   * @returns how many bytes wait to be sent by now; a sender faster than the other side should stop when they are many, and go on with
+   * {@linkcode WebSocketSession.drained} or the `drain` callback. -1 when nothing was sent: the session is not open, or `maxOutputBytes`
+   * were waiting already.
+   * @throws {Error} while a message is being sent in fragments.
+   */
+  send(data: WebSocketMessage): number {
+    if (this.#state !== OPEN || this.#isRefused(this.#settings.dropsOutput)) return -1;
+    return this.#output.sendMessage(data);
+  }
+
+  /** Sends text (evws_send_text); see {@linkcode WebSocketSession.send}. Lone surrogates become U+FFFD. */
+  sendText(text: string): number {
+    return this.send(text);
+  }
+
+  /** Sends bytes (evws_send_binary); see {@linkcode WebSocketSession.send}. */
+  sendBinary(bytes: Uint8Array): number {
+    return this.send(bytes);
+  }
+
+  /**
+   * Sends a part of a message whose length need not be known: text if its first part is a string, else bytes. No other message can be
+   * sent before the last part; pings can. Parts are never left out, so beyond `maxOutputBytes` the connection is cut whatever the policy.
+   *
+   * @param isFinal whether it is the last part, which may be empty.
+   * @returns as {@linkcode WebSocketSession.send}.
+   * @throws {TypeError} when the kind is not that of the first part.
+   */
+  sendFragment(data: WebSocketMessage, isFinal: boolean): number {
+    if (this.#state !== OPEN || this.#isRefused(false)) return -1;
+    return this.#output.sendFragment(data, isFinal);
+  }
+
+  /**
+   * Sends a ping; the `pong` callback hears of the answer.
+   *
+   * @returns as {@linkcode WebSocketSession.send}.
+   * @throws {RangeError} for more than 125 bytes.
+   */
+  ping(data: Uint8Array | string = NOTHING): number {
+    return this.#sendControl(OPCODE_PING, data);
+  }
+
+  /** Sends a pong that no ping has asked for; as {@linkcode WebSocketSession.ping}. */
+  pong(data: Uint8Array | string = NOTHING): number {
+    return this.#sendControl(OPCODE_PONG, data);
+  }
+
+  /**
+   * Begins to close (evws_close): what was sent before still arrives, the other side answers, and then the connection ends. Messages that
+   * come meanwhile are of no interest any more. Without effect when that has begun already.
+   *
+   * @param code 1000 by default; 0 for none.
+   * @param reason at most 123 bytes of UTF-8.
+   * @throws {RangeError} for a code that may not be sent (1005, say), and a reason that is too long.
+   */
+  close(code: number = WS_CR_NORMAL, reason: string = ""): void {
+    const payload = closePayload(code, reason);
+    if (this.#state !== OPEN) return;
+    this.#state = CLOSING;
+    this.#output.sendClose(payload);
+    this.#timer.limitEnd(this.#settings.closeTimeoutMs);
+    this.#input.dropMessages();
+  }
+
+  /** Cuts the connection at once (evws_connection_free); `close` is called before this returns, with 1006 unless both sides had closed. */
+  terminate(): void {
+    this.stream.close();
+  }
+
+  /** Same as {@linkcode WebSocketSession.terminate}. */
+  [Symbol.dispose](): void {
+    this.terminate();
+  }
+
+  // Waiting
+
+  /** Waits until everything sent has been handed to the system. */
+  drained(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.stream.flushed(options);
+  }
+
+  /** Waits for the end, however it comes. Never rejected. */
+  whenClosed(): Promise<WebSocketClose> {
+    if (this.#close !== null) return Promise.resolve(this.#close);
+    return new Promise((resolve) => this.#closeWaiters.push(resolve));
+  }
+
+  /**
+   * The messages as they come, if there is no `message` callback, until the session is over. What ends it badly is thrown. Reading stops
+   * while 64 messages, or 1 MiB of them, wait. Leaving the loop early leaves the session open.
+   *
+   * @throws {TypeError} when there is a `message` callback, which gets them all.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<WebSocketMessage, undefined> {
+    if (this.#callbacks.message !== undefined) {
+      throw new TypeError("Cannot iterate over messages: the message callback gets them");
+    }
+    const queue = this.#messages();
+    return { next: () => queue.next(), return: () => Promise.resolve({ done: true, value: undefined }) };
+  }
+
+  /** Takes no more messages, also none that have been received already; the other side is slowed down. Pings wait as well. */
+  pause(): void {
+    if (this.#state === OPEN) this.#input.hold(HELD_BY_USER);
+  }
+
+  /** Goes on after {@linkcode WebSocketSession.pause}. */
+  resume(): void {
+    this.#input.release(HELD_BY_USER);
+  }
+
+  /** Whether {@linkcode WebSocketSession.pause} is in force. */
+  get isPaused(): boolean {
+    return (this.#input.held & HELD_BY_USER) !== 0;
+  }
+
+  // What has come
+
+  #handler(): InputHandler & TimedSession {
+    return {
+      messageCame: (message) => this.#messageCame(message),
+      controlCame: (opcode, payload, start, end) => this.#controlCame(opcode, payload, start, end),
+      inputFailed: (error) => this.#fault(error),
+      inputEnded: () => this.#abort("WS_CONNECTION_ENDED"),
+      // Who does not read cannot tell whether there is anybody.
+      wasHeard: () => {
+        const heard = this.#input.heard || this.#input.held !== 0;
+        this.#input.heard = false;
+        return heard;
+      },
+      askForLife: () => void this.#output.sendControl(OPCODE_PING, NOTHING),
+      heartbeatFailed: () => this.#abort("WS_HEARTBEAT_TIMEOUT"),
+      endTimedOut: () => this.#abort("WS_CLOSE_TIMEOUT"),
+    };
+  }
+
+  #messageCame(message: WebSocketMessage): void {
+    if (this.#callbacks.message !== undefined) this.#callbacks.message(message, this);
+    else if (!this.#messages().add(message)) this.#input.hold(HELD_BY_QUEUE);
+  }
+
+  #messages(): MessageQueue {
+    if (this.#queue === null) {
+      this.#queue = new MessageQueue(() => this.#input.release(HELD_BY_QUEUE));
+      if (this.#close !== null) this.#queue.end(this.#close, this.#close.wasClean ? null : this.#error);
+    }
+    return this.#queue;
+  }
+
+  #controlCame(opcode: number, payload: Uint8Array, start: number, end: number): void {
+    if (opcode === OPCODE_CLOSE) {
+      this.#closeCame(readClose(payload, start, end));
+    } else if (opcode === OPCODE_PING) {
+      if (this.#state === OPEN && this.#settings.autoPong) this.#output.answerPing(payload.subarray(start, end));
+      this.#callbacks.ping?.(payload.slice(start, end), this);
+    } else {
+      this.#callbacks.pong?.(payload.slice(start, end), this);
+    }
+  }
+
+  #closeCame(facts: CloseFacts | WebSocketErrorCode): void {
+    if (typeof facts === "string") return this.#fault(new WebSocketError(facts));
+    this.#received = facts;
+    const { code, reason } = facts;
+    if (this.#state === OPEN) {
+      this.#output.sendClose(closePayload(code === WS_CR_NO_STATUS ? WS_CR_NONE : code, reason));
+    }
+    this.#end(this.#settings.closeTimeoutMs);
+    // The server ends the connection, so that the client's side of it is free at once (RFC 6455 section 7.1.1).
+    if (this.role === "server") this.stream.closeAfterFlush();
+  }
+
+  /** The other side has broken the rules: it is told so, and not listened to any more. */
+  #fault(error: WebSocketError): void {
+    this.#error = error;
+    if (this.#state === OPEN) {
+      this.#output.sendClose(closePayload(error.closeCode, ""));
+    }
+    this.#end(Math.min(this.#settings.closeTimeoutMs, FAULT_LINGER_MS));
+    // Closing with unread bytes would be a reset, which may overtake the close frame: read on until the other side has seen it.
+    if (this.#output.bufferedBytes === 0) this.stream.endWriting();
+    this.#callbacks.error?.(error, this);
+  }
+
+  #end(timeoutMs: number): void {
+    this.#state = ENDING;
+    this.#input.finish();
+    this.#timer.limitEnd(timeoutMs);
+  }
+
+  // What has become of the connection
+
+  #drained(): void {
+    if (this.#state === ENDING && this.#error !== null) this.stream.endWriting();
+    const isNews = this.#output.drained();
+    if (isNews && this.#state === OPEN) this.#callbacks.drain?.(this);
+  }
+
+  #streamEvent(what: number): void {
+    if ((what & BEV_EVENT_ERROR) !== 0) this.#abort("WS_CONNECTION_FAILED", this.stream.error);
+    else if ((what & BEV_EVENT_TIMEOUT) !== 0) this.#abort("WS_WRITE_TIMEOUT");
+    else if ((what & BEV_EVENT_EOF) !== 0) this.#input.end();
+  }
+
+  /** The connection is of no more use. */
+  #abort(code: WebSocketErrorCode, cause?: Error | null): void {
+    // After both close frames, or a fault that was told, this is how it has to end.
+    const isNews = this.#state !== ENDING;
+    if (isNews) this.#error = new WebSocketError(code, cause ? { cause, detail: cause.message } : {});
+    try {
+      if (isNews) this.#callbacks.error?.(this.#error!, this);
+    } finally {
+      this.stream.close();
+    }
+  }
+
+  /** Whether there is no room for another message; the connection is cut then, unless the message may be left out. */
+  #isRefused(mayDrop: boolean): boolean {
+    if (!this.#output.isFull) return false;
+    if (!mayDrop) this.#abort("WS_OUTPUT_TOO_LARGE");
+    return true;
+  }
+
+  #sendControl(opcode: number, data: Uint8Array | string): number {
+    const payload = typeof data === "string" ? encoder.encode(data) : data;
+    if (payload.length > CONTROL_BYTES_MAX) {
+      throw new RangeError(`Cannot send a control frame of ${payload.length} bytes: ${CONTROL_BYTES_MAX} have room`);
+    }
+    if (this.#state !== OPEN || this.#isRefused(this.#settings.dropsOutput)) return -1;
+    return this.#output.sendControl(opcode, payload);
+  }
+
+  /** The connection is closed, by whomever: the session is over. */
+  #streamClosed(): void {
+    this.#state = CLOSED;
+    this.#timer.close();
+    this.#input.close();
+    // A close frame that has come has been answered, or was the answer.
+    const wasClean = this.#received !== null && this.#error === null;
+    const { code, reason } = this.#received ?? { code: this.#error?.closeCode ?? WS_CR_ABNORMAL, reason: "" };
+    const close = { code, reason, wasClean };
+    this.#close = close;
+    try {
+      this.#callbacks.close?.(code, reason, wasClean, this);
+    } finally {
+      this.#queue?.end(close, wasClean ? null : this.#error);
+      for (const resolve of this.#closeWaiters.splice(0)) resolve(close);
+    }
+  }
+}

@@ -1,0 +1,184 @@
+import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
+import { Deferred } from "../core/deferred.ts";
+import { WaitingBytes } from "../http/waiting_bytes.ts";
+import { FRAME_CONTROL, FRAME_NEED_MORE, FRAME_PIECE, type FrameParser } from "./frame_parser.ts";
+import type { MessageReader } from "./message_reader.ts";
+import type { WebSocketMessage } from "./session_options.ts";
+import { WebSocketError } from "./ws_error.ts";
+
+/** Who is told what has come in. */
+export interface InputHandler {
+  /** A message is complete. */
+  messageCame(message: WebSocketMessage): void;
+  /** A control frame has come; its payload changes after the call. */
+  controlCame(opcode: number, payload: Uint8Array, start: number, end: number): void;
+  /** What has come is not acceptable. */
+  inputFailed(error: WebSocketError): void;
+  /** The stream has ended, and everything before that was handed on. */
+  inputEnded(): void;
+}
+
+/** Bytes are not taken since the user has said so. */
+export const HELD_BY_USER = 1;
+/** Bytes are not taken since messages wait to be iterated over. */
+export const HELD_BY_QUEUE = 2;
+
+/**
+ * The receiving half of a session: bytes become messages and control frames. It can be held at any event, also in the middle of
+ * what was received together; the rest waits, and reading is disabled.
+ *
+ * @internal
+ */
+export class SessionInput implements ByteSink {
+  /** Whether anything has come since this was last set to false. */
+  heard = false;
+  readonly #stream: BufferEvent;
+  readonly #parser: FrameParser;
+  readonly #reader: MessageReader;
+  readonly #handler: InputHandler;
+  #waiting: WaitingBytes | null = null;
+  #resume: Deferred | null = null;
+  #held = 0;
+  #busy = false;
+  #dropsMessages = false;
+  #isOver = false;
+  #hasEnded = false;
+
+  constructor(stream: BufferEvent, parser: FrameParser, reader: MessageReader, handler: InputHandler) {
+    this.#stream = stream;
+    this.#parser = parser;
+    this.#reader = reader;
+    this.#handler = handler;
+  }
+
+  /** Starts reading; what has come before this session was made is handed on from the loop, so that its maker can get ready. */
+  start(): void {
+    const { input } = this.#stream;
+    if (input.length > 0) {
+      const early = input.take();
+      this.#waiting = new WaitingBytes(early, 0, early.length);
+      this.#resumeSoon();
+    }
+    this.#stream.setSink(this);
+    this.#stream.enable(EV_READ);
+  }
+
+  /** Why nothing is taken, as `HELD_` bits. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Takes no more for one more reason. */
+  hold(reason: number): void {
+    this.#held |= reason;
+    if (!this.#isOver) this.#stream.disable(EV_READ);
+  }
+
+  /** Takes a reason back. What waits is handed on from the loop, not from inside this call. */
+  release(reason: number): void {
+    if ((this.#held & reason) === 0) return;
+    this.#held &= ~reason;
+    if (this.#held === 0 && !this.#isOver) this.#resumeSoon();
+  }
+
+  /** From now on messages are of no interest, only what ends the session. */
+  dropMessages(): void {
+    this.#dropsMessages = true;
+    this.#reader.clear();
+    this.release(HELD_BY_USER | HELD_BY_QUEUE);
+  }
+
+  /** From now on nothing is of interest but the end of the stream. */
+  finish(): void {
+    this.#isOver = true;
+    this.#waiting = null;
+    this.#reader.clear();
+    if (!this.#stream.closed) this.#stream.enable(EV_READ);
+  }
+
+  /** The connection is gone. */
+  close(): void {
+    this.#isOver = true;
+    this.#waiting = null;
+    this.#resume?.cancel();
+  }
+
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    this.heard = true;
+    if (this.#isOver) return;
+    if (this.#busy || this.#held !== 0 || this.#waiting !== null) {
+      this.#putAside(bytes, start, end);
+      this.#stream.disable(EV_READ);
+    } else {
+      this.#run(bytes, start, end);
+    }
+  }
+
+  /** The stream has ended; true when everything before that has been handed on. */
+  end(): void {
+    this.#hasEnded = true;
+    if (this.#isOver || (this.#waiting === null && !this.#busy)) this.#handler.inputEnded();
+  }
+
+  #putAside(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#waiting === null) this.#waiting = new WaitingBytes(bytes, start, end);
+    else this.#waiting.append(bytes, start, end);
+  }
+
+  #resumeSoon(): void {
+    this.#resume ??= new Deferred(this.#stream.base, this.#stream.priority, () => this.#goOn());
+    this.#resume.schedule();
+  }
+
+  /** Goes on with what waits, then with reading. */
+  #goOn(): void {
+    if (this.#held !== 0 || this.#isOver || this.#busy) return;
+    const waiting = this.#waiting;
+    if (waiting !== null) {
+      this.#waiting = null;
+      this.#run(waiting.bytes, waiting.start, waiting.end);
+    }
+    if (this.#isOver || this.#held !== 0 || this.#waiting !== null) return;
+    if (this.#hasEnded) this.#handler.inputEnded();
+    else this.#stream.enable(EV_READ);
+  }
+
+  #run(bytes: Uint8Array, start: number, end: number): void {
+    const parser = this.#parser;
+    let at = start;
+    this.#busy = true;
+    try {
+      do {
+        const event = parser.next(bytes, at, end);
+        at = parser.position;
+        if (event === FRAME_NEED_MORE) break;
+        if (event === FRAME_PIECE) this.#piece();
+        else if (event === FRAME_CONTROL) {
+          this.#handler.controlCame(parser.opcode, parser.payload, parser.payloadStart, parser.payloadEnd);
+        } else this.#handler.inputFailed(parser.error!);
+      } while (at < end && !this.#isOver && this.#held === 0);
+    } finally {
+      this.#busy = false;
+      // Also when a callback has thrown: what came behind the message it was called for is not lost.
+      if (!this.#isOver) this.#keepRest(bytes, at, end);
+    }
+  }
+
+  /** Puts before what came meanwhile what is left of that which came earlier. */
+  #keepRest(bytes: Uint8Array, at: number, end: number): void {
+    if (at < end) {
+      const later = this.#waiting;
+      this.#waiting = new WaitingBytes(bytes, at, end);
+      if (later !== null) this.#waiting.append(later.bytes, later.start, later.end);
+    }
+    if (this.#waiting !== null && this.#held === 0) this.#resumeSoon();
+  }
+
+  #piece(): void {
+    if (this.#dropsMessages) return;
+    const reader = this.#reader;
+    const message = reader.add(this.#parser);
+    if (message !== null) this.#handler.messageCame(message);
+    else if (reader.fault !== null) this.#handler.inputFailed(new WebSocketError(reader.fault));
+  }
+}

@@ -1,0 +1,144 @@
+import type { BufferEvent } from "../core/mod.ts";
+import { FrameWriter } from "./frame_writer.ts";
+import {
+  COMPRESSED_BIT,
+  FINAL_BIT,
+  OPCODE_BINARY,
+  OPCODE_CLOSE,
+  OPCODE_CONTINUATION,
+  OPCODE_PONG,
+  OPCODE_TEXT,
+} from "./opcodes.ts";
+import type { PermessageDeflate } from "./permessage_deflate.ts";
+import type { SessionSettings, WebSocketMessage } from "./session_options.ts";
+
+const encoder: TextEncoder = new TextEncoder();
+/** While more than this waits to be sent, only the newest ping is answered (RFC 6455 section 5.5.3). */
+const PONG_WAITING_BYTES = 16 * 1024;
+
+/** No message is being sent in fragments. */
+const WHOLE = 0;
+
+/**
+ * The sending half of a session: messages, whole or in fragments, compressed if that pays, and control frames in between.
+ *
+ * @internal
+ */
+export class SessionOutput {
+  readonly #stream: BufferEvent;
+  readonly #writer: FrameWriter;
+  readonly #settings: SessionSettings;
+  readonly #deflate: PermessageDeflate | null;
+  // Opcode of the message that is being sent in fragments.
+  #fragmented = WHOLE;
+  #isFirstFragment = false;
+  #isCompressed = false;
+  #pong: Uint8Array | null = null;
+  /** More than the high-water mark was waiting, and has not left yet. */
+  #isBackedUp = false;
+
+  /** @param masks whether this is a client's side. */
+  constructor(stream: BufferEvent, settings: SessionSettings, deflate: PermessageDeflate | null, masks: boolean) {
+    this.#stream = stream;
+    this.#writer = new FrameWriter(stream.output, masks);
+    this.#settings = settings;
+    this.#deflate = deflate;
+  }
+
+  /** Bytes that wait to be sent. */
+  get bufferedBytes(): number {
+    return this.#stream.queuedBytes;
+  }
+
+  /** Whether so much waits that a further message is too much. */
+  get isFull(): boolean {
+    return this.#stream.queuedBytes >= this.#settings.maxOutputBytes;
+  }
+
+  /** Sends a whole message; returns how many bytes wait by now. */
+  sendMessage(data: WebSocketMessage): number {
+    if (this.#fragmented !== WHOLE) {
+      throw new Error("Cannot send a message: one is being sent in fragments, and has to be ended first");
+    }
+    const deflate = this.#deflate;
+    if (deflate !== null && this.#isWorthIt(data, deflate.minBytes)) {
+      const bytes = typeof data === "string" ? encoder.encode(data) : data;
+      const opcode = typeof data === "string" ? OPCODE_TEXT : OPCODE_BINARY;
+      this.#writer.writeBytes(FINAL_BIT | COMPRESSED_BIT | opcode, deflate.compress(bytes, true), true);
+    } else if (typeof data === "string") {
+      this.#writer.writeText(FINAL_BIT | OPCODE_TEXT, data);
+    } else {
+      this.#writer.writeBytes(FINAL_BIT | OPCODE_BINARY, data, false);
+    }
+    return this.#grown();
+  }
+
+  /** Sends a fragment of a message, which the first one begins; returns how many bytes wait by now. */
+  sendFragment(data: WebSocketMessage, isFinal: boolean): number {
+    const kind = typeof data === "string" ? OPCODE_TEXT : OPCODE_BINARY;
+    if (this.#fragmented === WHOLE) {
+      this.#fragmented = kind;
+      this.#isFirstFragment = true;
+      // Its length is not known yet, so it is taken for worth it.
+      this.#isCompressed = this.#deflate !== null;
+    } else if (kind !== this.#fragmented) {
+      const was = this.#fragmented === OPCODE_TEXT ? "text" : "bytes";
+      throw new TypeError(`Cannot go on with a message of ${was} by a fragment of another kind`);
+    }
+    const opcode = this.#isFirstFragment ? kind : OPCODE_CONTINUATION;
+    const compressed = this.#isFirstFragment && this.#isCompressed ? COMPRESSED_BIT : 0;
+    const first = opcode | compressed | (isFinal ? FINAL_BIT : 0);
+    if (this.#isCompressed) {
+      const bytes = typeof data === "string" ? encoder.encode(data) : data;
+      this.#writer.writeBytes(first, this.#deflate!.compress(bytes, isFinal), true);
+    } else if (typeof data === "string") {
+      this.#writer.writeText(first, data);
+    } else {
+      this.#writer.writeBytes(first, data, false);
+    }
+    this.#isFirstFragment = false;
+    if (isFinal) this.#fragmented = WHOLE;
+    return this.#grown();
+  }
+
+  /** Sends a control frame. */
+  sendControl(opcode: number, payload: Uint8Array): number {
+    this.#writer.writeBytes(FINAL_BIT | opcode, payload, false);
+    return this.#grown();
+  }
+
+  /** Sends the last frame of all. */
+  sendClose(payload: Uint8Array): void {
+    this.#pong = null;
+    this.sendControl(OPCODE_CLOSE, payload);
+  }
+
+  /** Answers a ping; when the other side takes nothing, only the newest, once it does again. */
+  answerPing(payload: Uint8Array): void {
+    if (this.#stream.queuedBytes > PONG_WAITING_BYTES) this.#pong = payload.slice();
+    else this.sendControl(OPCODE_PONG, payload);
+  }
+
+  /** Everything has left. Returns whether that is news to somebody who has sent much. */
+  drained(): boolean {
+    const pong = this.#pong;
+    if (pong !== null) {
+      this.#pong = null;
+      this.sendControl(OPCODE_PONG, pong);
+    }
+    const wasBackedUp = this.#isBackedUp;
+    this.#isBackedUp = false;
+    return wasBackedUp;
+  }
+
+  /** Counts characters for text: for ASCII that is bytes, and there are not fewer bytes than that. */
+  #isWorthIt(data: WebSocketMessage, minBytes: number): boolean {
+    return data.length >= minBytes;
+  }
+
+  #grown(): number {
+    const waiting = this.#stream.queuedBytes;
+    if (waiting > this.#settings.highWaterBytes) this.#isBackedUp = true;
+    return waiting;
+  }
+}

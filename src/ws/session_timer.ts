@@ -1,0 +1,74 @@
+import type { EventBase } from "../core/mod.ts";
+import { LazyTimer } from "../core/lazy_timer.ts";
+
+/** What a session's timer runs for: one thing at a time. */
+const NOTHING = 0, SILENCE = 1, ANSWER = 2, END = 3;
+
+/** What a session does when its time is up. */
+export interface TimedSession {
+  /** Whether anything has come since this was last asked, or is not being read. */
+  wasHeard(): boolean;
+  /** Nothing has come for an interval: the other side is to be asked. */
+  askForLife(): void;
+  /** It has not answered. */
+  heartbeatFailed(): void;
+  /** The time for ending well is over. */
+  endTimedOut(): void;
+}
+
+/**
+ * The only timer of a session: the heartbeat while it is open, and the time it has for ending after that.
+ *
+ * @internal
+ */
+export class SessionTimer {
+  readonly #base: EventBase;
+  readonly #session: TimedSession;
+  readonly #intervalMs: number;
+  readonly #timeoutMs: number;
+  #timer: LazyTimer | null = null;
+  #purpose = NOTHING;
+
+  /** @param intervalMs of the heartbeat; Infinity: none. */
+  constructor(base: EventBase, session: TimedSession, intervalMs: number, timeoutMs: number) {
+    this.#base = base;
+    this.#session = session;
+    this.#intervalMs = intervalMs;
+    this.#timeoutMs = timeoutMs;
+    if (intervalMs !== Infinity) this.#run(SILENCE, intervalMs);
+  }
+
+  /** The session has so long to end. */
+  limitEnd(ms: number): void {
+    this.#run(END, ms);
+  }
+
+  /** Stops for good. */
+  close(): void {
+    this.#purpose = NOTHING;
+    this.#timer?.close();
+    this.#timer = null;
+  }
+
+  #run(purpose: number, ms: number): void {
+    this.#purpose = purpose;
+    this.#timer ??= new LazyTimer(this.#base, () => this.#timedOut());
+    this.#timer.set(ms);
+  }
+
+  #timedOut(): void {
+    const purpose = this.#purpose;
+    if (purpose === END) {
+      this.#session.endTimedOut();
+    } else if (purpose !== NOTHING) {
+      if (this.#session.wasHeard()) {
+        this.#run(SILENCE, this.#intervalMs);
+      } else if (purpose === ANSWER) {
+        this.#session.heartbeatFailed();
+      } else {
+        this.#run(ANSWER, this.#timeoutMs);
+        this.#session.askForLife();
+      }
+    }
+  }
+}
