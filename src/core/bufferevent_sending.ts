@@ -1,4 +1,4 @@
-import { close, os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
+import { type Address, close, os, sendAt, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
 import { BufferEvent } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
@@ -32,6 +32,7 @@ import type { EventBase } from "./event_base.ts";
 import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
+const { MSG_NOSIGNAL } = os.constants;
 
 /**
  * The sending half of a {@linkcode SocketBufferEvent}: what is queued leaves at the end of the callback that queued it, the
@@ -65,7 +66,30 @@ export abstract class SocketSending extends BufferEvent {
   /** Sends what is queued as far as the kernel takes it now, whatever the arguments; returns whether it took any. */
   override flush(_directions?: number, _mode?: number): boolean {
     if (this.is(CLOSED | CONNECTING) || this.socketFd < 0) return false;
-    return this.writeRuns && this.outputLength > 0 && this.#send();
+    return (this.#sentAhead > 0 || (this.writeRuns && this.outputLength > 0)) && this.#send();
+  }
+
+  /** How much has left past the output, and is still to be told of. */
+  get #sentAhead(): number {
+    return this.extras === null ? 0 : this.extras.sentAhead;
+  }
+
+  /**
+   * @internal Sends memory that only the caller sees, without a buffer in between, where nothing is queued and nothing stands in the
+   * way; returns how many of the bytes the kernel has taken. The rest is to be queued. That something has left is told when what is
+   * queued would be sent.
+   */
+  sendNow(address: Address, length: number): number {
+    if (this.is(SENDING | CONNECTING | WRITE_WATCHED | CLOSED) || this.socketFd < 0) return 0;
+    const extras = this.needExtras();
+    if (extras.rates !== null || extras.failureAhead !== 0 || this.outputLength > 0 || !this.writeRuns) return 0;
+    const sent = sendAt(this.socketFd, address, Math.min(length, this.writeMax), MSG_NOSIGNAL);
+    // Told when the rest is to be sent; the kernel would say something else the second time.
+    if (sent < 0 && sent !== -EAGAIN! && sent !== -EINTR!) extras.failureAhead = sent;
+    if (sent <= 0) return 0;
+    extras.sentAhead += sent;
+    this.flushSoon();
+    return sent;
   }
 
   /** @internal Something was queued or sent, or drained by hand. */
@@ -146,6 +170,7 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Forgets what was under way on a descriptor that is given up. */
   protected forgetSending(): void {
+    if (this.extras !== null) this.extras.sentAhead = this.extras.failureAhead = 0;
     this.mark(CONNECTING | OWNS_SOCKET | SENDING_FAILED | WRITE_WATCHED, false);
   }
 
@@ -282,7 +307,9 @@ export abstract class SocketSending extends BufferEvent {
     if (this.is(SENDING)) return false;
     const { output, socketFd: fd } = this;
     let budget = this.rates === null ? this.writeMax : this.maxToWrite;
-    let total = 0;
+    const { extras } = this;
+    let total = this.#sentAhead;
+    if (total > 0) extras!.sentAhead = 0;
     let failure: ConnectionFailure | null = null;
     // What was queued before the call that is under way.
     let before = 0;
@@ -292,7 +319,9 @@ export abstract class SocketSending extends BufferEvent {
       // A callback on the buffer may close the connection, take its descriptor away, or disable writing.
       while (budget > 0 && output.length > 0 && this.socketFd === fd && this.writeRuns) {
         before = output.length;
-        const sent = output.sendTo(fd, budget);
+        const ahead = extras === null ? 0 : extras.failureAhead;
+        const sent = ahead < 0 ? ahead : output.sendTo(fd, budget);
+        if (ahead < 0) extras!.failureAhead = 0;
         before = 0;
         if (sent < 0) {
           // Interrupted for ever would be a loop without end: the next turn tries again.

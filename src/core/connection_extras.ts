@@ -33,4 +33,8 @@ export class ConnectionExtras {
   hostConnect: HostConnect | null = null;
   /** What the resolver has failed with. */
   dnsError: Error | null = null;
+  /** Bytes that have left past the output of a socket, and are still to be told of. */
+  sentAhead: number = 0;
+  /** What the kernel has said to those behind them, as `-errno`; 0: nothing. */
+  failureAhead: number = 0;
 }
