@@ -26,6 +26,7 @@ export const cryptoSignatures = {
   BIO_s_mem: { args: [], result: "address" },
   BIO_up_ref: { args: ["address"], result: "i32" },
   BIO_write: { args: ["address", "address", "i32"], result: "i32" },
+  BUF_MEM_new: { args: [], result: "address" },
 
   // Reading and writing certificates and keys. The callback of the PEM functions is always NULL: then the last argument is the
   // passphrase, and only without one would OpenSSL ask on the terminal.

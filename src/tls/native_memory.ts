@@ -13,14 +13,19 @@ let lastAddress: Address = 0;
  * Address of `bytes[offset]`, valid while the caller keeps `bytes`. What is received in a row mostly lies in one slab, so the
  * last answer is remembered: on Deno asking again costs some 250 ns.
  */
-export function wordAt(bytes: Uint8Array, offset: number): Word {
+export function addressIn(bytes: Uint8Array, offset: number): Address {
   if (bytes !== lastBytes) {
     // Looking at `buffer` is what settles the memory of a small array on Bun.
-    if (bytes.buffer.byteLength === 0) return runtime.word(0);
+    if (bytes.buffer.byteLength === 0) return 0;
     lastAddress = addressOf(bytes);
     lastBytes = bytes;
   }
-  return runtime.word(lastAddress + offset);
+  return lastAddress + offset;
+}
+
+/** The same as C takes it. */
+export function wordAt(bytes: Uint8Array, offset: number): Word {
+  return runtime.word(addressIn(bytes, offset));
 }
 
 /** Small reads fill the front before a new slab is taken; a whole record always finds room. */

@@ -5,7 +5,8 @@
  */
 
 // BIO_ctrl.
-export const BIO_CTRL_RESET = 1;
+export const BIO_C_SET_BUF_MEM = 114;
+export const BIO_NOCLOSE = 0;
 
 // SSL_get_error.
 export const SSL_ERROR_SSL = 1;

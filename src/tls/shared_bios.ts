@@ -12,19 +12,30 @@
  * @module
  */
 
-import { addressOf, runtime, type Word } from "../ffi/mod.ts";
+import { type Address, addressOf, runtime, type Word } from "../ffi/mod.ts";
 import { EvBuffer } from "../core/mod.ts";
-import { wordAt } from "./native_memory.ts";
-import { NULL, openssl } from "./openssl.ts";
-import { BIO_CTRL_RESET } from "./openssl_constants.ts";
+import { BufferMemory } from "./buffer_memory.ts";
+import { addressIn } from "./native_memory.ts";
+import { openssl } from "./openssl.ts";
 
 /** The most that is moved to a buffer in one piece: the largest chunk that buffers pool. */
 const PIECE_BYTES_MAX = 64 * 1024;
+
+/** From so much on it pays to send without a buffer in between. */
+const DIRECT_BYTES_MIN = 4096;
+
+/** Whoever may be able to send at once, such as a socket that has nothing queued. */
+export interface DirectSender {
+  /** Sends what it can of `length` bytes at `address`; returns how many that were. */
+  sendNow(address: Address, length: number): number;
+}
 
 /** The BIOs; see the module's text for how they are used. */
 export class SharedBios {
   readonly #input: Word;
   readonly #output: Word;
+  readonly #arrived = new BufferMemory();
+  readonly #written = new BufferMemory();
   readonly #lib = openssl();
 
   /** Makes both. */
@@ -32,6 +43,8 @@ export class SharedBios {
     const { crypto } = this.#lib;
     this.#input = crypto.BIO_new(crypto.BIO_s_mem());
     this.#output = crypto.BIO_new(crypto.BIO_s_mem());
+    this.#arrived.give(this.#input);
+    this.#written.give(this.#output);
   }
 
   /** Lets a connection read from and write to them. */
@@ -43,11 +56,12 @@ export class SharedBios {
     this.#lib.ssl.SSL_set_bio(ssl, this.#input, this.#output);
   }
 
-  /** Gives `bytes[start..end)` to the next call. */
+  /** Gives `bytes[start..end)` to the next call, which reads them where they are. */
   feed(bytes: Uint8Array, start: number, end: number): void {
     // An address into memory that was transferred away must never reach C.
     if (end > bytes.length) throw new TypeError("Cannot read received bytes: their memory was detached");
-    this.#lib.crypto.BIO_write(this.#input, wordAt(bytes, start), end - start);
+    this.#arrived.place(addressIn(bytes, start), end - start);
+    this.#arrived.give(this.#input);
   }
 
   /** How much the last call has left unread. */
@@ -55,44 +69,56 @@ export class SharedBios {
     return this.#lib.crypto.BIO_ctrl_pending(this.#input);
   }
 
-  /** Drops what a call that has failed may have left. */
+  /** Drops what a call that has failed may have left. (BIO_reset would overwrite it, and it is not ours to change.) */
   reset(): void {
-    this.#lib.crypto.BIO_ctrl(this.#input, BIO_CTRL_RESET, 0, NULL);
+    this.#arrived.place(0, 0);
+    this.#arrived.give(this.#input);
   }
 
-  /** Moves what the last call has written to the back of `target`; returns how much that was. Whoever listens to it is told once. */
-  drain(target: EvBuffer): number {
-    const total = this.#lib.crypto.BIO_ctrl_pending(this.#output);
-    if (total > PIECE_BYTES_MAX) this.#drainPieces(target, total);
-    else if (total > 0) this.#move(target, total);
+  /**
+   * Moves what the last call has written to the back of `target`; returns how much that was. Whoever listens to it is told once.
+   *
+   * @param sender may send some of it instead. There must be nothing in `target` then.
+   */
+  drain(target: EvBuffer, sender: DirectSender | null = null): number {
+    const total = this.#written.length;
+    if (total === 0) return 0;
+    if (sender !== null && total >= DIRECT_BYTES_MIN && target.length === 0) this.#sendFirst(target, sender, total);
+    else this.#moveAll(target, total);
     return total;
   }
 
-  /** Whoever listens may have another connection speak, which must not find anything here: so all is taken out first. */
-  #drainPieces(target: EvBuffer, total: number): void {
+  /** Sends it from where it lies, and moves only what that leaves. */
+  #sendFirst(target: EvBuffer, sender: DirectSender, total: number): void {
+    const written = this.#written;
+    const { data } = written;
+    const sent = sender.sendNow(data, total);
+    if (sent === 0) return this.#moveAll(target, total);
+    // The memory stays the BIO's; it only begins later for once.
+    written.place(data + sent, total - sent);
+    written.give(this.#output);
+    const rest = sent === total ? null : new EvBuffer();
+    if (rest !== null) this.#moveAll(rest, total - sent);
+    written.place(data, 0);
+    written.give(this.#output);
+    if (rest !== null) target.addBuffer(rest);
+  }
+
+  #moveAll(target: EvBuffer, total: number): void {
+    if (total <= PIECE_BYTES_MAX) return this.#move(target, total);
+    // Whoever listens may have another connection speak, which must not find anything here: so all is taken out first.
     const pieces = new EvBuffer();
-    // A memory BIO gives all that it says it has; anything else must not become a loop without end.
-    for (let rest = total; rest > 0;) {
-      const moved = this.#move(pieces, Math.min(rest, PIECE_BYTES_MAX));
-      rest = moved > 0 ? rest - moved : 0;
-    }
+    for (let rest = total; rest > 0; rest -= PIECE_BYTES_MAX) this.#move(pieces, Math.min(rest, PIECE_BYTES_MAX));
     target.addBuffer(pieces);
   }
 
-  #move(target: EvBuffer, count: number): number {
+  #move(target: EvBuffer, count: number): void {
     const chain = target.reserveTail(count);
     if (chain.address === 0) chain.address = addressOf(chain.bytes);
-    const moved = Math.max(
-      0,
-      this.#lib.crypto.BIO_read(this.#output, runtime.word(chain.address + chain.end), count),
-    );
-    target.commitTail(moved);
-    return moved;
-  }
-
-  /** Drops what the last call has written. */
-  discard(): void {
-    this.#lib.crypto.BIO_ctrl(this.#output, BIO_CTRL_RESET, 0, NULL);
+    // A memory BIO gives all that it says it has.
+    const moved = this.#lib.crypto.BIO_read(this.#output, runtime.word(chain.address + chain.end), count);
+    this.#written.empty();
+    target.commitTail(Math.max(0, moved));
   }
 }
 

@@ -51,7 +51,8 @@ export abstract class TlsConnection extends BufferEvent {
     this.#handshakeTimeoutMs = timeout("handshakeTimeoutMs", options.handshakeTimeoutMs, HANDSHAKE_TIMEOUT_MS);
     this.closeTimeoutMs = timeout("closeTimeoutMs", options.closeTimeoutMs, CLOSE_TIMEOUT_MS);
     this.allowDirtyShutdown = options.allowDirtyShutdown === true;
-    this.engine = new TlsEngine(context, underlying.output, options);
+    const sender = underlying instanceof SocketBufferEvent ? underlying : null;
+    this.engine = new TlsEngine(context, underlying.output, options, sender);
     this.details = new TlsDetails(this.engine);
     this.#readTimer = new InactivityTimer(base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
     this.#writeTimer = new InactivityTimer(base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));

@@ -15,7 +15,7 @@ import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
 import { RecordCutter } from "./record_cutter.ts";
 import { exportSession, offerSession, type SessionCache } from "./session.ts";
-import { type SharedBios, sharedBios } from "./shared_bios.ts";
+import { type DirectSender, type SharedBios, sharedBios } from "./shared_bios.ts";
 import type { TlsContext } from "./tls_context.ts";
 import type { TlsEngineOptions } from "./tls_engine_options.ts";
 import { TlsError } from "./tls_error.ts";
@@ -79,6 +79,7 @@ export class TlsEngine {
   readonly #lib = openssl();
   readonly #bios: SharedBios = sharedBios();
   readonly #output: EvBuffer;
+  readonly #sender: DirectSender | null;
   readonly #cutter = new RecordCutter();
   readonly #host: HostName | null;
   readonly #sessionKey: string;
@@ -95,10 +96,17 @@ export class TlsEngine {
 
   /**
    * @param output where bytes for the peer are added.
+   * @param sender may send what is written instead, while there is nothing in `output`.
    * @throws {TypeError} for a client that is to verify the server and does not know its name.
    */
-  constructor(context: TlsContext, output: EvBuffer, options: TlsEngineOptions = {}) {
+  constructor(
+    context: TlsContext,
+    output: EvBuffer,
+    options: TlsEngineOptions = {},
+    sender: DirectSender | null = null,
+  ) {
     this.#context = context;
+    this.#sender = sender;
     this.#output = output;
     const { hostname, serverName, verifyHostname, session } = options;
     this.#host = hostname === undefined ? null : new HostName(hostname);
@@ -220,7 +228,7 @@ export class TlsEngine {
       if (!this.writeBlocked) this.#failed("write to");
       written = this.writeBlocked ? 0 : -1;
     }
-    this.#bios.drain(this.#output);
+    this.#bios.drain(this.#output, this.#sender);
     return written;
   }
 

@@ -44,6 +44,17 @@ describe("the numbers from OpenSSL's headers", () => {
       assertEquals(complaints(headers.join("") + guarded.join("")), "");
     });
 
+    itNeeds("cc", "gcc", "and the layout of a memory BIO's memory", () => {
+      const layout: [string, number][] = [
+        ["offsetof(BUF_MEM, length)", 0],
+        ["sizeof(((BUF_MEM *)0)->length)", 8],
+        ["offsetof(BUF_MEM, data)", 8],
+        ["offsetof(BUF_MEM, max)", 16],
+        ["sizeof(BUF_MEM) <= 32", 1],
+      ];
+      assertEquals(complaints(`#include <stddef.h>\n#include <openssl/buffer.h>\n${assertions(layout)}`), "");
+    });
+
     itNeeds("cc", "gcc", "are compared at all: a wrong one is noticed", () => {
       assertEquals(complaints(assertions([["SSL_ERROR_SSL", 2]])).includes("SSL_ERROR_SSL"), true);
     });
