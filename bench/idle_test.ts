@@ -27,22 +27,51 @@ import { figure, markdownTable } from "./support/table.ts";
 
 /** Connections that are there before the first weighing, so that what a server needs once does not count. */
 const FIRST = isFull ? 2000 : 5;
+/** Exchanges on one of those, so that the code which serves them is compiled, which does not count either. */
+const FIRST_EXCHANGES = isFull ? 10_000 : 10;
 const COUNT = isFull ? 10_000 : 20;
 const SETTLE_MS = isFull ? 1500 : 1;
 
-const PROGRAM = "bench/support/echo_program.ts";
+/** What a server and its clients say to each other. */
+interface Talk {
+  readonly request: Uint8Array;
+  /** How an answer ends. */
+  readonly end: string;
+}
+
+const ECHO: Talk = { request: bytesOf("!"), end: "!" };
+const HTTP: Talk = {
+  request: bytesOf("GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"),
+  end: "Hello, World!",
+};
+
+const PROGRAM = "bench/support/idle_program.ts";
 const libevent: CProgram = compile("bench/peers/echo.c", ["event_core"]);
-const commands = new Map<string, readonly string[] | undefined>([
-  ["evbase, Bun", runWith("bun", PROGRAM)],
-  ["evbase, Deno", runWith("deno", PROGRAM, [], ["--v8-flags=--expose-gc"])],
-  ["Bun.listen", runWith("bun", "bench/peers/bun_listen.ts")],
-  ["Deno.listen", runWith("deno", "bench/peers/deno_listen.ts")],
-  ["node:net, Bun", runWith("bun", "bench/peers/node_net.ts")],
-  ["node:net, Deno", runWith("deno", "bench/peers/node_net.ts")],
-  ["C libevent", libevent.path === undefined ? undefined : [libevent.path]],
+const evhttp: CProgram = compile("bench/peers/evhttp.c", ["event_core", "event_extra"]);
+const GC = ["--v8-flags=--expose-gc"];
+const commands = new Map<string, readonly [Talk, readonly string[] | undefined]>([
+  ["evbase, Bun", [ECHO, runWith("bun", PROGRAM)]],
+  ["evbase, Deno", [ECHO, runWith("deno", PROGRAM, [], GC)]],
+  ["Bun.listen", [ECHO, runWith("bun", "bench/peers/bun_listen.ts")]],
+  ["Deno.listen", [ECHO, runWith("deno", "bench/peers/deno_listen.ts")]],
+  ["node:net, Bun", [ECHO, runWith("bun", "bench/peers/node_net.ts")]],
+  ["node:net, Deno", [ECHO, runWith("deno", "bench/peers/node_net.ts")]],
+  ["C libevent", [ECHO, libevent.path === undefined ? undefined : [libevent.path]]],
+  ["evbase HTTP, Bun", [HTTP, runWith("bun", PROGRAM, ["http"])]],
+  ["evbase HTTP, Deno", [HTTP, runWith("deno", PROGRAM, ["http"], GC)]],
+  ["Bun.serve", [HTTP, runWith("bun", "bench/peers/bun_serve.ts")]],
+  ["Deno.serve", [HTTP, runWith("deno", "bench/peers/deno_serve.ts")]],
+  ["C libevent, evhttp", [HTTP, evhttp.path === undefined ? undefined : [evhttp.path]]],
 ]);
 
-const byte = allocate(1);
+const answer = allocate(4096);
+const decoder = new TextDecoder();
+
+function bytesOf(text: string): Uint8Array {
+  const bytes = allocate(text.length);
+  new TextEncoder().encodeInto(text, bytes);
+  return bytes;
+}
 
 function open(port: number): number {
   const { AF_INET, SOCK_STREAM } = os.constants;
@@ -56,9 +85,14 @@ function open(port: number): number {
   return fd;
 }
 
-/** One byte there and back, after which the server has certainly accepted. */
-function exchange(fd: number): void {
-  if (send(fd, byte, 1, 0) !== 1 || recv(fd, byte, 1, 0) !== 1) throw new Error("A byte did not come back");
+/** A request and its answer, after which the server has certainly accepted. */
+function exchange(fd: number, { request, end }: Talk): void {
+  if (send(fd, request, request.length, 0) !== request.length) throw new Error("A request could not be sent");
+  for (let text = ""; !text.endsWith(end);) {
+    const count = recv(fd, answer, answer.length, 0);
+    if (count <= 0) throw new Error(`An answer did not come: ${count}`);
+    text += decoder.decode(answer.subarray(0, count));
+  }
 }
 
 /** Bytes of memory that a process has for itself. */
@@ -77,6 +111,7 @@ describe("connections on which nothing happens", () => {
   beforeAll(() => void setDescriptorLimit(COUNT + FIRST + 500));
   afterAll(() => {
     libevent[Symbol.dispose]();
+    evhttp[Symbol.dispose]();
     if (isFull) {
       console.log(`\n${markdownTable(["RSS bytes per idle connection", "silent", "after an exchange"], rows)}\n`);
     }
@@ -84,7 +119,7 @@ describe("connections on which nothing happens", () => {
 
   if (libevent.path === undefined) it.skip(`leaves out C libevent: ${libevent.problem}`, () => {});
 
-  for (const [name, command] of commands) {
+  for (const [name, [talk, command]] of commands) {
     if (command === undefined) continue;
     it(`are taken by ${name}`, async () => {
       const collects = name.startsWith("evbase");
@@ -94,13 +129,14 @@ describe("connections on which nothing happens", () => {
         const add = (count: number): void => {
           for (let i = 0; i < count; i++) open_.push(open(server.port));
           // Connections are accepted in order: when the last one is served, all are.
-          exchange(open_.at(-1)!);
+          exchange(open_.at(-1)!, talk);
         };
         add(FIRST);
+        for (let round = 0; round < FIRST_EXCHANGES; round++) exchange(open_[0]!, talk);
         const before = await weigh(server, collects);
         add(COUNT - FIRST);
         const silent = await weigh(server, collects);
-        for (const fd of open_) exchange(fd);
+        for (const fd of open_.slice(FIRST)) exchange(fd, talk);
         const used = await weigh(server, collects);
         if (isFull) assert(silent > before, `${name} weighs less than before`);
         rows.push([name, figure((silent - before) / (COUNT - FIRST), 0), figure((used - before) / (COUNT - FIRST), 0)]);
