@@ -218,7 +218,7 @@ async function serve(options: Options): Promise<void> {
     limits: options.bodyBytesMax === undefined ? {} : { maxBodyBytes: options.bodyBytesMax },
     // CONNECT asks for a tunnel, which this is not.
     allowedMethods: ((1 << METHOD_NAMES.length) - 1) & ~EVHTTP_REQ_CONNECT,
-    onError: (error, request) => errors.print(printable(`${request.method} ${request.target}: ${error}`) + "\n"),
+    onError: (error, request) => errors.print(printable(`${request?.method} ${request?.target}: ${error}`) + "\n"),
   }, (request) => {
     if (options.verbose) errors.print(printable(`${request.method} ${request.target}`) + "\n");
     if (request.path !== "/dump" && files.serve(request)) return;

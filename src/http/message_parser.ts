@@ -79,6 +79,12 @@ export abstract class MessageParser {
     return this.#state === IN_HEAD ? this.headBegun : this.#state !== FAILED;
   }
 
+  /** How many bytes of the body are still to come; Infinity where that is not said beforehand. */
+  get bodyBytesLeft(): number {
+    if (this.#state === LENGTH_BODY) return this.#remaining;
+    return this.#state === CHUNKED_BODY || this.#state === TRAILERS || this.#state === CLOSE_BODY ? Infinity : 0;
+  }
+
   /** Forgets everything about the current message, also an error, and waits for the beginning of another one. */
   reset(): void {
     this.#state = IN_HEAD;

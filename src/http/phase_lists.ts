@@ -13,11 +13,11 @@ export const LINGER_MS = 1000;
  */
 export class PhaseLists {
   /** Those between two requests. */
-  readonly idle: DeadlineList<ServerStream>;
+  idle: DeadlineList<ServerStream>;
   /** Those whose request has begun. */
-  readonly readingHead: DeadlineList<ServerStream>;
+  readingHead: DeadlineList<ServerStream>;
   /** Those in the middle of a body. */
-  readonly readingBody: DeadlineList<ServerStream>;
+  readingBody: DeadlineList<ServerStream>;
   /** Those that have all the time they need, such as one whose request is being served. */
   readonly unhurried: DeadlineList<ServerStream>;
   /** Those that have said goodbye. */
@@ -32,6 +32,22 @@ export class PhaseLists {
     this.lingering = new DeadlineList(base, LINGER_MS);
   }
 
+  /** Gives those that wait other times, which begin now. */
+  setTimeouts(base: EventBase, timeouts: HttpTimeouts): void {
+    this.idle = moved(this.idle, new DeadlineList(base, timeouts.keepAliveTimeoutMs));
+    this.readingHead = moved(this.readingHead, new DeadlineList(base, timeouts.headerTimeoutMs));
+    this.readingBody = moved(this.readingBody, new DeadlineList(base, timeouts.bodyTimeoutMs));
+  }
+
+  /** Calls `visit` for every connection that there is now. */
+  forEach(visit: (connection: ServerStream) => void): void {
+    const all: ServerStream[] = [];
+    for (const list of [this.idle, this.readingHead, this.readingBody, this.unhurried, this.lingering]) {
+      for (let connection = list.head; connection !== null; connection = connection.deadlineNext) all.push(connection);
+    }
+    all.forEach(visit);
+  }
+
   /** Closes all connections, and the lists. */
   close(): void {
     for (const list of [this.idle, this.readingHead, this.readingBody, this.unhurried, this.lingering]) {
@@ -39,4 +55,11 @@ export class PhaseLists {
       list.close();
     }
   }
+}
+
+/** Moves everybody from one list to the other; the first one is closed. */
+function moved(from: DeadlineList<ServerStream>, to: DeadlineList<ServerStream>): DeadlineList<ServerStream> {
+  for (let connection = from.head; connection !== null; connection = from.head) to.add(connection);
+  from.close();
+  return to;
 }

@@ -2,11 +2,15 @@ import { EvBuffer, type SocketAddress } from "../core/mod.ts";
 import type { HttpHeaders } from "./headers.ts";
 import { hostnameOf } from "./host_name.ts";
 import { HttpReply } from "./reply.ts";
+import { RequestBody } from "./request_body.ts";
+
+const decoder = new TextDecoder();
 
 /**
  * One request and its reply (libevent's evhttp_request on the server side). A handler gets it when the request has
- * arrived completely, and answers by one of the `reply` methods, at once or later. Requests of one connection are served
- * one after the other, in the order in which they came.
+ * arrived completely, or with `streamBody` when its head has, and
+ * answers by one of the `reply` methods, at once or later. Requests of one connection are served one after the other, in the
+ * order in which they came.
  *
  * @example
  * ```ts
@@ -26,10 +30,18 @@ export class HttpRequest extends HttpReply {
   /** Trailer fields of a chunked body, if there were any. */
   trailers: HttpHeaders | undefined = undefined;
   #body: EvBuffer | null = null;
+  // Made for handlers that take the body piece by piece.
+  #reading: RequestBody | null = null;
 
   /** The method, such as `GET`. */
   get method(): string {
     return this.head.method;
+  }
+
+  /** The method's bit: `EVHTTP_REQ_GET` and so on, or that of one of the server's `customMethods` (evhttp_request_get_command). */
+  get methodId(): number {
+    const { methodId } = this.head;
+    return methodId !== 0 ? methodId : this.link.customMethod(this.head.method);
   }
 
   /** The request target as it came. */
@@ -60,18 +72,119 @@ export class HttpRequest extends HttpReply {
     return this.head.headers;
   }
 
-  /** The body, all of it; empty when there was none. */
+  /** The client's address; undefined once the connection is closed. */
+  get remoteAddress(): SocketAddress | undefined {
+    return this.link.remoteAddress;
+  }
+
+  /** The body: all of it, or for a handler with `streamBody` what has come and was not taken; empty when there was none. */
   get body(): EvBuffer {
     return this.#body ??= new EvBuffer();
   }
 
-  /** The client's address; undefined once the connection is closed. */
-  get remoteAddress(): SocketAddress | undefined {
-    return this.connection.remoteAddress;
+  /** Whether all of the body has come. */
+  get bodyComplete(): boolean {
+    return this.#reading === null || this.#reading.isComplete;
+  }
+
+  /**
+   * Gets each piece of the body as it comes, instead of {@linkcode HttpRequest.body} (evhttp_request_set_chunked_cb); for handlers with
+   * `streamBody`, and to be set before they return, or in `onNewRequest`. The piece lies where it was received and is never overwritten;
+   * whoever keeps it keeps up to 64 KiB with it.
+   */
+  get onBody(): ((piece: Uint8Array) => void) | undefined {
+    return this.#reading?.onPiece;
+  }
+
+  /** Sets it. */
+  set onBody(callback: ((piece: Uint8Array) => void) | undefined) {
+    this.#read().onPiece = callback;
+  }
+
+  /** Called when the body is complete, after the last piece; only for handlers with `streamBody`. */
+  get onBodyEnd(): (() => void) | undefined {
+    return this.#reading?.onEnd;
+  }
+
+  /** Sets it. */
+  set onBodyEnd(callback: (() => void) | undefined) {
+    this.#read().onEnd = callback;
+  }
+
+  /** Has the client wait with the rest of the body; nothing but {@linkcode HttpRequest.resumeBody} or the reply ends that. */
+  pauseBody(): void {
+    this.#read().pause(true);
+  }
+
+  /** Goes on with the body. */
+  resumeBody(): void {
+    this.#read().pause(false);
+  }
+
+  /**
+   * Waits for the next piece of the body; null at its end. While nobody asks, the client has to wait after some 64 KiB.
+   *
+   * @throws {ConnectionError} by rejection, `CLOSED`, when the rest will not come: the client has gone, has broken the rules or a limit, or
+   * the reply was complete before.
+   * @throws {TypeError} by rejection, when somebody waits already, or a callback gets the body.
+   */
+  readBody(): Promise<Uint8Array | null> {
+    return this.#read().read();
+  }
+
+  /** What is still to be read of the body, all of it; not more than the server's `maxBodyBytes`. */
+  bytes(): Promise<Uint8Array> {
+    return this.#read().readAll();
+  }
+
+  /** As {@linkcode HttpRequest.bytes}, as text in UTF-8. */
+  async text(): Promise<string> {
+    return decoder.decode(await this.bytes());
+  }
+
+  /** The body as a stream that pulls; always the same one. Cancelling it lets the rest go by. */
+  get bodyStream(): ReadableStream<Uint8Array> {
+    return this.#read().stream;
+  }
+
+  /** The body piece by piece: `for await (const piece of request)`. Leaving the loop early lets the rest go by. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    const reading = this.#read();
+    try {
+      for (let piece = await reading.read(); piece !== null; piece = await reading.read()) yield piece;
+    } finally {
+      if (!reading.isComplete) reading.discard();
+    }
+  }
+
+  #read(): RequestBody {
+    return this.#reading ??= new RequestBody(this.link, this.body);
+  }
+
+  /** @internal The body is to come while the handler is at work already. */
+  streamBody(): RequestBody {
+    const reading = this.#read();
+    reading.begin(true);
+    return reading;
+  }
+
+  /** @internal What reads the body while it comes, or null. */
+  get reading(): RequestBody | null {
+    return this.#reading;
+  }
+
+  /** @internal */
+  override connectionLost(): void {
+    try {
+      super.connectionLost();
+    } finally {
+      this.#reading?.lost();
+    }
   }
 
   /** @internal Frees the body. */
   release(): void {
+    this.#reading?.lost();
     this.#body?.close();
   }
 }

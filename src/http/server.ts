@@ -1,13 +1,16 @@
 import { type BufferEvent, type EventBase, Listener, SystemError } from "../core/mod.ts";
 import { HttpHost, type RouteOptions } from "./http_host.ts";
+import { Compression } from "./compression.ts";
+import { ErrorPages } from "./error_page.ts";
 import { httpLimits } from "./limits.ts";
-import { METHOD_NAMES } from "./methods.ts";
 import { ReplyHead } from "./reply_head.ts";
 import type { HttpRequest } from "./request.ts";
 import { ParserPool } from "./parser_pool.ts";
 import { PhaseLists } from "./phase_lists.ts";
 import { ServerConnection } from "./server_connection.ts";
 import type { ServerCore } from "./server_core.ts";
+import { type DrainOptions, untilDrained } from "./server_drain.ts";
+import { ServerMethods } from "./server_methods.ts";
 import {
   checkTransport,
   type HttpListenOptions,
@@ -17,13 +20,13 @@ import {
 } from "./server_listening.ts";
 import {
   ALLOWED_METHODS,
+  allTimeouts,
   CONNECTIONS_MAX,
   type HttpHandler,
   type HttpServerOptions,
   type HttpTimeouts,
   OUTPUT_BYTES_MAX,
   positive,
-  timeout,
 } from "./server_options.ts";
 import type { ServerStream } from "./server_stream.ts";
 import { TakenOver } from "./taken_over.ts";
@@ -62,10 +65,12 @@ export class HttpServer extends HttpHost implements Disposable {
   readonly #refused = new Set<ServerStream>();
   // Streams that handlers have taken over.
   readonly #taken = new TakenOver();
-  readonly #maxConnections: number;
-  readonly #onError: (error: unknown, request: HttpRequest) => void;
+  #maxConnections: number;
+  readonly #onError: (error: unknown, request: HttpRequest | undefined) => void;
   readonly #makeStream: StreamMaker | undefined;
+  // No requests are taken up behind those that have begun.
   #closing = false;
+  #closed = false;
 
   /**
    * Makes a server that listens nowhere yet.
@@ -86,28 +91,31 @@ export class HttpServer extends HttpHost implements Disposable {
 
   #makeCore(options: HttpServerOptions): ServerCore {
     const isClosing = (): boolean => this.#closing;
-    const allowed = options.allowedMethods ?? ALLOWED_METHODS;
-    const type = options.defaultContentType;
-    const timeouts: HttpTimeouts = {
-      keepAliveTimeoutMs: timeout("keepAliveTimeoutMs", options),
-      headerTimeoutMs: timeout("headerTimeoutMs", options),
-      bodyTimeoutMs: timeout("bodyTimeoutMs", options),
-      writeTimeoutMs: timeout("writeTimeoutMs", options),
-    };
+    const type = options.defaultContentType === undefined ? "text/plain;charset=utf-8" : options.defaultContentType;
+    const { compression = false, onNewRequest, onContinue } = options;
+    const timeouts = allTimeouts(options);
+    const report = (error: unknown, request: HttpRequest | undefined): void => this.#onError(error, request);
     return {
-      heads: new ReplyHead(this.base, type === undefined ? "text/plain;charset=utf-8" : type, options.serverName ?? ""),
+      server: this,
+      heads: new ReplyHead(this.base, type, options.serverName ?? ""),
+      pages: new ErrorPages(options.onErrorPage, report),
+      compression: compression === false ? null : new Compression(compression === true ? {} : compression, type),
       parsers: new ParserPool(httpLimits(options.limits), options.leniency ?? {}),
       timeouts,
       lists: new PhaseLists(this.base, timeouts),
+      methods: new ServerMethods(options.allowedMethods ?? ALLOWED_METHODS, options.customMethods),
       maxOutputBytes: positive("maxOutputBytes", options.maxOutputBytes ?? OUTPUT_BYTES_MAX),
+      allowHalfClose: options.allowHalfClose !== false,
       get closing() {
         return isClosing();
       },
-      allowField: METHOD_NAMES.filter((_name, index) => (allowed & 1 << index) !== 0).join(", "),
-      isAllowed: (head) => (head.methodId & allowed) !== 0,
+      asksAboutRequests: onNewRequest !== undefined,
+      isWelcome: (request) => this.#asks(onNewRequest, request),
+      mayContinue: (request) => this.#asks(onContinue, request),
+      routeOf: (request) => this.routeOf(request),
       handle: (request) => this.#handle(request),
       failed: (error, request) => this.#handlerFailed(error, request),
-      report: (error, request) => this.#onError(error, request),
+      report,
       connectionFailed: (error) => {
         if (PEER_ERRORS.has(error.code)) return;
         // Whoever scans ports makes errors of TLS by the hundred: they are for those who ask.
@@ -130,6 +138,34 @@ export class HttpServer extends HttpHost implements Disposable {
    */
   get connectionCount(): number {
     return this.#connectionCount + this.#taken.count;
+  }
+
+  /** Most connections served at once (evhttp_set_max_connections); those that are there stay. */
+  get maxConnections(): number {
+    return this.#maxConnections;
+  }
+
+  /** @throws {RangeError} when it is no number above zero. */
+  set maxConnections(count: number) {
+    this.#maxConnections = positive("maxConnections", count);
+  }
+
+  /** How long is waited for what (evhttp_set_timeout_tv, evhttp_set_read_timeout_tv, evhttp_set_write_timeout_tv). */
+  get timeouts(): HttpTimeouts {
+    return { ...this.#core.timeouts };
+  }
+
+  /**
+   * Sets times, also for the connections that there are, for which they begin now; those left out stay as they are.
+   *
+   * @throws {RangeError} when one is no number above zero.
+   */
+  setTimeouts(times: Partial<HttpTimeouts>): void {
+    const core = this.#core;
+    core.timeouts = allTimeouts(times, core.timeouts);
+    core.lists.setTimeouts(this.base, core.timeouts);
+    if (times.writeTimeoutMs === undefined) return;
+    core.lists.forEach((connection) => connection.setWriteTimeout(core.timeouts.writeTimeoutMs));
   }
 
   /** A server has its place: its sockets lead to it. */
@@ -204,7 +240,8 @@ export class HttpServer extends HttpHost implements Disposable {
    * @throws {Error} when the server was closed; and what `makeStream` throws.
    */
   accept(fd: number, transport: HttpTransport = {}): void {
-    this.serveStream(openTransport(this.base, fd, transport, this.#makeStream));
+    const stream = openTransport(this.base, fd, transport, this.#makeStream);
+    this.#serve(stream, transport.tls !== undefined);
   }
 
   /**
@@ -215,10 +252,14 @@ export class HttpServer extends HttpHost implements Disposable {
    * @throws {Error} when the server was closed.
    */
   serveStream(stream: BufferEvent): void {
+    this.#serve(stream, false);
+  }
+
+  #serve(stream: BufferEvent, isSecure: boolean): void {
     try {
       if (stream.base !== this.base) throw new TypeError("Cannot serve a stream that lives on another base");
       this.#assertOpen("accept a connection");
-      this.#adopt(stream);
+      this.#adopt(stream, isSecure);
     } catch (error) {
       stream.close();
       throw error;
@@ -229,12 +270,12 @@ export class HttpServer extends HttpHost implements Disposable {
     if (this.#closing) throw new Error(`Cannot ${action}: the server is closed`);
   }
 
-  #adopt(stream: BufferEvent): void {
+  #adopt(stream: BufferEvent, isSecure: boolean): void {
     if (this.#hasRoom()) {
-      new ServerConnection(this.#core, stream);
+      new ServerConnection(this.#core, stream, isSecure);
       this.#connectionCount++;
     } else if (this.#refused.size < REFUSALS_MAX) {
-      const connection = new ServerConnection(this.#core, stream);
+      const connection = new ServerConnection(this.#core, stream, isSecure);
       this.#refused.add(connection);
       connection.refuse();
     } else {
@@ -248,10 +289,35 @@ export class HttpServer extends HttpHost implements Disposable {
     return served + this.#taken.countMax < this.#maxConnections || served + this.#taken.count < this.#maxConnections;
   }
 
+  /**
+   * Ends gracefully: stops listening and closes idle connections at once; what has begun is answered, with `Connection: close`, and what
+   * was taken over is waited for, whose owners should end it. What is left when the time is up is cut, and the server is closed then.
+   * Nothing of this happens while the loop does not run.
+   *
+   * @returns whether everything has ended by itself.
+   * @throws {RangeError} when the time is none.
+   */
+  async drain(options: DrainOptions = {}): Promise<boolean> {
+    const isDrained = (): boolean => this.#closed || (this.connectionCount === 0 && this.#refused.size === 0);
+    const waiting = untilDrained(this.base, isDrained, options);
+    this.#closing = true;
+    this.#stopListening();
+    this.#core.lists.forEach((connection) => connection.closeIfIdle());
+    try {
+      return await waiting;
+    } finally {
+      this.close();
+    }
+  }
+
+  #stopListening(): void {
+    for (const listener of this.#listeners.splice(0)) listener.close();
+  }
+
   /** Stops listening and closes every connection at once (evhttp_free). Closing twice is harmless. */
   close(): void {
-    this.#closing = true;
-    for (const listener of this.#listeners.splice(0)) listener.close();
+    this.#closing = this.#closed = true;
+    this.#stopListening();
     this.#core.lists.close();
     this.#taken.close();
   }
@@ -259,6 +325,16 @@ export class HttpServer extends HttpHost implements Disposable {
   /** Same as {@linkcode HttpServer.close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Asks about a request whose head has come; what the callback throws is answered for. */
+  #asks(callback: ((request: HttpRequest) => boolean | void) | undefined, request: HttpRequest): boolean {
+    try {
+      return callback?.(request) !== false;
+    } catch (error) {
+      this.#handlerFailed(error, request);
+      return true;
+    }
   }
 
   #handle(request: HttpRequest): void {
@@ -297,6 +373,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return value !== null && typeof value === "object" && typeof (value as { then?: unknown }).then === "function";
 }
 
-function reportError(error: unknown, request: HttpRequest): void {
-  console.error(`Error while serving ${request.method} ${request.target}:`, error);
+function reportError(error: unknown, request: HttpRequest | undefined): void {
+  console.error(
+    `Error while serving ${request === undefined ? "a client" : `${request.method} ${request.target}`}:`,
+    error,
+  );
 }

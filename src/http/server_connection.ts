@@ -1,68 +1,26 @@
 import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
-import { errorPage } from "./error_page.ts";
-import { HttpHeaders } from "./headers.ts";
-import { EVHTTP_REQ_CONNECT } from "./methods.ts";
+import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_TRACE } from "./methods.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.ts";
-import { CHUNKED } from "./reply_head.ts";
 import { HttpRequest } from "./request.ts";
-import type { RequestConnection } from "./request_connection.ts";
+import { addPiece } from "./request_body.ts";
 import type { ServerCore } from "./server_core.ts";
-import { IDLE, LINGERING, OWN_BIT, READING_BODY, READING_HEAD, ServerStream, SERVING } from "./server_stream.ts";
-import { REFERENCE_MIN, WaitingBytes } from "./waiting_bytes.ts";
-
-/** Bytes are being parsed. */
-const PARSING = OWN_BIT;
-/** Bytes had come behind the request that is being served, or was served last. */
-const MORE_CAME = OWN_BIT << 1;
+import { BODY_PENDING, MORE_CAME, PARSING, PAUSED, ServerExchange, STREAMED } from "./server_exchange.ts";
+import { IDLE, LINGERING, READING_BODY, READING_HEAD, SERVING } from "./server_stream.ts";
+import { WaitingBytes } from "./waiting_bytes.ts";
 
 /**
  * One client: bytes become requests, one after the other, and the server's handler answers them.
  *
  * @internal
  */
-export class ServerConnection extends ServerStream implements ByteSink, RequestConnection {
-  // From the first byte of a request to its last.
-  #parser: RequestParser | null = null;
-  #request: HttpRequest | null = null;
-  // Bytes that came while a request was being served.
-  #waiting: WaitingBytes | null = null;
-
-  constructor(core: ServerCore, stream: BufferEvent) {
-    super(core, stream);
+export class ServerConnection extends ServerExchange implements ByteSink {
+  constructor(core: ServerCore, stream: BufferEvent, isSecure: boolean) {
+    super(core, stream, isSecure);
     stream.setSink(this);
     stream.setCallbacks(this);
     stream.setTimeouts(-1, core.timeouts.writeTimeoutMs);
     stream.enable(EV_READ);
     this.wait(IDLE);
-  }
-
-  get mayKeepAlive(): boolean {
-    // What came before the end of the stream is still answered.
-    const wasLast = this.inputEnded && this.#waiting === null && !this.is(MORE_CAME);
-    return !this.lastReply && !wasLast && this.#request !== null && this.#request.head.keepAlive && !this.core.closing;
-  }
-
-  /** Answers 503 and closes: the server has as many connections as it may. */
-  refuse(): void {
-    this.fail(503, "Too many connections");
-  }
-
-  override close(): void {
-    if (!this.release()) return;
-    this.#waiting = null;
-    // Not given back, since it may be at work just now.
-    this.#parser = null;
-    const request = this.#request;
-    this.#request = null;
-    if (request === null) return;
-    try {
-      request.connectionLost();
-    } catch (error) {
-      // Nothing is left to be done for this client, and others must not suffer.
-      this.core.report(error, request);
-    } finally {
-      request.release();
-    }
   }
 
   // Bytes in
@@ -73,9 +31,10 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
       return;
     }
     // What waits comes first, also when there is room for replies again by now.
-    if (this.phase === SERVING || this.#waiting !== null || this.isBackedUp()) {
+    if (this.phase === SERVING || this.waiting !== null || this.isBackedUp() || this.is(PAUSED)) {
       this.#putAside(bytes, start, end);
       this.stream.disable(EV_READ);
+      if (this.isServing) this.watchPeer(true);
       return;
     }
     this.#parse(bytes, start, end);
@@ -95,7 +54,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
   }
 
   #parseAll(received: Uint8Array, start: number, receivedEnd: number): void {
-    let parser = this.#parser ??= this.core.parsers.take();
+    let parser = this.parser ??= this.core.parsers.take();
     let bytes = received;
     let at = start;
     let end = receivedEnd;
@@ -103,9 +62,13 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
       const event = parser.next(bytes, at, end);
       at = parser.position;
       if (event === HEAD) {
-        this.#beginRequest();
+        this.#beginRequest(parser);
       } else if (event === BODY) {
         this.#addBody(bytes, parser.bodyStart, parser.bodyEnd);
+        if (this.is(PAUSED)) {
+          if (at < end) this.#putAside(bytes, at, end);
+          break;
+        }
       } else if (event === END) {
         this.mark(MORE_CAME, at < end);
         if (at < end && this.#mayBeTaken()) {
@@ -113,14 +76,12 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
           this.#putAside(bytes, at, end);
           at = end;
         }
-        this.#request!.trailers = parser.trailers;
-        if (at === end) this.#giveParserBack(parser);
-        this.#serve();
+        this.#endRequest(parser, at === end);
         if (this.isOver()) break;
-        if (this.#waiting !== null && this.phase !== SERVING && !this.isBackedUp()) {
-          ({ bytes, start: at, end } = this.#waiting);
-          this.#waiting = null;
-          parser = this.#parser ??= this.core.parsers.take();
+        if (this.waiting !== null && this.phase !== SERVING && !this.isBackedUp()) {
+          ({ bytes, start: at, end } = this.waiting);
+          this.waiting = null;
+          parser = this.parser ??= this.core.parsers.take();
         }
         if (this.phase === SERVING || (at < end && this.isBackedUp())) {
           if (at < end) this.#putAside(bytes, at, end);
@@ -128,7 +89,7 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
         }
         if (at === end) break;
       } else if (event === NEED_MORE) {
-        this.#waitForMore();
+        this.#waitForMore(parser);
         break;
       } else if (event === ERROR) {
         const { status, message } = parser.error!;
@@ -139,156 +100,146 @@ export class ServerConnection extends ServerStream implements ByteSink, RequestC
     }
   }
 
-  /** Nothing has begun behind the last request. The parser also refers to its head, and so to a whole slab. */
-  #giveParserBack(parser: RequestParser): void {
-    this.#parser = null;
-    this.core.parsers.give(parser);
-  }
-
-  #beginRequest(): void {
-    const { head, bodyExpected, contentLength } = this.#parser!;
+  #beginRequest(parser: RequestParser): void {
+    const { head, bodyExpected } = parser;
+    const { core } = this;
     const request = new HttpRequest(this, head);
-    this.#request = request;
+    this.request = request;
+    if (bodyExpected !== "none") this.mark(BODY_PENDING, true);
     if (head.expectUnknown) {
       this.fail(417, "Unknown expectation");
-    } else if (!this.core.isAllowed(head)) {
+    } else if ((head.methodId & core.methods.allowed) === 0 && !this.#allowsCustom(request)) {
       this.#refuseMethod(request);
-    } else if (head.expectContinue && bodyExpected !== "none" && (contentLength > 0 || contentLength === CHUNKED)) {
-      this.output.addAscii("HTTP/1.1 100 Continue\r\n\r\n");
+    } else if (core.asksAboutRequests && !core.isWelcome(request)) {
+      this.close();
+    } else if (bodyExpected !== "none" && this.request === request) {
+      this.#beginBody(request, parser);
     }
+  }
+
+  #allowsCustom(request: HttpRequest): boolean {
+    return request.head.methodId === 0 && (request.methodId & this.core.methods.allowed) !== 0;
   }
 
   #refuseMethod(request: HttpRequest): void {
-    if (request.head.methodId === 0) this.fail(501, `Method ${request.method.slice(0, 64)} is not implemented`);
-    else this.fail(405, `Method ${request.method} is not allowed`, { Allow: this.core.allowField });
+    const { methods } = this.core;
+    if (request.methodId === 0) this.fail(501, `Method ${request.method.slice(0, 64)} is not implemented`);
+    else this.fail(405, `Method ${request.method} is not allowed`, { Allow: methods.allowField });
+  }
+
+  /** The body is still to come. */
+  #beginBody(request: HttpRequest, parser: RequestParser): void {
+    const { core } = this;
+    if (request.methodId === EVHTTP_REQ_TRACE || core.methods.isBodyless(request.method)) {
+      return this.fail(400, `Method ${request.method} takes no body`);
+    }
+    if (request.head.expectContinue && parser.contentLength !== 0) {
+      const mayContinue = core.mayContinue(request);
+      // It may have been answered instead.
+      if (this.request !== request) return;
+      if (!mayContinue) return this.fail(417, "The body is not wanted");
+      this.output.addAscii("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    if (core.routeOf(request)?.streamBody !== true) return request.reading?.begin(false);
+    request.streamBody();
+    this.mark(STREAMED, true);
+    this.phase = READING_BODY;
+    core.handle(request);
+    if (!request.finished && !this.isOver()) request.head.retain();
   }
 
   #addBody(bytes: Uint8Array, start: number, end: number): void {
-    const body = this.#request!.body;
-    const piece = bytes.subarray(start, end);
-    if (piece.length >= REFERENCE_MIN) body.addReference(piece);
-    else body.add(piece);
+    const request = this.request;
+    // It was answered before it was complete: this is what nobody wants any more.
+    if (request === null) return;
+    const { reading } = request;
+    if (reading === null) return addPiece(request.body, bytes, start, end);
+    try {
+      reading.pieceCame(bytes, start, end);
+    } catch (error) {
+      this.core.failed(error, request);
+    }
   }
 
-  /** Not all of a message has come: the client has a limited time for the rest. */
-  #waitForMore(): void {
-    const parser = this.#parser!;
-    if (!parser.inMessage) {
-      if (this.phase !== IDLE) this.wait(IDLE);
-      return;
+  #endRequest(parser: RequestParser, isLast: boolean): void {
+    const request = this.request;
+    const wasStreamed = this.is(STREAMED);
+    this.mark(BODY_PENDING | STREAMED, false);
+    if (request !== null) request.trailers = parser.trailers;
+    // Nothing has begun behind it. The parser also refers to its head, and so to a whole slab.
+    if (isLast) {
+      this.parser = null;
+      this.core.parsers.give(parser);
     }
-    if (this.#request === null || parser.bodyExpected === "none") {
-      // The time for a head runs from its first byte, however many follow one by one.
-      if (this.phase !== READING_HEAD) this.wait(READING_HEAD);
-    } else {
-      this.wait(READING_BODY);
-    }
-    if (this.inputEnded) this.fail(400, "The request is incomplete");
+    if (request === null) this.wait(IDLE);
+    else if (wasStreamed) this.#endBody(request);
+    else this.#serve(request);
   }
 
-  #serve(): void {
-    const request = this.#request!;
+  #serve(request: HttpRequest): void {
     this.serving();
+    if (request.reading !== null) this.#endBody(request);
+    if (this.request !== request) return;
     this.core.handle(request);
     // A reply that comes later must not keep the memory of a whole read alive.
     if (!request.finished && this.phase === SERVING) request.head.retain();
   }
 
+  /** The handler goes on with a body that is complete. */
+  #endBody(request: HttpRequest): void {
+    this.serving();
+    try {
+      request.reading?.ended();
+    } catch (error) {
+      this.core.failed(error, request);
+    }
+  }
+
+  /** Not all of a message has come: the client has a limited time for the rest. */
+  #waitForMore(parser: RequestParser): void {
+    if (!parser.inMessage) {
+      if (this.phase !== IDLE) this.wait(IDLE);
+      return;
+    }
+    // The time for a head runs from its first byte, however many follow one by one.
+    if (this.is(BODY_PENDING)) this.wait(READING_BODY);
+    else if (this.phase !== READING_HEAD) this.wait(READING_HEAD);
+    if (this.inputEnded) this.fail(400, "The request is incomplete");
+  }
+
   /** Whether the request is of a kind after which another protocol may follow. */
   #mayBeTaken(): boolean {
-    const { head } = this.#request!;
-    return head.isUpgrade || head.methodId === EVHTTP_REQ_CONNECT;
+    const request = this.request;
+    return request !== null && (request.head.isUpgrade || request.head.methodId === EVHTTP_REQ_CONNECT);
   }
 
   #putAside(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#waiting === null) this.#waiting = new WaitingBytes(bytes, start, end);
-    else this.#waiting.append(bytes, start, end);
+    if (this.waiting === null) this.waiting = new WaitingBytes(bytes, start, end);
+    else this.waiting.append(bytes, start, end);
   }
 
-  /** Goes on with what was put aside, once there is room for replies. */
-  #resume(): void {
-    if (this.phase === SERVING || this.isOver() || this.isBackedUp() || this.is(PARSING)) return;
-    const waiting = this.#waiting;
+  protected override goOn(): void {
+    if (this.phase === SERVING || this.isOver() || this.isBackedUp() || this.is(PARSING | PAUSED)) return;
+    const waiting = this.waiting;
     if (waiting !== null) {
-      this.#waiting = null;
+      this.waiting = null;
       this.#parse(waiting.bytes, waiting.start, waiting.end);
     }
-    if (!this.isOver() && this.#waiting === null) this.#readOn();
+    if (!this.isOver() && this.waiting === null) this.#readOn();
   }
 
   #readOn(): void {
-    if (this.inputEnded) this.endIfIdle();
-    else if (this.phase !== SERVING && !this.isBackedUp()) this.stream.enable(EV_READ);
-  }
-
-  // Replies out
-
-  replyEnded(request: HttpRequest, keepAlive: boolean): void {
-    if (request !== this.#request) return;
-    this.#request = null;
-    request.release();
-    if (!keepAlive) {
-      // A client that had not said that this is its last request may be sending the next one.
-      const unread = this.#waiting !== null || this.is(MORE_CAME) || request.head.keepAlive;
-      this.#waiting = null;
-      this.finish(unread);
-      return;
+    if (this.inputEnded) {
+      this.endIfIdle();
+    } else if (this.phase !== SERVING && !this.isBackedUp() && !this.is(PAUSED)) {
+      this.watchPeer(false);
+      this.stream.enable(EV_READ);
     }
-    this.wait(IDLE);
-    if (!this.is(PARSING)) this.#resume();
-  }
-
-  takeOver(): BufferEvent {
-    const request = this.#request;
-    const waiting = this.#waiting;
-    this.#request = null;
-    this.#waiting = null;
-    request?.release();
-    const stream = this.giveAway();
-    if (waiting === null) return stream;
-    const { input } = stream;
-    input.unfreezeBack();
-    if (waiting.end - waiting.start < REFERENCE_MIN) input.addSlice(waiting.bytes, waiting.start, waiting.end);
-    else input.addReferencePart(waiting.bytes, waiting.start, waiting.end - waiting.start);
-    input.freezeBack();
-    return stream;
-  }
-
-  abort(): void {
-    this.close();
-  }
-
-  protected override fail(status: number, explanation: string, fields: Readonly<Record<string, string>> = {}): void {
-    const request = this.#request;
-    this.#request = null;
-    this.#waiting = null;
-    request?.release();
-    if (request?.replyStarted === true) {
-      this.close();
-      return;
-    }
-    const page = errorPage(status, explanation);
-    const headers = new HttpHeaders({ "Content-Type": "text/html;charset=utf-8", ...fields });
-    this.heads.write(this.output, status, undefined, headers, page.length, "close");
-    if (request?.method !== "HEAD") this.output.add(page);
-    this.finish(true);
-  }
-
-  protected override outputSent(): void {
-    const request = this.#request;
-    if (request !== null && request.onDrain !== undefined) {
-      try {
-        request.onDrain();
-      } catch (error) {
-        this.core.failed(error, request);
-      }
-    }
-    this.#resume();
   }
 
   protected override endIfIdle(): void {
-    if (this.phase === SERVING || this.#waiting !== null) return;
-    if (this.#parser !== null && this.#parser.inMessage) this.fail(400, "The request is incomplete");
+    if (this.phase === SERVING || this.waiting !== null) return;
+    if (this.parser !== null && this.parser.inMessage) this.fail(400, "The request is incomplete");
     else if (this.output.length > 0) this.finish(false);
     else this.close();
   }

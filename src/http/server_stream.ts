@@ -6,7 +6,6 @@ import {
   type BufferEventCallbacks,
   EV_READ,
   type EvBuffer,
-  type SocketAddress,
 } from "../core/mod.ts";
 import type { DeadlineList, DeadlineMember } from "../core/deadline_list.ts";
 import { LINGER_MS } from "./phase_lists.ts";
@@ -34,7 +33,7 @@ const LINGER_TOTAL_MS = 10_000;
  */
 export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>, DeadlineMember<ServerStream> {
   protected readonly core: ServerCore;
-  protected readonly stream: BufferEvent;
+  readonly stream: BufferEvent;
   /** @internal */
   deadlineList: DeadlineList<ServerStream> | null = null;
   /** @internal */
@@ -88,19 +87,23 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
     return this.is(LAST_REPLY);
   }
 
+  /** Sets how long a client may take none of its reply. */
+  setWriteTimeout(timeoutMs: number): void {
+    this.stream.setTimeouts(-1, timeoutMs);
+  }
+
+  /** Closes it if no request has begun; else the reply to that will be the last one. */
+  abstract closeIfIdle(): void;
   /** Ends it at once; the request that is being served is told. */
   abstract close(): void;
   /** Answers with an error page and closes; the client may still be sending. */
   protected abstract fail(status: number, explanation: string): void;
   /** The client sends no more: what it asked for is still answered, if it was complete. */
   protected abstract endIfIdle(): void;
+  /** Whether more has come than we take for the time being: then it is not the client who is slow. */
+  protected abstract get isHeldUp(): boolean;
   /** Everything queued has been sent, and it does not close now. */
   protected abstract outputSent(): void;
-
-  get remoteAddress(): SocketAddress | undefined {
-    // Those over sockets have one, whatever kind they are.
-    return (this.stream as { readonly remoteAddress?: SocketAddress }).remoteAddress;
-  }
 
   /** Whether no further request will be taken up. */
   protected isOver(): boolean {
@@ -146,12 +149,19 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
   /** The handler may take its time. */
   protected serving(): void {
     this.phase = SERVING;
+    this.unhurry();
+  }
+
+  /** Nobody counts the time. */
+  protected unhurry(): void {
     this.core.lists.unhurried.add(this);
   }
 
   /** @internal */
   deadlinePassed(): void {
-    if (this.phase === READING_HEAD || this.phase === READING_BODY) {
+    if (this.phase === READING_BODY && this.isHeldUp) {
+      this.wait(READING_BODY);
+    } else if (this.phase === READING_HEAD || this.phase === READING_BODY) {
       this.fail(408, "The request did not arrive in time");
     } else if (this.phase === IDLE && this.output.length > 0) {
       // The client is not idle, it is taking a long reply; the write timeout watches over that.
@@ -183,7 +193,7 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
       this.outputSent();
     } else if (this.is(CLOSE_WHEN_SENT)) {
       this.#closeOnceSent();
-    } else {
+    } else if (this.#lingerEndMs === Infinity) {
       // Closing with unread bytes would send a reset, which may overtake the reply: say goodbye first and read on a while.
       this.stream.endWriting();
       this.#lingerEndMs = this.stream.base.now() + LINGER_TOTAL_MS;
@@ -193,10 +203,17 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
 
   /** What was encrypted, say, may still wait for the kernel underneath. */
   #closeOnceSent(): void {
+    if (this.stream.queuedBytes === 0) this.close();
+    else this.watchBytesBelow();
+  }
+
+  /** Has {@linkcode ServerStream.write} called once what waits underneath has been sent, too. */
+  protected watchBytesBelow(): void {
     const { stream } = this;
-    if (stream.queuedBytes === 0) return this.close();
     stream.whenOutputShrank ??= () => {
-      if (stream.queuedBytes === 0) this.close();
+      if (stream.queuedBytes > 0) return;
+      stream.whenOutputShrank = null;
+      this.write();
     };
   }
 

@@ -2,7 +2,9 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { describe, it } from "@std/testing/bdd";
 import { type BufferEvent, EvBuffer, EventBase, type SocketAddress, SocketBufferEvent } from "../../src/core/mod.ts";
 import { close, open, os } from "../../src/ffi/mod.ts";
-import { errorPage } from "../../src/http/error_page.ts";
+import type { Compression } from "../../src/http/compression.ts";
+import type { HttpServer } from "../../src/http/mod.ts";
+import { errorPage, type TypedPage } from "../../src/http/error_page.ts";
 import type { HttpReply } from "../../src/http/reply.ts";
 import { HttpRequest } from "../../src/http/request.ts";
 import type { RequestConnection } from "../../src/http/request_connection.ts";
@@ -15,7 +17,15 @@ import { bytesOf } from "./parse_support.ts";
 class RecordingConnection implements RequestConnection {
   readonly output: EvBuffer = new EvBuffer();
   readonly heads: ReplyHead;
+  readonly compression: Compression | null = null;
+  readonly stream: BufferEvent = new SocketBufferEvent(base);
   readonly remoteAddress: SocketAddress | undefined = undefined;
+  readonly localAddress: SocketAddress | undefined = undefined;
+  readonly isSecure = false;
+  readonly closed = false;
+  readonly isBodyComplete = true;
+  readonly isBodyRead = true;
+  onClose: (() => void) | undefined = undefined;
   mayKeepAlive = true;
   /** "ended", "ended for good" and "aborted", in order. */
   readonly log: string[] = [];
@@ -23,6 +33,22 @@ class RecordingConnection implements RequestConnection {
   constructor(base: EventBase) {
     this.heads = new ReplyHead(base, "text/plain;charset=utf-8", "");
   }
+
+  get server(): HttpServer {
+    throw new Error("There is no server");
+  }
+
+  customMethod(): number {
+    return 0;
+  }
+
+  errorPage(status: number, explanation: string): TypedPage {
+    return { body: errorPage(status, explanation), contentType: "text/html;charset=utf-8" };
+  }
+
+  afterSent(): void {}
+
+  pauseBody(): void {}
 
   replyEnded(_request: HttpReply, keepAlive: boolean): void {
     this.log.push(keepAlive ? "ended" : "ended for good");
@@ -36,6 +62,8 @@ class RecordingConnection implements RequestConnection {
   abort(): void {
     this.log.push("aborted");
   }
+
+  close(): void {}
 
   /** What was written, with the time taken out. */
   text(): string {

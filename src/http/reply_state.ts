@@ -1,0 +1,174 @@
+import { ConnectionError, EvBuffer } from "../core/mod.ts";
+import type { RequestHead } from "./head.ts";
+import { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
+import { EVHTTP_REQ_HEAD } from "./methods.ts";
+import type { HttpReply } from "./reply.ts";
+import { type ConnectionField, UNSTATED } from "./reply_head.ts";
+import type { HttpConnection, RequestConnection } from "./request_connection.ts";
+import { isBodyless } from "./status.ts";
+
+/** How far a reply is. */
+export const OPEN = 0, STREAMING = 1, FINISHED = 2;
+
+/** How far a reply is, what its head will say, and what becomes of it when the client goes. */
+export abstract class ReplyState {
+  /** Request line and header fields as they came. */
+  readonly head: RequestHead;
+  /**
+   * Called once when the connection ends before the reply was complete; nothing can be sent any more then. A client that
+   * merely ends its side of the connection may still want its reply, and does not count (see `allowHalfClose`).
+   */
+  onClose: (() => void) | undefined = undefined;
+  /**
+   * Called once, after the reply: with true when all of it has been handed to the system (evhttp_request_set_on_complete_cb), with false
+   * when the connection has ended before that. To be set before the reply is complete.
+   */
+  onComplete: ((isSent: boolean) => void) | undefined = undefined;
+
+  /** @internal What it came by. */
+  protected readonly link: RequestConnection;
+  /** How far it is. */
+  protected state: number = OPEN;
+  /** Whether the connection is to live on. */
+  protected keepAlive: boolean = true;
+  /** Whether nothing can be sent any more. */
+  protected gone: boolean = false;
+  /** The fields of the reply, once there are any. */
+  protected fields: HttpHeaders | null = null;
+  #abort: AbortController | null = null;
+
+  /** @internal */
+  constructor(link: RequestConnection, head: RequestHead) {
+    this.link = link;
+    this.head = head;
+  }
+
+  /** The connection it came by (evhttp_request_get_connection). */
+  get connection(): HttpConnection {
+    return this.link;
+  }
+
+  /** Header fields of the reply, to be filled before it begins. */
+  get replyHeaders(): HttpHeaders {
+    return this.fields ??= new HttpHeaders();
+  }
+
+  /** Whether the reply has begun. */
+  get replyStarted(): boolean {
+    return this.state !== OPEN;
+  }
+
+  /** Whether the reply is complete, or can no longer be given. */
+  get finished(): boolean {
+    return this.state === FINISHED || this.gone;
+  }
+
+  /**
+   * Aborted when {@linkcode ReplyState.onClose} would be called, with a {@linkcode ConnectionError}; for work that is done on behalf of the
+   * client.
+   */
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.gone) this.#abort.abort(goneError());
+    }
+    return this.#abort.signal;
+  }
+
+  /** Asks for the connection to be closed after this reply. */
+  closeAfterReply(): void {
+    this.keepAlive = false;
+  }
+
+  /** Cuts the connection, which tells the client that a reply under way will not be completed. */
+  abort(): void {
+    if (this.finished) return;
+    this.gone = true;
+    try {
+      this.link.abort();
+    } finally {
+      this.#abort?.abort(goneError());
+    }
+  }
+
+  /** @internal The connection is gone. */
+  connectionLost(): void {
+    if (this.finished) return;
+    this.gone = true;
+    try {
+      this.onClose?.();
+    } finally {
+      this.#abort?.abort(goneError());
+    }
+  }
+
+  /** Checks and prepares; false when there is nobody to reply to. */
+  protected begin(status: number, headers: HttpHeadersInit | undefined): boolean {
+    if (this.state !== OPEN) throw new Error("Cannot reply: a reply has begun already");
+    if (!Number.isInteger(status) || status < 200 || status > 599) {
+      throw new RangeError(`Cannot reply with status ${status}: final replies have 200 to 599`);
+    }
+    this.prepare(headers);
+    return !this.gone;
+  }
+
+  /** Only after all fields have been checked is any of them there. */
+  protected prepare(headers: HttpHeadersInit | undefined): void {
+    if (this.state !== OPEN) throw new Error("Cannot reply: a reply has begun already");
+    if (headers === undefined) return;
+    for (const [name, value] of new HttpHeaders(headers)) this.replyHeaders.add(name, value);
+  }
+
+  /** Whether nothing but the length has to be said in the head. */
+  protected isPlain(): boolean {
+    return this.keepAlive && this.fields === null && this.head.versionMinor >= 1 &&
+      this.link.mayKeepAlive && this.link.isBodyRead;
+  }
+
+  /** @param isWhole whether the whole reply follows: what the client is still sending then stays unread. */
+  protected writeHead(status: number, length: number, isWhole: boolean): void {
+    // From here on bytes are on their way, so that after a failure only the end of the connection can tell the client.
+    this.state = STREAMING;
+    const { link, fields } = this;
+    if (
+      !link.mayKeepAlive || (isWhole && !link.isBodyRead) || fields?.get("connection")?.toLowerCase() === "close"
+    ) this.keepAlive = false;
+    if (length > 0 && !isBodyless(status) && this.isPlain()) {
+      link.heads.writePlain(link.output, status, length);
+      return;
+    }
+    const stated = isBodyless(status) ? UNSTATED : length;
+    link.heads.write(link.output, status, undefined, fields, stated, this.#connectionField());
+  }
+
+  #connectionField(): ConnectionField {
+    // A list of protocols, as in 426, counts for this connection only, which has to be said (RFC 9110 section 7.8).
+    const upgrade = this.fields?.has("upgrade") === true;
+    if (!this.keepAlive) return upgrade ? "close, Upgrade" : "close";
+    if (this.head.versionMinor === 0) return "keep-alive";
+    return upgrade ? "Upgrade" : "";
+  }
+
+  /** Whether a reply with this status has a body. */
+  protected mayHaveBody(status: number): boolean {
+    return this.head.methodId !== EVHTTP_REQ_HEAD && !isBodyless(status);
+  }
+
+  /** Queues a part of the body. */
+  protected send(bytes: Uint8Array | EvBuffer): void {
+    if (bytes instanceof EvBuffer) this.link.output.addBuffer(bytes);
+    else this.link.output.add(bytes);
+  }
+
+  /** All of it is queued. */
+  protected finish(): void {
+    this.state = FINISHED;
+    if (this.onComplete !== undefined) this.link.afterSent(this.onComplete);
+    this.link.replyEnded(this as unknown as HttpReply, this.keepAlive);
+  }
+}
+
+/** The error of whoever has something for a client that has gone. @internal */
+export function goneError(): ConnectionError {
+  return new ConnectionError("CLOSED", "Cannot go on with the reply: the client has gone");
+}

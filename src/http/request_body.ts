@@ -1,0 +1,142 @@
+import { type ConnectionError, EvBuffer } from "../core/mod.ts";
+import { goneError } from "./reply_state.ts";
+import { PAUSED_BY_HANDLER, PAUSED_FULL, type RequestConnection } from "./request_connection.ts";
+import { REFERENCE_MIN } from "./waiting_bytes.ts";
+
+/** So many bytes wait for a handler to take them before the client has to wait. */
+const FULL_BYTES = 64 * 1024;
+
+interface Waiter {
+  resolve(piece: Uint8Array | null): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * The body of a request as it comes: handed to a callback, or held until it is taken, while the client waits when that is much.
+ *
+ * @internal
+ */
+export class RequestBody {
+  /** What has come and was not taken. */
+  readonly buffer: EvBuffer;
+  /** Gets each piece instead of {@linkcode RequestBody.buffer}. */
+  onPiece: ((piece: Uint8Array) => void) | undefined = undefined;
+  /** Called after the last piece. */
+  onEnd: (() => void) | undefined = undefined;
+  readonly #link: RequestConnection;
+  #isComplete = true;
+  // A handler is at work already, and takes what comes.
+  #isStreamed = false;
+  #error: ConnectionError | null = null;
+  #waiter: Waiter | null = null;
+  #stream: ReadableStream<Uint8Array> | null = null;
+
+  constructor(link: RequestConnection, buffer: EvBuffer) {
+    this.#link = link;
+    this.buffer = buffer;
+  }
+
+  /** It is still to come; `isStreamed`: to a handler that takes it meanwhile. */
+  begin(isStreamed: boolean): void {
+    this.#isComplete = false;
+    this.#isStreamed = isStreamed;
+  }
+
+  /** Whether all of it has come. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** `bytes[start..end)` have come. */
+  pieceCame(bytes: Uint8Array, start: number, end: number): void {
+    if (this.onPiece !== undefined) {
+      this.onPiece(bytes.subarray(start, end));
+      return;
+    }
+    addPiece(this.buffer, bytes, start, end);
+    const waiter = this.#waiter;
+    if (waiter !== null) {
+      this.#waiter = null;
+      waiter.resolve(this.buffer.take());
+    } else if (this.#isStreamed && this.buffer.length >= FULL_BYTES) {
+      this.#link.pauseBody(PAUSED_FULL, true);
+    }
+  }
+
+  /** There is no more. */
+  ended(): void {
+    this.#isComplete = true;
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    waiter?.resolve(null);
+    this.onEnd?.();
+  }
+
+  /** The rest will never come, or nobody may have it any more. */
+  lost(): void {
+    if (this.#isComplete) return;
+    this.#error ??= goneError();
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    waiter?.reject(this.#error);
+  }
+
+  /** Stops or goes on reading, when the handler wants that. */
+  pause(isPaused: boolean): void {
+    if (!this.#isComplete && this.#error === null) this.#link.pauseBody(PAUSED_BY_HANDLER, isPaused);
+  }
+
+  /** The next piece; null at the end. */
+  read(): Promise<Uint8Array | null> {
+    if (this.#waiter !== null) {
+      return Promise.reject(new TypeError("Cannot read the body: somebody waits for it already"));
+    }
+    if (this.onPiece !== undefined) return Promise.reject(new TypeError("Cannot read the body: a callback gets it"));
+    if (this.buffer.length > 0) {
+      const piece = this.buffer.take();
+      if (!this.#isComplete) this.#link.pauseBody(PAUSED_FULL, false);
+      return Promise.resolve(piece);
+    }
+    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#isComplete) return Promise.resolve(null);
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+    });
+  }
+
+  /** All that is still to be read. */
+  async readAll(): Promise<Uint8Array> {
+    const whole = new EvBuffer();
+    for (let piece = await this.read(); piece !== null; piece = await this.read()) whole.add(piece);
+    return whole.take();
+  }
+
+  /** It as a stream, which pulls. */
+  get stream(): ReadableStream<Uint8Array> {
+    return this.#stream ??= new ReadableStream({
+      type: "bytes",
+      pull: async (controller) => {
+        const piece = await this.read();
+        if (piece !== null) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
+        controller.close();
+        controller.byobRequest?.respond(0);
+      },
+      cancel: () => this.discard(),
+    });
+  }
+
+  /** Nobody wants it: what is still to come goes nowhere. */
+  discard(): void {
+    this.onPiece = () => {};
+    this.buffer.drain(Infinity);
+    if (!this.#isComplete && this.#error === null) {
+      this.#link.pauseBody(PAUSED_FULL | PAUSED_BY_HANDLER, false);
+    }
+  }
+}
+
+/** Adds a piece where it was received, if it is large. */
+export function addPiece(buffer: EvBuffer, bytes: Uint8Array, start: number, end: number): void {
+  if (end - start >= REFERENCE_MIN) buffer.addReferencePart(bytes, start, end - start);
+  else buffer.addSlice(bytes, start, end);
+}

@@ -1,0 +1,191 @@
+import type { BufferEvent } from "../core/mod.ts";
+import { EV_READ } from "../core/mod.ts";
+import type { TypedPage } from "./error_page.ts";
+import { HttpHeaders } from "./headers.ts";
+import type { RequestParser } from "./parser.ts";
+import type { HttpReply } from "./reply.ts";
+import type { HttpRequest } from "./request.ts";
+import { PAUSED_BY_HANDLER, PAUSED_FULL, type RequestConnection } from "./request_connection.ts";
+import { CLIENT_BIT, ServerClient } from "./server_client.ts";
+import { IDLE, READING_BODY, SERVING } from "./server_stream.ts";
+import { REFERENCE_MIN, type WaitingBytes } from "./waiting_bytes.ts";
+
+/** Bytes are being parsed. */
+export const PARSING: number = CLIENT_BIT;
+/** Bytes had come behind the request that is being served, or was served last. */
+export const MORE_CAME: number = CLIENT_BIT << 1;
+/** The head of a request has come, and not all of its body. */
+export const BODY_PENDING: number = CLIENT_BIT << 2;
+/** A handler is at work meanwhile. */
+export const STREAMED: number = CLIENT_BIT << 3;
+/** The client has to wait with the rest of its body. */
+export const PAUSED: number = PAUSED_BY_HANDLER | PAUSED_FULL;
+
+/** So much of a body that nobody wants any more is worth waiting for, to keep the connection. */
+const DISCARDED_BYTES_MAX = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * The request of a client that is being read or served, and what becomes of the connection with its reply. {@linkcode ServerConnection}
+ * adds where requests come from.
+ *
+ * @internal
+ */
+export abstract class ServerExchange extends ServerClient implements RequestConnection {
+  /** From the first byte of a request to its last. */
+  protected parser: RequestParser | null = null;
+  /** What is being read, or served. */
+  protected request: HttpRequest | null = null;
+  /** Bytes that came while a request was being served. */
+  protected waiting: WaitingBytes | null = null;
+
+  /** Goes on with what was put aside, once there is room for replies. */
+  protected abstract goOn(): void;
+
+  get mayKeepAlive(): boolean {
+    // What came before the end of the stream is still answered.
+    const wasLast = this.inputEnded && this.waiting === null && !this.is(MORE_CAME);
+    return !this.lastReply && !wasLast && this.request !== null && this.request.head.keepAlive && !this.core.closing;
+  }
+
+  get isBodyComplete(): boolean {
+    return !this.is(BODY_PENDING);
+  }
+
+  get isBodyRead(): boolean {
+    return !this.is(BODY_PENDING) || this.parser!.bodyBytesLeft <= DISCARDED_BYTES_MAX;
+  }
+
+  protected override get isServing(): boolean {
+    return this.phase === SERVING || (this.is(STREAMED) && this.request !== null);
+  }
+
+  protected override get isHeldUp(): boolean {
+    return this.is(PAUSED) || this.waiting !== null;
+  }
+
+  errorPage(status: number, explanation: string, request: HttpReply): TypedPage {
+    return this.core.pages.make(status, explanation, request);
+  }
+
+  /** Answers 503 and closes: the server has as many connections as it may. */
+  refuse(): void {
+    this.fail(503, "Too many connections");
+  }
+
+  /** Closes it if no request has begun; else the reply to that will be the last one. */
+  closeIfIdle(): void {
+    if (this.phase !== IDLE || this.waiting !== null) return;
+    if (this.output.length > 0) this.finish(false);
+    else this.close();
+  }
+
+  override close(): void {
+    if (!this.release()) return;
+    this.waiting = null;
+    // Not given back, since it may be at work just now.
+    this.parser = null;
+    const request = this.request;
+    this.request = null;
+    if (request !== null) this.#lose(request);
+    this.tellClosed();
+  }
+
+  #lose(request: HttpRequest): void {
+    try {
+      request.connectionLost();
+    } catch (error) {
+      // Nothing is left to be done for this client, and others must not suffer.
+      this.core.report(error, request);
+    } finally {
+      request.release();
+    }
+  }
+
+  pauseBody(reason: number, isPaused: boolean): void {
+    if (!this.is(BODY_PENDING) || this.is(PAUSED) === isPaused && this.is(reason) === isPaused) return;
+    this.mark(reason, isPaused);
+    if (this.is(PAUSED)) {
+      this.stream.disable(EV_READ);
+      this.watchPeer(true);
+      this.unhurry();
+    } else {
+      this.wait(READING_BODY);
+      this.goOn();
+    }
+  }
+
+  replyEnded(reply: HttpReply, keepAlive: boolean): void {
+    const request = this.request;
+    if (request === null || reply !== request) return;
+    const isBodyRead = this.isBodyRead;
+    this.request = null;
+    request.release();
+    this.mark(PAUSED, false);
+    if (!keepAlive || !isBodyRead) {
+      // A client that had not said that this is its last request may be sending the next one.
+      const unread = this.waiting !== null || this.is(MORE_CAME | BODY_PENDING) || request.head.keepAlive;
+      this.waiting = null;
+      this.finish(unread);
+      return;
+    }
+    this.wait(this.is(BODY_PENDING) ? READING_BODY : IDLE);
+    if (!this.is(PARSING)) this.goOn();
+  }
+
+  takeOver(): BufferEvent {
+    const request = this.request;
+    const waiting = this.waiting;
+    this.request = null;
+    this.waiting = null;
+    request?.release();
+    const stream = this.giveAway();
+    if (waiting === null) return stream;
+    const { input } = stream;
+    input.unfreezeBack();
+    if (waiting.end - waiting.start < REFERENCE_MIN) input.addSlice(waiting.bytes, waiting.start, waiting.end);
+    else input.addReferencePart(waiting.bytes, waiting.start, waiting.end - waiting.start);
+    input.freezeBack();
+    return stream;
+  }
+
+  abort(): void {
+    this.close();
+  }
+
+  protected override fail(status: number, explanation: string, fields: Readonly<Record<string, string>> = {}): void {
+    const request = this.request;
+    this.request = null;
+    this.waiting = null;
+    const isHead = request?.method === "HEAD";
+    const hasBegun = request?.replyStarted === true;
+    if (!hasBegun) {
+      const { body, contentType } = this.core.pages.make(status, explanation, request ?? undefined);
+      const headers = new HttpHeaders({ "Content-Type": contentType, ...fields });
+      const bytes = typeof body === "string" ? encoder.encode(body) : body;
+      this.heads.write(this.output, status, undefined, headers, bytes.length, "close");
+      if (!isHead) this.output.add(bytes);
+    }
+    if (request !== null) this.#lose(request);
+    if (hasBegun) this.close();
+    else this.finish(true);
+  }
+
+  override write(): void {
+    this.tellSent();
+    super.write();
+  }
+
+  protected override outputSent(): void {
+    const request = this.request;
+    if (request !== null && request.onDrain !== undefined) {
+      try {
+        request.onDrain();
+      } catch (error) {
+        this.core.failed(error, request);
+      }
+    }
+    this.goOn();
+  }
+}
