@@ -8,6 +8,8 @@ import { BODY_PENDING, MORE_CAME, PARSING, PAUSED, ServerExchange, STREAMED } fr
 import { IDLE, LINGERING, READING_BODY, READING_HEAD, SERVING } from "./server_stream.ts";
 import { WaitingBytes } from "./waiting_bytes.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * One client: bytes become requests, one after the other, and the server's handler answers them.
  *
@@ -224,6 +226,9 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     if (waiting !== null) {
       this.waiting = null;
       this.#parse(waiting.bytes, waiting.start, waiting.end);
+    } else if (this.is(BODY_PENDING) && this.parser!.bodyBytesLeft === 0) {
+      // The pause came with the last piece: only the end is still to be told.
+      this.#parse(NOTHING, 0, 0);
     }
     if (!this.isOver() && this.waiting === null) this.#readOn();
   }
