@@ -1,0 +1,218 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { brotliDecompressSync, crc32 as zlibCrc32, gunzipSync, inflateSync } from "node:zlib";
+import { EvBuffer, EventBase } from "../../src/core/mod.ts";
+import { chooseCoding } from "../../src/http/accept_encoding.ts";
+import { adler32, crc32, DeflateEncoder } from "../../src/http/body_encoder.ts";
+import { type HttpHandler, HttpServer } from "../../src/http/mod.ts";
+import type { RawReply } from "../support/http_client.ts";
+import { get, post, withServer } from "./server_support.ts";
+
+const TEXT = "The quick brown fox jumps over the lazy dog. ".repeat(200);
+
+function decoded({ headers, body }: RawReply): string {
+  const bytes = Uint8Array.from(body, (character) => character.charCodeAt(0));
+  const decode =
+    { gzip: gunzipSync, deflate: inflateSync, br: brotliDecompressSync }[headers["content-encoding"] ?? ""];
+  return decode === undefined ? body : decode(bytes).toString();
+}
+
+const accepting = (path: string, codings: string): string => get(path, `Accept-Encoding: ${codings}\r\n`);
+
+describe("the choice of a coding", () => {
+  const choose = (field: string | undefined): string | null => chooseCoding(field, ["br", "gzip", "deflate"]);
+
+  it("goes by weight, and then by the server's order", () => {
+    assertEquals(choose("gzip, deflate, br"), "br");
+    assertEquals(choose("gzip;q=1.0, br;q=0.5"), "gzip");
+    assertEquals(choose("GZIP"), "gzip");
+    assertEquals(choose("x-gzip"), "gzip");
+    assertEquals(choose("*"), "br");
+    assertEquals(choose("br;q=0, *;q=0.1"), "gzip");
+    assertEquals(choose("identity, gzip"), "gzip");
+    assertEquals(choose(" ,gzip ; q=0.001,, "), "gzip");
+  });
+
+  it("is none where nothing is accepted, or plain is preferred", () => {
+    for (const field of [undefined, "", "zstd", "gzip;q=0", "*;q=0", "identity;q=1, gzip;q=0.5", "identity"]) {
+      assertEquals(choose(field), null, field);
+    }
+  });
+
+  it("is none where the field is malformed, whatever stands beside that", () => {
+    for (
+      const field of [
+        "gzip;q=2",
+        "gzip;q=0.1234",
+        "gzip;q=-1",
+        "gzip q=1",
+        "gzip;level=9",
+        "g zip",
+        "gzip;q=1.001",
+        "é",
+      ]
+    ) {
+      assertEquals(choose(`${field}, br`), null, field);
+    }
+    assertEquals(choose(`br${", gzip".repeat(300)}`), null);
+  });
+});
+
+describe("an encoder of pieces", () => {
+  it("makes of them what any decoder takes, whatever their sizes", () => {
+    const bytes = new TextEncoder().encode(TEXT + TEXT.toUpperCase().repeat(8));
+    for (const coding of ["gzip", "deflate"] as const) {
+      for (const size of [1000, 40_000, bytes.length]) {
+        const encoder = new DeflateEncoder(coding, 6);
+        const pieces: Uint8Array[] = [];
+        for (let at = 0; at < bytes.length; at += size) pieces.push(encoder.add(bytes.subarray(at, at + size)));
+        pieces.push(encoder.end());
+        const encoded = new Uint8Array(pieces.flatMap((piece) => [...piece]));
+        const decode = coding === "gzip" ? gunzipSync : inflateSync;
+        assertEquals(decode(encoded).toString() === new TextDecoder().decode(bytes), true, `${coding} ${size}`);
+        assert(encoded.length < bytes.length / 4, `${encoded.length} of ${bytes.length}`);
+      }
+      assertEquals((coding === "gzip" ? gunzipSync : inflateSync)(new DeflateEncoder(coding, 1).end()).length, 0);
+    }
+  });
+
+  it("makes pieces that can be decoded before the next one has come", () => {
+    const encoder = new DeflateEncoder("gzip", 4);
+    const first = encoder.add(new TextEncoder().encode("first"));
+    assertEquals(gunzipSync(first, { finishFlush: 2 }).toString(), "first");
+  });
+
+  it("counts as zlib does", () => {
+    const bytes = new TextEncoder().encode(TEXT);
+    assertEquals(crc32(bytes, 0), zlibCrc32(bytes));
+    assertEquals(crc32(bytes.subarray(7), crc32(bytes.subarray(0, 7), 0)), zlibCrc32(bytes));
+    assertEquals(adler32(new TextEncoder().encode("Wikipedia"), 1), 0x11e60398);
+    assertEquals(adler32(new Uint8Array(100_000).fill(255), adler32(new Uint8Array(3), 1)) > 0, true);
+  });
+});
+
+describe("an HttpServer that compresses", () => {
+  const handler: HttpHandler = async (request) => {
+    request.replyHeaders.set("ETag", '"tag"');
+    switch (request.path) {
+      case "/whole":
+        return request.reply(200, TEXT);
+      case "/buffer": {
+        const buffer = new EvBuffer();
+        buffer.add(TEXT);
+        return request.reply(200, buffer);
+      }
+      case "/small":
+        return request.reply(200, "small");
+      case "/image":
+        return request.reply(200, TEXT, { "Content-Type": "image/png" });
+      case "/secret":
+        return request.reply(200, TEXT, { "Cache-Control": "private, no-transform" });
+      case "/identity":
+        return request.reply(200, TEXT, { "Content-Encoding": "identity" });
+      case "/encoded":
+        return request.reply(200, TEXT, { "Content-Encoding": "x-own" });
+      case "/part":
+        return request.reply(206, TEXT, { "Content-Range": "bytes 0-9/10" });
+      case "/declared":
+        return await request.replyFrom(200, [TEXT, TEXT], {
+          "Content-Length": String(2 * TEXT.length),
+          Vary: "Origin",
+        });
+      default:
+        return await request.replyFrom(200, [TEXT, "", TEXT, "end"]);
+    }
+  };
+
+  it("sends what the client likes best, whole and in pieces, and says so", () =>
+    withServer({ compression: true }, handler, async ({ connect }) => {
+      const client = await connect();
+      for (const coding of ["br", "gzip", "deflate"]) {
+        for (const path of ["/whole", "/buffer"]) {
+          const reply = await client.send(accepting(path, coding)).reply();
+          const { headers } = reply;
+          assertEquals([headers["content-encoding"], headers["vary"], headers["etag"]], [
+            coding,
+            "Accept-Encoding",
+            'W/"tag"',
+          ]);
+          assertEquals(decoded(reply), TEXT);
+          assert(reply.body.length < TEXT.length / 4);
+        }
+      }
+      for (const path of ["/pieces", "/declared"]) {
+        const reply = await client.send(accepting(path, "br, deflate, gzip;q=0.9")).reply();
+        assertEquals([reply.headers["content-encoding"], reply.headers["transfer-encoding"]], ["deflate", "chunked"]);
+        assertEquals(decoded(reply), path === "/pieces" ? `${TEXT}${TEXT}end` : `${TEXT}${TEXT}`);
+        assertEquals(reply.headers["vary"], path === "/pieces" ? "Accept-Encoding" : "Origin, Accept-Encoding");
+      }
+    }));
+
+  it("leaves alone what is not to be compressed", () =>
+    withServer({ compression: true }, handler, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/small", "/image", "/secret", "/identity", "/part", "/encoded"]) {
+        const reply = await client.send(accepting(path, "gzip")).reply();
+        assertEquals(reply.headers["content-encoding"], path === "/encoded" ? "x-own" : undefined, path);
+        assertEquals([reply.headers["etag"], reply.headers["vary"]], ['"tag"', undefined], path);
+        assertEquals(reply.body, path === "/small" ? "small" : TEXT);
+      }
+      const plain = await client.send(get("/whole")).reply();
+      assertEquals([plain.body, plain.headers["vary"], plain.headers["etag"]], [TEXT, "Accept-Encoding", '"tag"']);
+    }));
+
+  it("tells HEAD what GET would get, without a body", () =>
+    withServer({ compression: true }, handler, async ({ connect }) => {
+      const client = await connect();
+      const length = (await client.send(accepting("/whole", "gzip")).reply()).headers["content-length"];
+      for (const path of ["/whole", "/pieces"]) {
+        const { headers } = await client.send(accepting(path, "gzip").replace("GET", "HEAD")).reply("HEAD");
+        assertEquals([headers["content-encoding"], headers["content-length"]], [
+          "gzip",
+          path === "/whole" ? length : undefined,
+        ]);
+      }
+      assertEquals(decoded(await client.send(accepting("/whole", "gzip")).reply()), TEXT);
+    }));
+
+  it("streams to HTTP/1.0 up to the end of the connection", () =>
+    withServer({ compression: true }, handler, async ({ connect }) => {
+      const client = await connect();
+      const reply = await client.send("GET /pieces HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n").reply();
+      assertEquals([decoded(reply), reply.headers["transfer-encoding"]], [`${TEXT}${TEXT}end`, undefined]);
+    }));
+
+  it("does so only where it is told to", () =>
+    withServer({}, handler, async ({ connect }) => {
+      const client = await connect();
+      const { headers, body } = await client.send(accepting("/whole", "gzip")).reply();
+      assertEquals([headers["content-encoding"], headers["vary"], body], [undefined, undefined, TEXT]);
+    }));
+
+  it("has bounds and types that can be chosen", () =>
+    withServer({
+      compression: { minBytes: 3, maxBytes: 5, level: 9, codings: ["gzip"], types: new Set(["text/x"]) },
+    }, (request) => {
+      request.reply(200, request.body.takeText(), { "Content-Type": request.headers.get("x-type")! });
+    }, async ({ connect }) => {
+      const client = await connect();
+      const coding = async (body: string, type: string): Promise<string | undefined> => {
+        const reply = await client.send(post("/", body, `Accept-Encoding: br, gzip\r\nX-Type: ${type}\r\n`)).reply();
+        assertEquals(decoded(reply), body);
+        return reply.headers["vary"];
+      };
+      assertEquals(await coding("12", "text/x"), undefined);
+      assertEquals(await coding("12345", "text/x; a=b"), "Accept-Encoding");
+      assertEquals(await coding("123456", "text/x"), undefined);
+      assertEquals(await coding("1234", "text/y"), undefined);
+    }));
+
+  it("refuses settings that are none", () => {
+    using base = new EventBase();
+    for (
+      const compression of [{ level: 0 }, { minBytes: -1 }, { minBytes: 2, maxBytes: 1 }, { codings: ["zip" as "br"] }]
+    ) {
+      assertThrows(() => new HttpServer(base, { compression }), RangeError, "Cannot compress");
+    }
+  });
+});
