@@ -25,9 +25,14 @@ export interface ConnectionFailure extends Error {
 export interface ByteSink {
   /**
    * Receives `bytes[start..end)`. They are never overwritten, so offsets into them may be kept for as long as the bytes
-   * are referred to.
+   * are referred to; unless {@linkcode ByteSink.keepsNothing}.
    */
   receive(bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Whether nothing is kept of what was received last; looked at after each {@linkcode ByteSink.receive}. Then the memory is used for
+   * what comes next, where otherwise it would soon be new memory, which has to be zeroed and brought into the cache. False by default.
+   */
+  readonly keepsNothing?: boolean | undefined;
 }
 
 /** How a callback is called that nothing has happened for, see {@linkcode BufferEvent.trigger}. */

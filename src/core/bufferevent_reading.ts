@@ -212,8 +212,10 @@ export abstract class SocketReading extends SocketSending {
   }
 
   #deliver(bytes: Uint8Array, start: number, end: number): void {
-    if (this.sink !== null) {
-      this.sink.receive(bytes, start, end);
+    const { sink } = this;
+    if (sink !== null) {
+      sink.receive(bytes, start, end);
+      if (sink.keepsNothing === true) this.reactor.readSlab.reuse(bytes, start, end);
       return;
     }
     const { input } = this;

@@ -38,4 +38,9 @@ export class ReadSlab {
   takeBack(): void {
     this.end = this.start;
   }
+
+  /** Nobody refers to `bytes[start..end)`. They are used again if they are what the last read brought. */
+  reuse(bytes: Uint8Array, start: number, end: number): void {
+    if (this.bytes === bytes && this.start === start && this.end === end) this.end = start;
+  }
 }
