@@ -1,8 +1,10 @@
-import { EvBuffer } from "../core/mod.ts";
+import { type ByteSink, EvBuffer } from "../core/mod.ts";
 import type { TlsEngine } from "./tls_engine.ts";
 
 /** Who is behind an {@linkcode Intake}. */
 export interface IntakeOwner {
+  /** Takes what has come from underneath, feeds it or has it held. */
+  receive(bytes: Uint8Array, start: number, end: number): void;
   /** Whether bytes are wanted now; asked before each record, since what came of the last may have changed it. */
   wantsBytes(): boolean;
   /** How much plaintext one record may give now, at least 1. */
@@ -15,7 +17,7 @@ export interface IntakeOwner {
  * Feeds what arrives to the engine, a record at a time, and holds what has to wait: for a watermark, for `enable()`, or for others to
  * have their turn. Holding copies nothing.
  */
-export class Intake {
+export class Intake implements ByteSink {
   readonly #engine: TlsEngine;
   readonly #owner: IntakeOwner;
   readonly #held = new EvBuffer();
@@ -31,6 +33,16 @@ export class Intake {
   /** Whether nothing waits. */
   get isEmpty(): boolean {
     return this.#held.length === 0 && !this.#engine.hasMore;
+  }
+
+  /** Takes what has come from underneath. */
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    this.#owner.receive(bytes, start, end);
+  }
+
+  /** Whether all that came was fed, which copies it: the memory it lies in may be used again. */
+  get keepsNothing(): boolean {
+    return this.#held.length === 0;
   }
 
   /** Keeps `bytes[start..end)`, which are never overwritten, behind what is held. */

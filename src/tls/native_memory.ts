@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ByteSink, EvBuffer } from "../core/mod.ts";
 import { type Address, addressOf, allocate, runtime, type Word } from "../ffi/mod.ts";
 
 let lastBytes: Uint8Array | null = null;
@@ -65,6 +66,30 @@ export class PlainSlab {
   take(count: number): void {
     this.start = this.end;
     this.end += count;
+  }
+
+  /** Hands the last record to a sink. */
+  passTo(sink: ByteSink): void {
+    const { bytes, start, end } = this;
+    sink.receive(bytes, start, end);
+    if (sink.keepsNothing === true) this.#reuse(bytes, start, end);
+  }
+
+  /** Copies the last record to the back of an input, which is open to nobody else. */
+  addTo(input: EvBuffer): void {
+    const { bytes, start, end } = this;
+    input.unfreezeBack();
+    try {
+      input.addSlice(bytes, start, end);
+    } finally {
+      input.freezeBack();
+    }
+    this.#reuse(bytes, start, end);
+  }
+
+  /** Nobody refers to `bytes[start..end)`: they are used again, unless more came meanwhile. */
+  #reuse(bytes: Uint8Array, start: number, end: number): void {
+    if (this.bytes === bytes && this.start === start && this.end === end) this.end = start;
   }
 }
 

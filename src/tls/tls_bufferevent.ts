@@ -16,7 +16,7 @@ import {
   SocketBufferEvent,
 } from "../core/mod.ts";
 import { SUSPEND_FILTER } from "../core/suspension.ts";
-import { Intake } from "./intake.ts";
+import { Intake, type IntakeOwner } from "./intake.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import type { TlsBufferEventOptions, TlsSocketOptions } from "./tls_bufferevent_options.ts";
 import type { TlsContext } from "./tls_context.ts";
@@ -87,7 +87,12 @@ export class TlsBufferEvent extends TlsSending {
   constructor(underlying: BufferEvent, context: TlsContext, options: TlsBufferEventOptions = {}) {
     super(underlying, context, options);
     this.#keepOpen = options.keepOpen === true;
-    const owner = { wantsBytes: () => this.#wantsBytes, room: () => this.#room, judge: () => this.#judge() };
+    const owner: IntakeOwner = {
+      receive: (bytes, start, end) => this.#receive(bytes, start, end),
+      wantsBytes: () => this.#wantsBytes,
+      room: () => this.#room,
+      judge: () => this.#judge(),
+    };
     this.#intake = new Intake(this.engine, owner, underlying.input.take());
     this.#work = new Deferred(this.base, this.priority, () => this.guard(this.#catchUp));
     this.output.addCallback((_buffer, { added }) => {
@@ -101,7 +106,7 @@ export class TlsBufferEvent extends TlsSending {
       event: (what) => this.guard(() => this.#onEventBelow(what)),
     };
     underlying.setCallbacks(this.#below);
-    underlying.setSink({ receive: (bytes, start, end) => this.#receive(bytes, start, end) });
+    underlying.setSink(this.#intake);
     underlying.whenClosed = () => this.close();
     underlying.whenOutputShrank = this.#shrinkToo;
     if (underlying.getWatermark(EV_WRITE).high === 0) {
@@ -294,15 +299,8 @@ export class TlsBufferEvent extends TlsSending {
   #deliver(): void {
     // Whoever closes only reads on to see the peer's end.
     if (this.closing) return;
-    const { bytes, start, end } = plainSlab;
-    if (this.sink !== null) return this.sink.receive(bytes, start, end);
-    const { input } = this;
-    input.unfreezeBack();
-    try {
-      input.addSlice(bytes, start, end);
-    } finally {
-      input.freezeBack();
-    }
+    if (this.sink !== null) return plainSlab.passTo(this.sink);
+    plainSlab.addTo(this.input);
     this.#readOwed = true;
   }
 
