@@ -16,6 +16,8 @@ export class BufferMemory {
   readonly #address: Word;
   readonly #words: Uint32Array;
   readonly #lib = openssl();
+  #view: Uint8Array | null = null;
+  #viewed: Address = 0;
 
   /** Empty. It lives as long as the thread. */
   constructor() {
@@ -42,7 +44,19 @@ export class BufferMemory {
     words[MAX] = Math.max(words[MAX]!, length);
   }
 
-  /** Says that all of it was read, to whoever looks here; the BIO must know that already. */
+  /** All of the memory they are in, at the front. Valid until something is written to it again. */
+  get bytes(): Uint8Array {
+    const { data } = this;
+    const capacity = this.#words[MAX]!;
+    if (this.#view === null || this.#viewed !== data || this.#view.length !== capacity) {
+      // OpenSSL makes the memory larger now and then, and soon it is large enough.
+      this.#view = new Uint8Array(runtime.viewAt(data, capacity));
+      this.#viewed = data;
+    }
+    return this.#view;
+  }
+
+  /** Makes it stand for nothing; the memory stays. */
   empty(): void {
     this.#words[LENGTH] = 0;
   }

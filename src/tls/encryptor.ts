@@ -1,6 +1,6 @@
 import { type Chain, CHAIN_FILE } from "../core/chain.ts";
 import type { BufferEvent, EvBuffer } from "../core/mod.ts";
-import { type Address, addressOf, allocate, os, pread, runtime } from "../ffi/mod.ts";
+import { addressOf, allocate, os, pread, runtime, type Word } from "../ffi/mod.ts";
 import { RECORD_BYTES_MAX } from "./native_memory.ts";
 import type { TlsEngine } from "./tls_engine.ts";
 
@@ -12,13 +12,13 @@ const DIRECT_BYTES_MIN = 4096;
 const EIO = os.errno["EIO"]!;
 
 let scratch: Uint8Array | null = null;
-let scratchAddress: Address = 0;
+let scratchAddress: Word = runtime.word(0);
 
 /** Memory of this thread in which small pieces become one record. */
 function scratchBytes(): Uint8Array {
   if (scratch === null) {
     scratch = allocate(RECORD_BYTES_MAX);
-    scratchAddress = addressOf(scratch);
+    scratchAddress = runtime.word(addressOf(scratch));
   }
   return scratch;
 }
@@ -64,7 +64,9 @@ export class Encryptor {
   #next(first: Chain): number {
     if (first.kind === CHAIN_FILE) return this.#fromFile(first);
     const size = first.end - first.start;
-    if (size >= DIRECT_BYTES_MIN || first.next === null) return this.#direct(first, Math.min(size, DIRECT_BYTES_MAX));
+    // Asking where something lies costs more than copying a little of it.
+    const isDirect = size >= DIRECT_BYTES_MIN || (first.next === null && first.address !== 0);
+    if (isDirect) return this.#direct(first, Math.min(size, DIRECT_BYTES_MAX));
     let count = 0;
     for (let chain: Chain | null = first; chain !== null && count < RECORD_BYTES_MAX; chain = chain.next) {
       if (chain.kind === CHAIN_FILE) break;
@@ -73,7 +75,7 @@ export class Encryptor {
     const target = scratchBytes();
     const length = Math.min(count, RECORD_BYTES_MAX);
     this.#plain.copyOut(length === target.length ? target : target.subarray(0, length));
-    return this.#engine.write(runtime.word(scratchAddress), length);
+    return this.#engine.write(scratchAddress, length);
   }
 
   #direct(chain: Chain, length: number): number {
@@ -91,7 +93,7 @@ export class Encryptor {
     const target = scratchBytes();
     const wanted = Math.min(RECORD_BYTES_MAX, chain.end - chain.start);
     const got = pread(chain.source!.fd, target, wanted, chain.base + chain.start);
-    if (got > 0) return this.#engine.write(runtime.word(scratchAddress), got);
+    if (got > 0) return this.#engine.write(scratchAddress, got);
     // The file is shorter than promised, or cannot be read.
     this.fileError = got === 0 ? -EIO : got;
     return -1;

@@ -47,6 +47,8 @@ export class PlainSlab {
   /** Where it ends. */
   end = 0;
   #address: Address = 0;
+  #wordAddress: Address = 0;
+  #word: Word = runtime.word(0);
 
   /** Makes room for a record. */
   prepare(): void {
@@ -57,9 +59,14 @@ export class PlainSlab {
     this.start = 0;
   }
 
-  /** Address of the free end. */
+  /** Address of the free end. It mostly is where it was, and on Deno making the number anew costs more than looking. */
   get free(): Word {
-    return runtime.word(this.#address + this.end);
+    const address = this.#address + this.end;
+    if (address !== this.#wordAddress) {
+      this.#wordAddress = address;
+      this.#word = runtime.word(address);
+    }
+    return this.#word;
   }
 
   /** The next `count` bytes are data. */

@@ -12,14 +12,11 @@
  * @module
  */
 
-import { type Address, addressOf, runtime, type Word } from "../ffi/mod.ts";
-import { EvBuffer } from "../core/mod.ts";
+import type { Address, Word } from "../ffi/mod.ts";
+import type { EvBuffer } from "../core/mod.ts";
 import { BufferMemory } from "./buffer_memory.ts";
 import { addressIn } from "./native_memory.ts";
 import { openssl } from "./openssl.ts";
-
-/** The most that is moved to a buffer in one piece: the largest chunk that buffers pool. */
-const PIECE_BYTES_MAX = 64 * 1024;
 
 /** From so much on it pays to send without a buffer in between. */
 const DIRECT_BYTES_MIN = 4096;
@@ -81,44 +78,17 @@ export class SharedBios {
    * @param sender may send some of it instead. There must be nothing in `target` then.
    */
   drain(target: EvBuffer, sender: DirectSender | null = null): number {
-    const total = this.#written.length;
-    if (total === 0) return 0;
-    if (sender !== null && total >= DIRECT_BYTES_MIN && target.length === 0) this.#sendFirst(target, sender, total);
-    else this.#moveAll(target, total);
-    return total;
-  }
-
-  /** Sends it from where it lies, and moves only what that leaves. */
-  #sendFirst(target: EvBuffer, sender: DirectSender, total: number): void {
     const written = this.#written;
-    const { data } = written;
-    const sent = sender.sendNow(data, total);
-    if (sent === 0) return this.#moveAll(target, total);
-    // The memory stays the BIO's; it only begins later for once.
-    written.place(data + sent, total - sent);
+    const total = written.length;
+    if (total === 0) return 0;
+    const { bytes, data } = written;
+    // Emptied first: whoever listens to the output may have another connection speak, which must not find anything here.
+    written.empty();
     written.give(this.#output);
-    const rest = sent === total ? null : new EvBuffer();
-    if (rest !== null) this.#moveAll(rest, total - sent);
-    written.place(data, 0);
-    written.give(this.#output);
-    if (rest !== null) target.addBuffer(rest);
-  }
-
-  #moveAll(target: EvBuffer, total: number): void {
-    if (total <= PIECE_BYTES_MAX) return this.#move(target, total);
-    // Whoever listens may have another connection speak, which must not find anything here: so all is taken out first.
-    const pieces = new EvBuffer();
-    for (let rest = total; rest > 0; rest -= PIECE_BYTES_MAX) this.#move(pieces, Math.min(rest, PIECE_BYTES_MAX));
-    target.addBuffer(pieces);
-  }
-
-  #move(target: EvBuffer, count: number): void {
-    const chain = target.reserveTail(count);
-    if (chain.address === 0) chain.address = addressOf(chain.bytes);
-    // A memory BIO gives all that it says it has.
-    const moved = this.#lib.crypto.BIO_read(this.#output, runtime.word(chain.address + chain.end), count);
-    this.#written.empty();
-    target.commitTail(Math.max(0, moved));
+    let sent = 0;
+    if (sender !== null && total >= DIRECT_BYTES_MIN && target.length === 0) sent = sender.sendNow(data, total);
+    if (sent < total) target.addSlice(bytes, sent, total);
+    return total;
   }
 }
 
