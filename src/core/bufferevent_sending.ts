@@ -82,7 +82,9 @@ export abstract class SocketSending extends BufferEvent {
   sendNow(address: Address, length: number): number {
     if (this.is(SENDING | CONNECTING | WRITE_WATCHED | CLOSED) || this.socketFd < 0) return 0;
     const extras = this.needExtras();
-    if (extras.rates !== null || extras.failureAhead !== 0 || this.outputLength > 0 || !this.writeRuns) return 0;
+    if (extras.rates !== null || extras.failureAhead !== 0 || !this.writeRuns) return 0;
+    // Nor past those who want to hear of all that is queued.
+    if (this.outputLength > 0 || this.output.hasCallbacks) return 0;
     const sent = sendAt(this.socketFd, address, Math.min(length, this.writeMax), MSG_NOSIGNAL);
     // Told when the rest is to be sent; the kernel would say something else the second time.
     if (sent < 0 && sent !== -EAGAIN! && sent !== -EINTR!) extras.failureAhead = sent;

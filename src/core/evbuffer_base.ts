@@ -242,6 +242,11 @@ export abstract class BufferBase {
     return result;
   }
 
+  /** @internal Whether anybody is called for changes. */
+  get hasCallbacks(): boolean {
+    return this.#callbacks !== null;
+  }
+
   /** Registers a callback for every change; the one registered last is called first (`evbuffer_add_cb`). */
   addCallback(callback: BufferCallback): BufferCallbackEntry {
     this.#callbacks ??= new BufferCallbacks();

@@ -59,6 +59,9 @@ forEachBackend((backend) => {
       near.disable(EV_WRITE);
       assertEquals(near.sendNow(addressOf(bytes), 1), 0);
       near.enable(EV_WRITE);
+      const entry = near.output.addCallback(() => {});
+      assertEquals(near.sendNow(addressOf(bytes), 1), 0);
+      near.output.removeCallback(entry);
       near.setRateLimit(new RateLimit({ writeRate: 10, writeBurst: 10 }));
       assertEquals(near.sendNow(addressOf(bytes), 1), 0);
       near.close();
