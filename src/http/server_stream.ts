@@ -25,6 +25,9 @@ export const OWN_BIT = 0x40;
 /** How long it goes on reading at most, however fast more comes. */
 const LINGER_TOTAL_MS = 10_000;
 
+// Until when those read on that have said goodbye: few ever do, and nobody else needs room for it.
+const lingerEndsMs = new WeakMap<ServerStream, number>();
+
 /**
  * The times and ends of a client's connection: how long is waited for what, and how it is closed without its last reply being
  * lost. {@linkcode ServerConnection} adds requests.
@@ -43,8 +46,6 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
   /** @internal */
   deadlinePrevious: ServerStream | null = null;
   #bits = IDLE;
-  // While LINGERING: until when to read on.
-  #lingerEndMs = Infinity;
 
   constructor(core: ServerCore, stream: BufferEvent) {
     this.core = core;
@@ -193,10 +194,10 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
       this.outputSent();
     } else if (this.is(CLOSE_WHEN_SENT)) {
       this.#closeOnceSent();
-    } else if (this.#lingerEndMs === Infinity) {
+    } else if (!lingerEndsMs.has(this)) {
       // Closing with unread bytes would send a reset, which may overtake the reply: say goodbye first and read on a while.
       this.stream.endWriting();
-      this.#lingerEndMs = this.stream.base.now() + LINGER_TOTAL_MS;
+      lingerEndsMs.set(this, this.stream.base.now() + LINGER_TOTAL_MS);
       this.lingerOn();
     }
   }
@@ -219,10 +220,11 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
 
   /** Waits a little longer for the client to stop sending; not before it has its reply. */
   protected lingerOn(): void {
-    if (this.#lingerEndMs === Infinity) return;
-    const restMs = this.#lingerEndMs - this.stream.base.now();
+    const endMs = lingerEndsMs.get(this);
+    if (endMs === undefined) return;
+    const restMs = endMs - this.stream.base.now();
     // The last moments do not grow, however much comes.
-    if (restMs > LINGER_MS || this.deadlineMs !== this.#lingerEndMs) {
+    if (restMs > LINGER_MS || this.deadlineMs < endMs - 1) {
       this.core.lists.lingering.add(this, Math.max(0, Math.min(LINGER_MS, restMs)));
     }
   }
