@@ -6,6 +6,7 @@
  */
 
 export * from "./close_codes.ts";
+export { connectWebSocket, type WebSocketConnectOptions } from "./connect.ts";
 export type { DeflateOptions, DeflateParameters } from "./deflate_parameters.ts";
 export {
   FRAME_CONTROL,

@@ -47,7 +47,7 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * A WebSocket session (RFC 6455; libevent's evws_connection), either side, over any kind of connection. A server gets one from
- * {@linkcode upgradeWebSocket}, a client from a handshake of its own.
+ * {@linkcode upgradeWebSocket}, a client from {@linkcode connectWebSocket}.
  *
  * However it ends (both sides close, one breaks the protocol, the connection is reset or goes silent), `close` is called exactly once.
  *
