@@ -5,7 +5,7 @@ import {
   BEV_EVENT_EOF,
   type BufferEvent,
   EV_READ,
-  EventBase,
+  type EventBase,
   Listener,
   PairBufferEvent,
   SocketBufferEvent,
@@ -26,23 +26,8 @@ import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "../tls/certificate_folder.ts";
+import { withBase } from "./base_support.ts";
 import { frame } from "./frame_support.ts";
-
-/** Runs a base beside `body`. */
-async function withBase(body: (base: EventBase) => Promise<void>, base: EventBase = new EventBase()): Promise<void> {
-  // There must be something to wait for while `body` prepares.
-  const alive = base.timer(() => {});
-  alive.add(600_000);
-  const running = base.run();
-  try {
-    await Promise.race([body(base), running.then(() => new Promise<never>(() => {}))]);
-  } finally {
-    alive.close();
-    base.loopBreak();
-    await running.catch(() => {});
-    base.close();
-  }
-}
 
 /** A server whose every request becomes a session that echoes. */
 function serve(base: EventBase, options: UpgradeOptions = {}): HttpServer {
