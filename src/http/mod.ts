@@ -54,6 +54,7 @@ export {
   type QueryOptions,
 } from "./query.ts";
 export { QueryParameters, type QueryParametersInit } from "./query_parameters.ts";
+export { type FetchHandler, serve, type ServeInfo, type ServeOptions } from "./serve.ts";
 export { StaticFiles, type StaticFilesOptions } from "./static_files.ts";
 export { isBodyless, reasonPhrase } from "./status.ts";
 export { Uri, URI_CHARACTERS_MAX, type UriOptions } from "./uri.ts";

@@ -125,7 +125,7 @@ export abstract class ReplyState {
       this.link.mayKeepAlive && this.link.isBodyRead;
   }
 
-  /** @param isWhole whether the whole reply follows: what the client is still sending then stays unread. */
+  /** Queues the head. `isWhole`: the whole reply follows, so that what the client is still sending stays unread. */
   protected writeHead(status: number, length: number, isWhole: boolean): void {
     // From here on bytes are on their way, so that after a failure only the end of the connection can tell the client.
     this.state = STREAMING;

@@ -99,6 +99,11 @@ export class HttpClient implements Disposable {
     return new Promise((resolve) => this.#socket.write(data, "latin1", () => resolve()));
   }
 
+  /** Reads no further, so that whoever sends has to wait. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   /** Ends our side and goes on reading. */
   end(): this {
     this.#socket.end();

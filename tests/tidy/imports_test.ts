@@ -23,6 +23,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 /** The names that the test runs map to other files. */
 const mappedNames = ["@std/assert", "@std/testing/bdd"];
 
+/** Packages that single files need, because they show or test how both work together. */
+const packages: Readonly<Record<string, readonly string[]>> = { "examples/hono.ts": ["hono"] };
+
 /** The part of the project a path belongs to: a folder of src, another folder, or a file at the top. */
 function partOf(path: string): string {
   const [first = "", second = ""] = path.split("/");
@@ -50,6 +53,7 @@ function mayImport(path: string, from: string, allowed: readonly string[], speci
   if (specifier.startsWith("node:")) return true;
   if (specifier.startsWith("bun:")) return from === "ffi";
   if (mappedNames.includes(specifier)) return from === "tests" || from === "bench";
+  if (packages[path]?.includes(specifier) === true) return true;
   if (!specifier.startsWith(".")) return false;
   const to = partOf(posix.join(posix.dirname(path), specifier));
   return to === from || allowed.includes(to);
@@ -110,6 +114,12 @@ describe("the check of imports", () => {
     assertEquals(violations("src/core/a.ts", `import { assert } from "@std/assert";`), 1);
     assertEquals(violations("src/core/a.ts", `import { ptr } from "bun:ffi";`), 1);
     assertEquals(violations("src/ffi/a.ts", `import { ptr } from "bun:ffi";`), 0);
+  });
+
+  it("lets a file import the package that it is about, and no other file", () => {
+    assertEquals(violations("examples/hono.ts", `import { Hono } from "hono";`), 0);
+    assertEquals(violations("examples/other.ts", `import { Hono } from "hono";`), 1);
+    assertEquals(violations("examples/hono.ts", `import { x } from "other";`), 1);
   });
 
   it("asks for a rule when a folder is new", () => {

@@ -1,0 +1,220 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { EventBase } from "../../src/core/mod.ts";
+import { type FetchHandler, type HttpServer, serve, type ServeOptions } from "../../src/http/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { HttpClient } from "../support/http_client.ts";
+import { testCertificates } from "../tls/certificate_folder.ts";
+import { serverContext } from "../tls/tls_support.ts";
+import { eventually, get, post, signal } from "./server_support.ts";
+
+const LARGE = "0123456789abcdef".repeat(64 * 1024);
+
+interface Serving {
+  readonly server: HttpServer;
+  readonly errors: unknown[];
+  connect(): Promise<HttpClient>;
+}
+
+async function withHandler(
+  handler: FetchHandler,
+  body: (serving: Serving) => Promise<void>,
+  options: ServeOptions = {},
+  base: EventBase = new EventBase(),
+): Promise<void> {
+  const errors: unknown[] = [];
+  const server = serve(base, { port: 0, onError: (error) => void errors.push(error), ...options }, handler);
+  const { port } = server.listeners[0]!;
+  const clients: HttpClient[] = [];
+  const connect = async (): Promise<HttpClient> => {
+    const { authority } = testCertificates();
+    const client =
+      await (options.tls === undefined ? HttpClient.connect(port) : HttpClient.connectTls(port, authority.certificate));
+    clients.push(client);
+    return client;
+  };
+  const running = base.run();
+  try {
+    await body({ server, errors, connect });
+  } finally {
+    server.close();
+    for (const client of clients) client.close();
+    base.loopBreak();
+    await running.catch(() => {});
+    base.close();
+  }
+}
+
+const describing: FetchHandler = async (request, { remoteAddress }) => {
+  const { method, url, headers } = request;
+  return Response.json([method, url, headers.get("x-field"), remoteAddress?.family, await request.text()]);
+};
+
+describe("serve", () => {
+  forEachBackend((backend) => {
+    it("hands standard requests to a standard handler, and sends its responses", () =>
+      withHandler(
+        describing,
+        async ({ connect }) => {
+          const client = await connect();
+          for (let round = 0; round < 3; round++) {
+            client.send(get("/a%20b?c=d", "X-Field: 1\r\nX-Field: 2\r\n") + post("/p", "body"));
+            const first = await client.reply();
+            assertEquals(JSON.parse(first.body), ["GET", "http://test/a%20b?c=d", "1, 2", "ipv4", ""]);
+            assertStringIncludes(first.headers["content-type"]!, "application/json");
+            assertEquals(first.headers["content-length"], String(first.body.length));
+            assertEquals(JSON.parse((await client.reply()).body), ["POST", "http://test/p", null, "ipv4", "body"]);
+          }
+        },
+        {},
+        backend.newBase(),
+      ));
+
+    it("streams bodies both ways", () =>
+      withHandler(
+        (request) => new Response(request.body),
+        async ({ connect }) => {
+          const client = await connect();
+          for (const body of [LARGE, "small", ""]) {
+            assertEquals((await client.send(post("/", body)).reply()).body === body, true, `${body.length}`);
+          }
+        },
+        {},
+        backend.newBase(),
+      ));
+  });
+
+  it("works over TLS, and for requests of every form", async () => {
+    using context = serverContext();
+    await withHandler(describing, async ({ connect }) => {
+      const client = await connect();
+      const url = async (request: string): Promise<string> => JSON.parse((await client.send(request).reply()).body)[1];
+      assertEquals(await url(get("/x")), "https://test/x");
+      assertEquals(await url("GET https://test/y HTTP/1.1\r\nHost: test\r\n\r\n"), "https://test/y");
+      assertEquals(await url("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n"), "https://test/*");
+      assert((await url("GET /z HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")).startsWith("https://127.0.0.1:"));
+    }, { tls: context });
+  });
+
+  it("sends what the handler says about its response", () =>
+    withHandler(() => {
+      const headers = new Headers([["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"], ["X-Own", "\u00e9"], [
+        "Content-Type",
+        "text/own",
+      ]]);
+      return new Response("body", { status: 202, headers });
+    }, async ({ connect }) => {
+      const client = await connect();
+      const { status, headers, headerLines } = await client.send(get("/")).reply();
+      assertEquals([status, headers["set-cookie"], headers["x-own"], headers["content-type"]], [
+        202,
+        "a=1, b=2",
+        "\u00e9",
+        "text/own",
+      ]);
+      assertEquals(headerLines.filter((line) => /^set-cookie/i.test(line)).length, 2);
+    }));
+
+  it("answers HEAD without a body, and says nothing of a length it does not know", () =>
+    withHandler((request) => {
+      const headers = { "Content-Length": "7" };
+      return request.url.endsWith("known") ? new Response(null, { headers }) : new Response("unknown");
+    }, async ({ connect }) => {
+      const client = await connect();
+      client.send(get("/known").replace("GET", "HEAD") + get("/other").replace("GET", "HEAD") + get("/x"));
+      assertEquals((await client.reply("HEAD")).headers["content-length"], "7");
+      assertEquals((await client.reply("HEAD")).headers["content-length"], undefined);
+      assertEquals((await client.reply()).body, "unknown");
+    }));
+
+  it("answers 500 to what a handler throws or returns instead of a response, and tells of it", () =>
+    withHandler((request) => {
+      if (request.url.endsWith("throws")) throw new Error("thrown");
+      if (request.url.endsWith("rejects")) return Promise.reject(new Error("rejected"));
+      return "text" as unknown as Response;
+    }, async ({ connect, errors }) => {
+      const client = await connect();
+      client.send(get("/throws") + get("/rejects") + get("/text"));
+      for (let count = 0; count < 3; count++) assertEquals((await client.reply()).status, 500);
+      assertEquals(errors.map((error) => (error as Error).message.slice(0, 12)), [
+        "thrown",
+        "rejected",
+        "Cannot reply",
+      ]);
+    }));
+
+  it("aborts the signal and cancels the body when the client goes", async () => {
+    for (const pieces of [0, 1, 3]) {
+      const aborted = signal();
+      const cancelled = signal();
+      await withHandler((request) => {
+        request.signal.addEventListener("abort", () => aborted.resolve());
+        let count = 0;
+        return new Response(
+          new ReadableStream({
+            pull: async (controller) => {
+              if (count++ < pieces) controller.enqueue(new TextEncoder().encode("piece"));
+              else await new Promise(() => {});
+            },
+            cancel: () => cancelled.resolve(),
+          }),
+        );
+      }, async ({ connect, errors, server }) => {
+        const client = await connect();
+        client.send(get("/"));
+        if (pieces > 0) await client.until("piece");
+        else await eventually("it is there", () => server.connectionCount === 1);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        client.reset();
+        await aborted.promise;
+        await cancelled.promise;
+        assertEquals(errors, []);
+      });
+    }
+  });
+
+  it("makes a handler wait for its client", () => {
+    let pulled = 0;
+    return withHandler(() =>
+      new Response(
+        new ReadableStream({
+          pull: (controller) => {
+            pulled++;
+            controller.enqueue(new Uint8Array(64 * 1024));
+          },
+        }, { highWaterMark: 0 }),
+      ), async ({ connect }) => {
+      const client = await connect();
+      client.send(get("/"));
+      await client.until("\r\n\r\n");
+      client.pause();
+      let before = -1;
+      for (; before !== pulled;) {
+        before = pulled;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert(pulled < 2000, `${pulled} pieces were made for nobody`);
+    }, { writeTimeoutMs: 60_000 });
+  });
+
+  it("lets the rest of a body that nobody reads go by", () =>
+    withHandler(() => new Response("read nothing"), async ({ connect }) => {
+      const client = await connect();
+      for (let round = 0; round < 3; round++) {
+        assertEquals((await client.send(post("/", "x".repeat(20_000))).reply()).body, "read nothing");
+      }
+    }));
+
+  it("refuses what has no URL", () =>
+    withHandler(describing, async ({ connect }) => {
+      const client = await connect();
+      const text = await client.send("GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n").untilGone();
+      assertStringIncludes(text, "HTTP/1.1 400 ");
+    }));
+
+  it("leaves nothing behind when it cannot listen", () => {
+    using base = new EventBase();
+    assertThrows(() => serve(base, { port: 0, host: "no address" }, describing), TypeError);
+    base.dispatch();
+  });
+});
