@@ -221,14 +221,14 @@ export class HttpServer extends HttpHost implements Disposable {
     return true;
   }
 
-  #acceptor(options: HttpTransport & Pick<HttpListenOptions, "onError">): (fd: number, listener: Listener) => void {
+  #acceptor(options: HttpTransport): (fd: number, listener: Listener) => void {
     return (fd, listener) => {
       try {
         this.accept(fd, options);
       } catch (error) {
         // One connection that cannot be watched (select is full, say) is no reason to stop serving the others.
         if (!(error instanceof SystemError)) throw error;
-        options.onError?.(error, listener);
+        listener.reportError(error);
       }
     };
   }
