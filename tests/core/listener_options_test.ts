@@ -321,7 +321,10 @@ forEachBackend((backend) => {
         assertEquals(logged.length, 1);
         const [level, message] = logged[0]!;
         assertEquals(level, 2);
-        assertEquals(message.startsWith("Cannot accept a connection: invalid argument (EINVAL); the listener on descriptor "), true);
+        assertEquals(
+          message.startsWith("Cannot accept a connection: invalid argument (EINVAL); the listener on descriptor "),
+          true,
+        );
         listener.close();
       } finally {
         setLogCallback(null);

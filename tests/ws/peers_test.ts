@@ -1,7 +1,7 @@
 /** Other implementations: the ws package as client and as server, and the WebSocket of the runtime that runs the tests. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { type EventBase } from "../../src/core/mod.ts";
+import type { EventBase } from "../../src/core/mod.ts";
 import { HttpServer } from "../../src/http/mod.ts";
 import { connectWebSocket, type UpgradeOptions, upgradeWebSocket, type WebSocketClose } from "../../src/ws/mod.ts";
 import { eventually, type Signal, signal } from "../http/server_support.ts";
