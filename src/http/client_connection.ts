@@ -1,0 +1,313 @@
+import type { BufferEvent, EventBase, SocketAddress } from "../core/mod.ts";
+import { Deferred } from "../core/deferred.ts";
+import { reactorOf } from "../core/event_base.ts";
+import { setNoDelay } from "../core/tcp_options.ts";
+import { hostField } from "./client_authority.ts";
+import { HttpClientError } from "./client_error.ts";
+import { framingOf } from "./client_head.ts";
+import {
+  HttpClientRequest,
+  type HttpRequestCallback,
+  type HttpRequestOptions,
+  type RequestOwner,
+} from "./client_request.ts";
+import type { HttpClientResponse } from "./client_response.ts";
+import { type ClientSettings, clientSettings, type HttpConnectionOptions } from "./client_settings.ts";
+import { ClientStream, type ClientStreamOwner } from "./client_stream.ts";
+import { Dialer } from "./dialer.ts";
+import type { StreamTarget } from "./connector_options.ts";
+
+/**
+ * A client's connection to one server (libevent's evhttp_connection): requests wait in a queue, one is under way at a time, and the
+ * connection is made when the first one needs it, kept for the next, and made anew when it was lost.
+ *
+ * What comes back is handed over when it is complete, or piece by piece to those who want that; see {@linkcode HttpRequestOptions}.
+ * Requests may be made, cancelled and the connection closed from inside every callback.
+ *
+ * @example
+ * ```ts
+ * import { EventBase, HttpClientConnection, HttpServer } from "@evbase/evbase";
+ *
+ * using base = new EventBase();
+ * using server = new HttpServer(base, {}, (request) => request.reply(200, "hello"));
+ * const { port } = server.listen({ port: 0 });
+ * using connection = new HttpClientConnection(base, { host: "127.0.0.1", port });
+ * connection.request("/", {}, (response, error) => {
+ *   console.log(error ?? response!.text()); // hello
+ *   base.loopBreak();
+ * });
+ * await base.run();
+ * ```
+ */
+export class HttpClientConnection implements Disposable {
+  /** The loop it lives on. */
+  readonly base: EventBase;
+  /** Where it connects to. */
+  readonly target: StreamTarget;
+  /** Called when the connection to the server was lost or given up, whether a request was under way or not (evhttp_connection_set_closecb). */
+  onClose: (() => void) | null = null;
+  /** @internal Called when there is nothing left to do. */
+  whenIdle: (() => void) | null = null;
+
+  readonly #settings: ClientSettings;
+  readonly #authority: string;
+  readonly #queue: HttpClientRequest[] = [];
+  readonly #dialer: Dialer;
+  #stream: ClientStream | null = null;
+  #isClosed = false;
+  #closesWhenDone = false;
+  readonly #switched = new Set<HttpClientResponse>();
+  // Whoever waits for a response would wait for ever once the base is closed.
+  readonly #dependent: { close(): void } = { close: () => this.close() };
+
+  /**
+   * Makes one that is not connected yet.
+   *
+   * @throws {TypeError} or {RangeError} for a target or an option that is none.
+   */
+  constructor(base: EventBase, target: StreamTarget, options: HttpConnectionOptions = {}) {
+    this.base = base;
+    this.target = target;
+    this.#settings = clientSettings(options);
+    this.#authority = hostField(target, options.tls !== undefined);
+    this.#dialer = new Dialer(base, target, options, this.#settings, {
+      connected: (stream) => {
+        this.#connected(stream);
+        this.#next();
+      },
+      gaveUp: (error) =>
+        this.#failAll((request) => new HttpClientError("HTTP_CONNECT_FAILED", `send ${request.describe()}`, error)),
+    });
+  }
+
+  /**
+   * Goes on with a stream that is connected already (evhttp_connection_base_bufferevent_reuse_new), which is the connection's to close
+   * from then on. When it has ended, another one is made to `target`.
+   */
+  static over(stream: BufferEvent, target: StreamTarget, options: HttpConnectionOptions = {}): HttpClientConnection {
+    const connection = new HttpClientConnection(stream.base, target, options);
+    connection.#connected(stream);
+    return connection;
+  }
+
+  /** Whether there is a connection to the server, kept or in use. */
+  get isConnected(): boolean {
+    return this.#stream !== null;
+  }
+
+  /** Requests that are not over, the one under way included. */
+  get pendingCount(): number {
+    return this.#queue.length;
+  }
+
+  /** Whether {@linkcode HttpClientConnection.close} was called. */
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The stream to the server, while there is one (evhttp_connection_get_bufferevent). Look at it, but leave its callbacks alone. */
+  get stream(): BufferEvent | null {
+    return this.#stream === null ? null : this.#stream.stream;
+  }
+
+  /** The server's address, while connected (evhttp_connection_get_addr). */
+  get remoteAddress(): SocketAddress | undefined {
+    return (this.stream as { readonly remoteAddress?: SocketAddress } | null)?.remoteAddress;
+  }
+
+  /**
+   * Makes a request (evhttp_make_request). The callback is called once, from the loop or from inside whatever ends the request, with the
+   * complete response or with the reason why there is none.
+   *
+   * @param path the request target: a path with its query, "*" for OPTIONS, host and port for CONNECT.
+   * @throws {TypeError} for a method, target, field or body that is none; {RangeError} for an address that is none.
+   */
+  request(path: string, options: HttpRequestOptions, callback: HttpRequestCallback): HttpClientRequest {
+    const request = new HttpClientRequest(path, options, callback);
+    framingOf(request);
+    this.add(request);
+    return request;
+  }
+
+  /**
+   * As {@linkcode HttpClientConnection.request}, as a promise. It is rejected with an {@linkcode HttpClientError}, or with the reason of an
+   * aborted signal.
+   */
+  send(path: string, options: HttpRequestOptions = {}): Promise<HttpClientResponse> {
+    return new Promise((resolve, reject) => {
+      options.signal?.throwIfAborted();
+      this.request(path, options, (response, error) => {
+        if (response !== null) resolve(response);
+        else reject(options.signal?.aborted === true ? options.signal.reason : error);
+      });
+    });
+  }
+
+  /** @internal */
+  add(request: HttpClientRequest): void {
+    const { signal } = request.options;
+    request.ownedBy(this.#requestOwner);
+    const refusal = this.#isClosed || this.#closesWhenDone
+      ? new HttpClientError("HTTP_CLOSED", `send ${request.describe()}: the connection was closed on this side`)
+      : this.#queue.length >= this.#settings.maxQueued
+      ? new HttpClientError("HTTP_QUEUE_FULL", `send ${request.describe()}: ${this.#queue.length} requests are waiting`)
+      : signal?.aborted === true
+      ? new HttpClientError("HTTP_CANCELLED", `send ${request.describe()}: it was cancelled`, signal.reason)
+      : null;
+    if (refusal !== null) return this.#refuse(request, refusal);
+    this.#queue.push(request);
+    if (this.#queue.length > 1) return;
+    reactorOf(this.base).dependents.add(this.#dependent);
+    this.#next(true);
+  }
+
+  /** Tells from the loop, as long as there is one. */
+  #refuse(request: HttpClientRequest, error: HttpClientError): void {
+    if (reactorOf(this.base).closed) request.settle(null, error);
+    else new Deferred(this.base, this.base.priorities >> 1, () => request.settle(null, error)).schedule();
+  }
+
+  /** Closes once all requests made so far are over (evhttp_connection_free_on_completion). */
+  closeWhenDone(): void {
+    this.#closesWhenDone = true;
+    if (this.#queue.length === 0) this.close();
+  }
+
+  /** Closes at once; requests that are not over end with `HTTP_CLOSED`. Closing twice is harmless. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    reactorOf(this.base).dependents.delete(this.#dependent);
+    this.#dialer.close();
+    const stream = this.#stream;
+    this.#stream = null;
+    stream?.close();
+    for (const response of this.#switched) response.closeUntaken();
+    this.#switched.clear();
+    this.#failAll((request) =>
+      new HttpClientError("HTTP_CLOSED", `finish ${request.describe()}: the connection was closed on this side`)
+    );
+  }
+
+  /** Same as {@linkcode HttpClientConnection.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  // Requests
+
+  readonly #requestOwner: RequestOwner = {
+    cancelRequest: (request, error) => {
+      const at = this.#queue.indexOf(request);
+      if (at < 0) return;
+      this.#queue.splice(at, 1);
+      try {
+        if (this.#stream?.request === request) this.#drop();
+        else if (this.#queue.length === 0) this.#dialer.cancel();
+      } finally {
+        this.#settle(request, null, error);
+      }
+    },
+    pauseResponse: (request) => {
+      if (this.#stream?.request === request) this.#stream.pause();
+    },
+    resumeResponse: (request) => {
+      if (this.#stream?.request === request) this.#stream.resume();
+    },
+  };
+
+  /** Ends a request, then goes on with the next, whatever its callback does. */
+  #settle(request: HttpClientRequest, response: HttpClientResponse | null, error: HttpClientError | null): void {
+    try {
+      request.settle(response, error);
+    } finally {
+      this.#next();
+    }
+  }
+
+  /** Ends all requests. Every callback is called, whatever others throw. */
+  #failAll(errorOf: (request: HttpClientRequest) => HttpClientError): void {
+    const requests = this.#queue.splice(0);
+    const failFrom = (at: number): void => {
+      const request = requests[at];
+      if (request === undefined) return this.#next();
+      try {
+        request.settle(null, errorOf(request));
+      } finally {
+        failFrom(at + 1);
+      }
+    };
+    failFrom(0);
+  }
+
+  /** Begins the next request, if there is one and nothing is under way. `asked`: inside a call of the user's. */
+  #next(asked: boolean = false): void {
+    if (this.#isClosed) return;
+    const request = this.#queue[0];
+    if (request === undefined) {
+      reactorOf(this.base).dependents.delete(this.#dependent);
+      if (this.#closesWhenDone) this.close();
+      else this.whenIdle?.();
+      return;
+    }
+    if (this.#stream !== null) {
+      if (this.#stream.request === null) this.#stream.begin(request, this.#authority);
+    } else {
+      this.#dial(asked);
+    }
+  }
+
+  // The stream
+
+  #dial(asked: boolean): void {
+    try {
+      this.#dialer.dial();
+    } catch (error) {
+      // Whoever has asked is told of a mistake at once; whoever waits in the queue by callback.
+      const request = this.#queue.shift()!;
+      if (asked) throw error;
+      this.#settle(request, null, new HttpClientError("HTTP_CONNECT_FAILED", `send ${request.describe()}`, error));
+    }
+  }
+
+  #connected(stream: BufferEvent): void {
+    // What is sent in pieces must not wait for the acknowledgement of the piece before. Unix sockets know nothing of that.
+    if (stream.fd >= 0 && !("unixPath" in this.target)) setNoDelay(stream.fd, true);
+    this.#stream = new ClientStream(stream, this.#settings, this.#streamOwner);
+  }
+
+  /** Closes the stream. */
+  #drop(): void {
+    const stream = this.#stream;
+    this.#stream = null;
+    stream?.close();
+    this.onClose?.();
+  }
+
+  readonly #streamOwner: ClientStreamOwner = {
+    responded: (request, response, reusable) => {
+      this.#queue.shift();
+      if (response.isSwitched) this.#keepSwitched(response);
+      try {
+        if (!reusable) this.#drop();
+      } finally {
+        this.#settle(request, response, null);
+      }
+    },
+    failed: (request, error, stale) => {
+      this.#drop();
+      if (stale && request.isRepeatable && request.attempts < 2) return this.#next();
+      if (this.#queue[0] === request) this.#queue.shift();
+      this.#settle(request, null, error);
+    },
+    idleEnded: () => this.#drop(),
+  };
+
+  /** Streams that nobody takes are closed with the connection. */
+  #keepSwitched(response: HttpClientResponse): void {
+    for (const other of this.#switched) {
+      if (!other.isSwitched) this.#switched.delete(other);
+    }
+    this.#switched.add(response);
+  }
+}

@@ -1,0 +1,349 @@
+import {
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  type BufferEvent,
+  type ByteSink,
+  EV_READ,
+  EV_WRITE,
+} from "../core/mod.ts";
+import { LazyTimer } from "../core/lazy_timer.ts";
+import { HttpClientError } from "./client_error.ts";
+import { responseFailure, streamFailure } from "./client_failures.ts";
+import type { ClientSettings } from "./client_settings.ts";
+import type { HttpClientRequest } from "./client_request.ts";
+import { HttpClientResponse } from "./client_response.ts";
+import { BODY, END, ERROR, HEAD, NEED_MORE } from "./message_parser.ts";
+import { EVHTTP_REQ_CONNECT } from "./methods.ts";
+import { ResponseParser } from "./response_parser.ts";
+import { OUTPUT_MAX, RequestSender } from "./request_sender.ts";
+import { REFERENCE_MIN, WaitingBytes } from "./waiting_bytes.ts";
+
+/** The events after which a direction is over. */
+const ENDS = BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT;
+
+/** Who makes requests on a {@linkcode ClientStream}. */
+export interface ClientStreamOwner {
+  /** The response is complete; `reusable`: so is the stream, for another request, else it is gone. */
+  responded(request: HttpClientRequest, response: HttpClientResponse, reusable: boolean): void;
+  /**
+   * There is no response, and the stream is gone. `stale`: it had been kept for a while, and was closed before it could bring a single byte.
+   */
+  failed(request: HttpClientRequest, error: HttpClientError, stale: boolean): void;
+  /** The stream has ended while nothing was asked, and is gone. */
+  idleEnded(): void;
+}
+
+/**
+ * An open stream on which one request after the other is made: it sends, parses what comes back, and watches the time.
+ *
+ * @internal
+ */
+export class ClientStream implements ByteSink {
+  readonly stream: BufferEvent;
+  readonly #settings: ClientSettings;
+  readonly #owner: ClientStreamOwner;
+  readonly #parser: ResponseParser;
+  readonly #sender: RequestSender;
+  readonly #timer: LazyTimer;
+  #request: HttpClientRequest | null = null;
+  #response: HttpClientResponse | null = null;
+  #bodyBytes = 0;
+  #bodyBytesMax = 0;
+  #served = 0;
+  #hasAnswered = false;
+  #waiting: WaitingBytes | null = null;
+  #inputEnded = false;
+  #writeError: HttpClientError | null = null;
+  #isOver = false;
+
+  constructor(stream: BufferEvent, settings: ClientSettings, owner: ClientStreamOwner) {
+    this.stream = stream;
+    this.#settings = settings;
+    this.#owner = owner;
+    this.#parser = new ResponseParser(settings.limits, settings.leniency);
+    this.#timer = new LazyTimer(stream.base, () => this.#timedOut());
+    this.#sender = new RequestSender(stream, {
+      went: () => this.#wait(),
+      bodyFailed: (error) =>
+        this.#fail(new HttpClientError("HTTP_BODY_FAILED", `send the body of ${this.#what()}`, error)),
+    });
+    stream.setCallbacks({ write: () => this.#sent(), event: (what) => this.#event(what) });
+    stream.setTimeouts(-1, settings.writeTimeoutMs === Infinity ? -1 : settings.writeTimeoutMs);
+    stream.setWatermark(EV_WRITE, OUTPUT_MAX / 2, 0);
+    stream.setSink(this);
+    stream.enable(EV_READ);
+  }
+
+  /** The request that is under way. */
+  get request(): HttpClientRequest | null {
+    return this.#request;
+  }
+
+  /** Sends a request. Only when there is none under way. */
+  begin(request: HttpClientRequest, authority: string): void {
+    this.#request = request;
+    request.attempts++;
+    this.#hasAnswered = false;
+    this.#bodyBytes = 0;
+    this.#bodyBytesMax = request.options.maxBodyBytes ??
+      (request.options.onData === undefined ? this.#settings.maxBodyBytes : Infinity);
+    this.#parser.expect(request.methodId);
+    this.#sender.begin(request, authority);
+    this.#wait();
+    if (request.isPaused) this.pause();
+  }
+
+  /** Reads no more for the time being. */
+  pause(): void {
+    this.stream.disable(EV_READ);
+    this.#timer.clear();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    if (this.#isOver) return;
+    this.#wait();
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) this.#parse(waiting.bytes, waiting.start, waiting.end);
+    if (this.#isOver || this.#request?.isPaused === true) return;
+    if (this.#inputEnded) this.#endOfInput();
+    else this.stream.enable(EV_READ);
+  }
+
+  /** Closes it. Nobody is told. */
+  close(): void {
+    if (this.#release()) this.stream.close();
+  }
+
+  /** Gives up everything but the stream. */
+  #release(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#request = null;
+    this.#waiting = null;
+    this.#timer.close();
+    this.#sender.close();
+    return true;
+  }
+
+  #sent(): void {
+    this.#wait();
+    this.#sender.sent();
+  }
+
+  // Times
+
+  /** Begins to wait anew, for the server to go on. */
+  #wait(): void {
+    if (this.#request === null || this.#request.isPaused) return;
+    const { readTimeoutMs, expectTimeoutMs } = this.#settings;
+    const ms = this.#sender.awaitsContinue ? Math.min(expectTimeoutMs, readTimeoutMs) : readTimeoutMs;
+    if (ms === Infinity) this.#timer.clear();
+    else this.#timer.set(ms);
+  }
+
+  #timedOut(): void {
+    if (this.#request === null || this.#request.isPaused) return;
+    if (this.#sender.awaitsContinue) {
+      this.#sender.sendBody();
+      this.#wait();
+    } else if (this.stream.output.length > 0 || !this.#sender.isDone) {
+      // Nobody owes us anything before it has the whole request: a server that takes nothing is the write timeout's business, and a
+      // source that is slow its own.
+      this.#wait();
+    } else {
+      this.#fail(
+        new HttpClientError(
+          "HTTP_TIMEOUT",
+          `finish ${this.#what()}: nothing came for ${this.#settings.readTimeoutMs} ms`,
+        ),
+      );
+    }
+  }
+
+  // Receiving
+
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isOver) return;
+    // A server that speaks without being asked cannot be trusted with what comes next.
+    if (this.#request === null) return this.#endIdle();
+    if (this.#request.isPaused) return this.#hold(bytes, start, end);
+    this.#hasAnswered = true;
+    this.#wait();
+    this.#parse(bytes, start, end);
+  }
+
+  #hold(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#waiting === null) this.#waiting = new WaitingBytes(bytes, start, end);
+    else this.#waiting.append(bytes, start, end);
+  }
+
+  #parse(bytes: Uint8Array, start: number, end: number): void {
+    const parser = this.#parser;
+    const request = this.#request!;
+    let at = start;
+    for (;;) {
+      if (request.isPaused) return this.#hold(bytes, at, end);
+      const event = parser.next(bytes, at, end);
+      at = parser.position;
+      if (event === HEAD) this.#head();
+      else if (event === BODY) this.#data(bytes, parser.bodyStart, parser.bodyEnd);
+      else if (event === ERROR) return this.#fail(responseFailure(request, parser.error!));
+      else if (event === NEED_MORE) break;
+      else if (!parser.head.isInterim) return this.#complete(bytes, at, end);
+      // A callback may have closed everything.
+      if (this.#request !== request) return;
+    }
+    // What is not complete yet may be long in coming, and must not keep a whole read buffer alive.
+    this.#response?.head.retain();
+  }
+
+  #head(): void {
+    const request = this.#request!;
+    const { head, contentLength } = this.#parser;
+    if (head.isInterim) {
+      if (head.status === 100 && this.#sender.awaitsContinue) this.#sender.sendBody();
+      request.options.onInterim?.(head, request);
+      return;
+    }
+    // Then no body is sent any more, and no other request either.
+    this.#sender.dropAwaited();
+    if (head.status === 101 && !request.offersUpgrade) {
+      return this.#fail(
+        new HttpClientError("HTTP_INVALID_RESPONSE", `finish ${this.#what()}: the protocol was changed unasked`),
+      );
+    }
+    const response = this.#response = new HttpClientResponse(head);
+    if (contentLength > this.#bodyBytesMax) return this.#failTooLong();
+    if (request.options.onHead?.(response, request) === false) request.cancel();
+  }
+
+  #data(bytes: Uint8Array, start: number, end: number): void {
+    const request = this.#request!;
+    const response = this.#response!;
+    this.#bodyBytes += end - start;
+    if (this.#bodyBytes > this.#bodyBytesMax) return this.#failTooLong();
+    if (request.options.onData !== undefined) request.options.onData(bytes.subarray(start, end), response, request);
+    else if (end - start < REFERENCE_MIN) response.body.addSlice(bytes, start, end);
+    else response.body.addReferencePart(bytes, start, end - start);
+  }
+
+  #failTooLong(): void {
+    this.#fail(
+      new HttpClientError(
+        "HTTP_DATA_TOO_LONG",
+        `finish ${this.#what()}: its body is longer than ${this.#bodyBytesMax} bytes`,
+      ),
+    );
+  }
+
+  /** The response is complete, and `bytes[at..end)` came behind it. */
+  #complete(bytes: Uint8Array, at: number, end: number): void {
+    const request = this.#request!;
+    const response = this.#response!;
+    const { head } = response;
+    response.trailers = this.#parser.trailers;
+    this.#response = null;
+    const isTunnel = request.methodId === EVHTTP_REQ_CONNECT && response.ok;
+    if (head.status === 101 || isTunnel) {
+      if (at < end) this.#hold(bytes, at, end);
+      response.switchTo(this.#giveAway());
+      this.#owner.responded(request, response, false);
+      return;
+    }
+    const reusable = this.#sender.isDone && this.#writeError === null && at === end && head.keepAlive &&
+      this.#parser.bodyExpected !== "close" &&
+      !this.#inputEnded &&
+      !wantsClose(request);
+    this.#request = null;
+    this.#served++;
+    this.#timer.clear();
+    if (!reusable) this.close();
+    this.#owner.responded(request, response, reusable);
+  }
+
+  /** Gives the stream away, as if nobody had ever used it. */
+  #giveAway(): BufferEvent {
+    const { stream } = this;
+    const waiting = this.#waiting;
+    this.#release();
+    stream.disable(EV_READ);
+    stream.setSink(null);
+    stream.setCallbacks({});
+    stream.setTimeouts(-1, -1);
+    stream.setWatermark(EV_WRITE, 0, 0);
+    if (waiting !== null) stream.input.prepend(waiting.bytes.subarray(waiting.start, waiting.end));
+    return stream;
+  }
+
+  // Ends
+
+  #event(what: number): void {
+    if ((what & ENDS) === 0 || this.#isOver) return;
+    if (this.#request === null) return this.#endIdle();
+    if ((what & BEV_EVENT_EOF) !== 0) {
+      this.#inputEnded = true;
+      if (!this.#request.isPaused) this.#endOfInput();
+    } else if ((what & BEV_EVENT_TIMEOUT) !== 0) {
+      this.#fail(
+        new HttpClientError(
+          "HTTP_TIMEOUT",
+          `send ${this.#what()}: nothing could be sent for ${this.#settings.writeTimeoutMs} ms`,
+        ),
+      );
+    } else {
+      const error = streamFailure(this.#request, this.stream.error);
+      const isWriting = (what & BEV_EVENT_WRITING) !== 0;
+      if (!isWriting || !this.#settings.readOnWriteError) return this.#fail(error);
+      // It may have answered before it closed its side.
+      this.#writeError = error;
+      this.#sender.close();
+      this.stream.output.unfreezeFront();
+      this.stream.output.drain(this.stream.output.length);
+      this.stream.output.freezeFront();
+      this.#wait();
+    }
+  }
+
+  #endOfInput(): void {
+    const parser = this.#parser;
+    const request = this.#request!;
+    const event = parser.inputEnded();
+    if (event === END && this.#response !== null) return this.#complete(EMPTY, 0, 0);
+    const cause = event === ERROR ? parser.error : undefined;
+    this.#fail(
+      this.#writeError ??
+        new HttpClientError("HTTP_EOF", `finish ${request.describe()}: the server has closed the connection`, cause),
+    );
+  }
+
+  #endIdle(): void {
+    this.close();
+    this.#owner.idleEnded();
+  }
+
+  #fail(error: HttpClientError): void {
+    const request = this.#request;
+    if (request === null) return;
+    const isStale = this.#served > 0 && !this.#hasAnswered &&
+      (error.code === "HTTP_EOF" || error.code === "HTTP_CONNECTION_FAILED");
+    this.#response = null;
+    this.close();
+    this.#owner.failed(request, error, isStale);
+  }
+
+  #what(): string {
+    return this.#request!.describe();
+  }
+}
+
+const EMPTY = new Uint8Array(new ArrayBuffer(0));
+
+function wantsClose(request: HttpClientRequest): boolean {
+  const { headers } = request;
+  return headers.has("connection") &&
+    headers.getAll("connection").some((value) => /(?:^|,)\s*close\s*(?:,|$)/i.test(value));
+}
