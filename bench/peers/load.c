@@ -6,8 +6,10 @@
  *
  *   load http CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
  *   load BYTES CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
+ *   load ws:BYTES CONNECTIONS DEPTH SLICE_MS PASSES PID:PORT...
  *
- * keeps CONNECTIONS connections to each server and DEPTH requests on the way on each: GET requests, or messages of BYTES bytes. Per
+ * keeps CONNECTIONS connections to each server and DEPTH requests on the way on each: GET requests, messages of BYTES bytes, or such
+ * messages as text by WebSocket. Per
  * slice it prints "SERVER REQUESTS WALL_NS CPU_NS P50_NS P99_NS": the server's index, and the processor time that its whole process
  * used. Every response must be "Hello, World!" with status 200, or the very message; the first that is not ends the program with status 1.
  */
@@ -30,6 +32,10 @@
 
 static const char get[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 static const char body[] = "Hello, World!";
+static const char upgrade[] =
+    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+static const char accepted[] = "HSmrc0sMlYUkAGmm5OPpG2HaGWk=";
 
 struct connection {
   int fd;
@@ -45,8 +51,10 @@ struct server {
   struct connection *connections;
 };
 
-static int connection_count, depth, is_echo;
+static int connection_count, depth, is_echo, is_websocket;
 static char requests[DEPTH_MAX * RESPONSE_MAX];
+/* What must come back of a whole batch, where messages are echoed. */
+static char echoes[DEPTH_MAX * RESPONSE_MAX];
 static size_t requests_length;
 static double samples[SAMPLES_MAX];
 static long sample_count;
@@ -67,6 +75,19 @@ static double cpu_ns(const struct server *server) {
   return now_ns((clockid_t)((~(unsigned)server->pid << 3) | 2));
 }
 
+/* Waits for the reply to a handshake; servers say nothing of their own accord after that. */
+static void upgrade_connection(const struct server *server, int fd) {
+  char reply[RESPONSE_MAX];
+  size_t length = 0;
+  if (send(fd, upgrade, strlen(upgrade), MSG_NOSIGNAL) != (ssize_t)strlen(upgrade)) fail(server, "cannot send");
+  while (memmem(reply, length, "\r\n\r\n", 4) == NULL) {
+    ssize_t count = recv(fd, reply + length, sizeof reply - length, 0);
+    if (count <= 0) fail(server, "it does not answer a handshake");
+    length += count;
+  }
+  if (memmem(reply, length, accepted, strlen(accepted)) == NULL) fail(server, "it refuses a handshake");
+}
+
 static void open_connections(struct server *server) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server->port)};
   int one = 1;
@@ -80,6 +101,7 @@ static void open_connections(struct server *server) {
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) != 0) fail(server, "cannot connect");
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (is_websocket) upgrade_connection(server, connection->fd);
     if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) fail(server, "cannot watch");
   }
 }
@@ -99,7 +121,7 @@ static void learn_length(struct server *server, const struct connection *connect
 
 static void check(const struct server *server, const struct connection *connection) {
   if (is_echo) {
-    if (memcmp(connection->responses, requests, requests_length) != 0) fail(server, "a message came back changed");
+    if (memcmp(connection->responses, echoes, connection->filled) != 0) fail(server, "a message came back changed");
     return;
   }
   for (int i = 0; i < depth; i++) {
@@ -162,32 +184,64 @@ static void slice(struct server *server, int index, int milliseconds, int counts
   printf("%d %ld %.0f %.0f %.0f %.0f\n", index, answered, wall, cpu, samples[sample_count / 2], samples[sample_count * 99 / 100]);
 }
 
-/* Makes what is sent at once, DEPTH requests; returns the bytes of one. */
-static size_t make_requests(size_t message_bytes) {
-  size_t length = is_echo ? message_bytes : strlen(get);
-  for (int i = 0; i < depth; i++) {
-    for (size_t at = 0; at < length; at++) requests[requests_length++] = is_echo ? (char)('a' + (at + i) % 26) : get[at];
+/* Writes the head of a text frame; returns how many bytes it has. */
+static size_t put_head(unsigned char *at, size_t length, int mask_bit) {
+  at[0] = 0x81;
+  if (length < 126) {
+    at[1] = mask_bit | length;
+    return 2;
   }
-  return length;
+  at[1] = mask_bit | 126;
+  at[2] = length >> 8;
+  at[3] = length & 255;
+  return 4;
+}
+
+/* Makes what is sent at once, DEPTH requests, and what must come back; returns the bytes of one response, 0 where they are not known. */
+static size_t make_requests(size_t message_bytes) {
+  static const unsigned char mask[4] = {0x37, 0xfa, 0x21, 0x3d};
+  size_t expected = 0;
+  for (int i = 0; i < depth; i++) {
+    if (!is_echo) {
+      memcpy(requests + requests_length, get, strlen(get));
+      requests_length += strlen(get);
+      continue;
+    }
+    if (is_websocket) {
+      requests_length += put_head((unsigned char *)requests + requests_length, message_bytes, 0x80);
+      memcpy(requests + requests_length, mask, sizeof mask);
+      requests_length += sizeof mask;
+      expected += put_head((unsigned char *)echoes + expected, message_bytes, 0);
+    }
+    for (size_t at = 0; at < message_bytes; at++) {
+      char byte = (char)('a' + (at + i) % 26);
+      requests[requests_length++] = is_websocket ? byte ^ mask[at % 4] : byte;
+      echoes[expected++] = byte;
+    }
+  }
+  return expected / depth;
 }
 
 int main(int argc, char **argv) {
   int slice_ms, passes, count = argc - 6;
-  size_t request;
+  size_t response, message_bytes;
   struct server *servers;
   if (count < 1) return 2;
   is_echo = strcmp(argv[1], "http") != 0;
+  is_websocket = strncmp(argv[1], "ws:", 3) == 0;
+  message_bytes = is_echo ? atoi(argv[1] + (is_websocket ? 3 : 0)) : 0;
   connection_count = atoi(argv[2]);
   depth = atoi(argv[3]);
   slice_ms = atoi(argv[4]);
   passes = atoi(argv[5]);
   servers = calloc(count, sizeof *servers);
   if (!servers || connection_count < 1 || depth < 1 || depth > DEPTH_MAX) return 2;
-  if (is_echo && (atoi(argv[1]) < 1 || atoi(argv[1]) > RESPONSE_MAX)) return 2;
-  request = make_requests(is_echo ? atoi(argv[1]) : 0);
+  /* A frame has eight bytes besides its message at most. */
+  if (is_echo && (message_bytes < 1 || message_bytes > RESPONSE_MAX - 8)) return 2;
+  response = make_requests(message_bytes);
   for (int i = 0; i < count; i++) {
     if (sscanf(argv[6 + i], "%d:%d", &servers[i].pid, &servers[i].port) != 2) return 2;
-    servers[i].response = is_echo ? request : 0;
+    servers[i].response = response;
     open_connections(&servers[i]);
   }
   for (int pass = -WARM_UP_PASSES; pass < passes; pass++) {

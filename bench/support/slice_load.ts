@@ -10,8 +10,8 @@ const LIMIT_MS = 55_000;
 
 /** What is sent. */
 export interface SlicedLoad {
-  /** GET requests, or messages of so many bytes that are to come back. */
-  readonly what: "http" | number;
+  /** GET requests, or messages of so many bytes that are to come back, bare or as text by WebSocket. */
+  readonly what: "http" | number | `ws:${number}`;
   /** Connections to each server. */
   readonly connections: number;
   /** Requests on the way on each. */
