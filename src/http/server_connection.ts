@@ -179,12 +179,15 @@ export class ServerConnection extends ServerExchange implements ByteSink {
   }
 
   #serve(request: HttpRequest): void {
-    this.serving();
+    this.phase = SERVING;
     if (request.reading !== null) this.#endBody(request);
     if (this.request !== request) return;
     this.core.handle(request);
-    // A reply that comes later must not keep the memory of a whole read alive.
-    if (!request.finished && this.phase === SERVING) request.head.retain();
+    if (request.finished || this.phase !== SERVING) return;
+    // Most replies come at once, so that only now the list is changed; and one that comes later must not keep the memory of a
+    // whole read alive.
+    this.unhurry();
+    request.head.retain();
   }
 
   /** The handler goes on with a body that is complete. */
