@@ -51,6 +51,11 @@ export class SessionInput implements ByteSink {
     this.#handler = handler;
   }
 
+  /** Messages are in memory of their own, so only what waits is kept where it was received. */
+  get keepsNothing(): boolean {
+    return this.#waiting === null;
+  }
+
   /** Starts reading; what has come before this session was made is handed on from the loop, so that its maker can get ready. */
   start(): void {
     const { input } = this.#stream;

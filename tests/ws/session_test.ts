@@ -220,6 +220,27 @@ describe("a session", () => {
     assertEquals(rig.told(), ["3", "ping ?", "4", "close 1000 clean"]);
   });
 
+  it("has the rest of what came together unchanged when it goes on, whatever else has been received meanwhile", () => {
+    const texts = ["1", "é".repeat(10_000), "3"];
+    using rig = new Rig({
+      message: (data, session) => {
+        rig.log.push(String(data));
+        if (data === "1") session.pause();
+      },
+    });
+    rig.send(concat(...texts.map((text) => masked(1, text))));
+    assertEquals(rig.told(), ["1"]);
+    const [near, far] = socketPair();
+    using other = new SocketBufferEvent(rig.base, near);
+    using writer = new SocketBufferEvent(rig.base, far);
+    other.enable(EV_READ);
+    writer.write(new Uint8Array(60_000).fill(0x78));
+    rig.until(() => other.input.length === 60_000, "the other connection");
+    rig.session.resume();
+    rig.settle();
+    assertEquals(rig.told(), texts.slice(1));
+  });
+
   it("takes up what has come before it was made, from the loop", () => {
     using base = new EventBase();
     const [ours, theirs] = socketPair();
