@@ -11,7 +11,9 @@ import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { DEFLATE_MIN_BYTES, type DeflateOptions, type DeflateParameters } from "./deflate_parameters.ts";
 
 /** What ends the output of a sync flush, and is left out on the wire (RFC 7692 section 7.2.1). */
-const TAIL = [0x00, 0x00, 0xff, 0xff];
+const TAIL_BYTES = 4;
+/** What a received message gets instead: that, and an empty final block, so that one which is cut off does not come to its end. */
+const END = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 /** A stored block: its first byte, its length, and that inverted. */
 const STORED_HEAD_BYTES = 5;
 const NOTHING = new Uint8Array(0);
@@ -91,7 +93,7 @@ export class PermessageDeflate {
     });
     context?.add(bytes);
     if (!isFinal) return result;
-    const length = result.length - TAIL.length;
+    const length = result.length - TAIL_BYTES;
     // An empty message is one byte (section 7.2.3.6).
     return length > 0 ? result.subarray(0, length) : new Uint8Array(1);
   }
@@ -106,7 +108,6 @@ export class PermessageDeflate {
     const before = this.#in === null ? 0 : this.#in.bytes.length;
     try {
       const all = inflateRawSync(this.#withContext(payload), {
-        finishFlush: constants.Z_SYNC_FLUSH,
         maxOutputLength: before + bytesMax,
       });
       const message = new Uint8Array(all.length - before);
@@ -120,21 +121,21 @@ export class PermessageDeflate {
   }
 
   /**
-   * The message with the tail that was left out, behind the bytes that it may refer to. Those are put before it as a stored block:
+   * The message with its end, behind the bytes that it may refer to. Those are put before it as a stored block:
    * after decompressing them as they are, every zlib is in the state in which the last message has left it.
    */
   #withContext(payload: Uint8Array): Uint8Array {
     const context = this.#in?.bytes ?? NOTHING;
     const head = context.length === 0 ? 0 : STORED_HEAD_BYTES;
     const start = head + context.length;
-    const whole = new Uint8Array(start + payload.length + TAIL.length);
+    const whole = new Uint8Array(start + payload.length + END.length);
     if (head > 0) {
       const length = context.length;
       whole.set([0, length & 0xff, length >>> 8, ~length & 0xff, ~length >>> 8 & 0xff]);
       whole.set(context, head);
     }
     whole.set(payload, start);
-    whole.set(TAIL, start + payload.length);
+    whole.set(END, start + payload.length);
     return whole;
   }
 }

@@ -218,6 +218,18 @@ describe("permessage-deflate", () => {
     assertEquals(codec.decompress(exact, 1000), new Uint8Array(1000));
   });
 
+  it("refuses a message that is cut off, wherever that is", () => {
+    const agreed = { ...DEFAULTS, clientNoContextTakeover: true };
+    const message = new PermessageDeflate("client", agreed).compress(
+      utf8("to be or not to be, ".repeat(9) + "that"),
+      true,
+    );
+    const codec = new PermessageDeflate("server", agreed);
+    for (let length = 1; length < message.length; length++) {
+      assertEquals(codec.decompress(message.subarray(0, length), MAX), "WS_BAD_COMPRESSION", `${length} bytes`);
+    }
+  });
+
   it("refuses what is not compressed", () => {
     const codec = new PermessageDeflate("server", DEFAULTS);
     for (const bytes of ["ff", "ffffff", "07", "0005000000"]) {
