@@ -137,10 +137,22 @@ describe("the examples, driven by", () => {
         `wrk: ${example} keeps 1,000 connections alive at once (${title})`,
         () =>
           against(new ExampleProcess(example, ...options()), async (url) => {
-            const { stdout } = await run("wrk", "-t1", "-c1000", "-d1s", "--timeout", "30s", `${url}${path}`);
-            assertNoFailures(stdout);
-            const served = Number(/(\d+) requests in/.exec(stdout)?.[1]);
-            assert(served >= 1000, stdout);
+            // A second is plenty, unless the machine is busy with something else.
+            let served = 0;
+            for (let seconds = 1; served < 1000; seconds *= 4) {
+              const { stdout } = await run(
+                "wrk",
+                "-t1",
+                "-c1000",
+                `-d${seconds}s`,
+                "--timeout",
+                "30s",
+                `${url}${path}`,
+              );
+              assertNoFailures(stdout);
+              served = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+              assert(served >= 1000 || seconds < 16, stdout);
+            }
           }),
       );
     }
