@@ -21,4 +21,5 @@
 export * from "./src/core/mod.ts";
 export * from "./src/http/mod.ts";
 export * from "./src/tls/mod.ts";
+export * from "./src/dns/mod.ts";
 export * from "./src/ws/mod.ts";

@@ -1,0 +1,24 @@
+/**
+ * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text.
+ *
+ * @module
+ */
+
+export * from "./constants.ts";
+export { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption, simpleEdns } from "./edns.ts";
+export {
+  buildDnsMessage,
+  type BuildMessageOptions,
+  type DnsMessage,
+  dnsOpcode,
+  type DnsQuestion,
+  dnsRcode,
+  type DnsRecord,
+  dnsRecord,
+  parseDnsMessage,
+} from "./message.ts";
+export { DnsMessageError, type DnsMessageErrorCode } from "./message_error.ts";
+export { dnsLabels, dnsNameBytes, isInDnsZone, isSameDnsName, normalDnsName, parentDnsName } from "./name.ts";
+export * from "./record_data.ts";
+export { dnsClassName, dnsClassNumber, dnsTypeName, dnsTypeNumber } from "./record_type.ts";
+export { addressOfReverseName, reverseDnsName } from "./reverse_name.ts";

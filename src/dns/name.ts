@@ -1,0 +1,174 @@
+/**
+ * Domain names, as text and as bytes.
+ *
+ * A name's text is its labels with dots between them, without one at the end (one there is read over); the root is `.`. Bytes that mean something
+ * else in a name or in a zone file are written with a backslash, others that cannot be seen as `\DDD` (RFC 1035 section 5.1, RFC 4343
+ * section 2.1). The case of letters is kept, and ignored when names are compared.
+ */
+
+/** Most bytes of a label. */
+export const LABEL_BYTES_MAX = 63;
+/** Most bytes of a name, the lengths of its labels and the root included. */
+export const NAME_BYTES_MAX = 255;
+
+const DOT = 46;
+const BACKSLASH = 92;
+const ZERO = 48;
+
+/** What each byte of a label looks like. */
+const SHOWN: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte);
+  if (byte <= 0x20 || byte >= 0x7f) return `\\${String(byte).padStart(3, "0")}`;
+  return '.\\"();@$'.includes(character) ? `\\${character}` : character;
+});
+
+/** The text of the label at `bytes[start..end)`. @internal */
+export function labelText(bytes: Uint8Array, start: number, end: number): string {
+  let text = "";
+  for (let at = start; at < end; at++) text += SHOWN[bytes[at]!];
+  return text;
+}
+
+/**
+ * Writes the bytes of a name, not compressed, into `into` from `at` on; there must be room for 256.
+ *
+ * @returns where they end.
+ * @throws {RangeError} when the text is no name.
+ *
+ * @internal
+ */
+export function encodeName(text: string, into: Uint8Array, at: number): number {
+  if (text === "." || text === "") {
+    into[at] = 0;
+    return at + 1;
+  }
+  const limit = at + NAME_BYTES_MAX;
+  let lengthAt = at;
+  let end = at + 1;
+  for (let index = 0; index < text.length; index++) {
+    let unit = text.charCodeAt(index);
+    if (unit === DOT) {
+      into[lengthAt] = labelLength(text, end - lengthAt - 1);
+      lengthAt = end++;
+      continue;
+    }
+    if (unit === BACKSLASH) {
+      const escaped = escapedUnit(text, index);
+      index += escaped.length;
+      unit = escaped.unit;
+    } else if (unit < 0x20 || unit > 0x7e) {
+      throw new RangeError(
+        `Cannot encode the name ${
+          JSON.stringify(text)
+        }: it holds a character that is not ASCII; write it as \\DDD, or an international name in its xn-- form`,
+      );
+    }
+    if (end >= limit) throw new RangeError(`Cannot encode the name ${JSON.stringify(text)}: longer than 255 bytes`);
+    into[end++] = unit;
+  }
+  // Behind a dot at the end there is only the root, whose length has its place already.
+  if (end - lengthAt > 1) {
+    into[lengthAt] = labelLength(text, end - lengthAt - 1);
+    lengthAt = end++;
+  }
+  if (end > limit) throw new RangeError(`Cannot encode the name ${JSON.stringify(text)}: longer than 255 bytes`);
+  into[lengthAt] = 0;
+  return end;
+}
+
+function labelLength(text: string, length: number): number {
+  if (length >= 1 && length <= LABEL_BYTES_MAX) return length;
+  throw new RangeError(
+    `Cannot encode the name ${JSON.stringify(text)}: a label has ${length} bytes, where 1 to 63 are possible`,
+  );
+}
+
+/** What the backslash at `index` stands for, and how many characters follow it. */
+function escapedUnit(text: string, index: number): { unit: number; length: number } {
+  const next = text.charCodeAt(index + 1);
+  if (next < ZERO || next > ZERO + 9) {
+    if (next <= 0xff) return { unit: next, length: 1 };
+  } else {
+    const digits = text.slice(index + 1, index + 4);
+    const value = Number(digits);
+    if (/^\d{3}$/.test(digits) && value <= 255) return { unit: value, length: 3 };
+  }
+  throw new RangeError(`Cannot encode the name ${JSON.stringify(text)}: a backslash needs a character or three digits`);
+}
+
+const scratch = new Uint8Array(NAME_BYTES_MAX + 1);
+
+/**
+ * The bytes of a name as they stand in a message, not compressed.
+ *
+ * @throws {RangeError} when the text is no name: a label is empty or longer than 63 bytes, all of it longer than 255, a character is not ASCII.
+ */
+export function dnsNameBytes(text: string): Uint8Array {
+  return scratch.slice(0, encodeName(text, scratch, 0));
+}
+
+/** Text that is its own normal form but for its case: the usual one. */
+const USUAL = /^[\w*/-]+(?:\.[\w*/-]+)*$/;
+
+/**
+ * One text for all that mean the same name: lower case, escapes only where they must be, no dot at the end. What tables are keyed by.
+ *
+ * @throws {RangeError} when the text is no name.
+ */
+export function normalDnsName(text: string): string {
+  if (USUAL.test(text) && text.length < 64) return text.toLowerCase();
+  const end = encodeName(text, scratch, 0);
+  let normal = "";
+  for (let at = 0; at < end - 1; at += 1 + scratch[at]!) {
+    normal += (at === 0 ? "" : ".") + labelText(scratch, at + 1, at + 1 + scratch[at]!);
+  }
+  // Escapes hold no letters, so what is left to lower are the letters A to Z.
+  return normal === "" ? "." : normal.toLowerCase();
+}
+
+/**
+ * Whether two texts mean the same name, whatever the case of their letters.
+ *
+ * @throws {RangeError} when one is no name.
+ */
+export function isSameDnsName(one: string, other: string): boolean {
+  return one === other || normalDnsName(one) === normalDnsName(other);
+}
+
+/** The labels of a name as they are written; none for the root. */
+export function dnsLabels(text: string): string[] {
+  if (text === "." || text === "") return [];
+  const labels: string[] = [];
+  let start = 0;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === BACKSLASH) {
+      at++;
+    } else if (unit === DOT) {
+      labels.push(text.slice(start, at));
+      start = at + 1;
+    }
+  }
+  if (start < text.length) labels.push(text.slice(start));
+  return labels;
+}
+
+/** A name without its first label; `.` for one that has no more. */
+export function parentDnsName(text: string): string {
+  const labels = dnsLabels(text);
+  return labels.length < 2 ? "." : labels.slice(1).join(".");
+}
+
+/**
+ * Whether `name` is `zone` or below it.
+ *
+ * @throws {RangeError} when one is no name.
+ */
+export function isInDnsZone(name: string, zone: string): boolean {
+  const [inner, outer] = [normalDnsName(name), normalDnsName(zone)];
+  if (outer === "." || inner === outer) return true;
+  if (!inner.endsWith(`.${outer}`)) return false;
+  // The dot in front of the zone might be escaped, and then the label goes on.
+  const labels = dnsLabels(inner);
+  return labels.slice(labels.length - dnsLabels(outer).length).join(".") === outer;
+}
