@@ -12,7 +12,7 @@ import {
   type RequestOwner,
 } from "./client_request.ts";
 import type { HttpClientResponse } from "./client_response.ts";
-import { type ClientSettings, clientSettings, type HttpConnectionOptions } from "./client_settings.ts";
+import { type ClientSettings, clientSettings, type HttpClientConnectionOptions } from "./client_settings.ts";
 import { ClientStream, type ClientStreamOwner } from "./client_stream.ts";
 import { Dialer } from "./dialer.ts";
 import type { StreamTarget } from "./connector_options.ts";
@@ -65,7 +65,7 @@ export class HttpClientConnection implements Disposable {
    *
    * @throws {TypeError} or {RangeError} for a target or an option that is none.
    */
-  constructor(base: EventBase, target: StreamTarget, options: HttpConnectionOptions = {}) {
+  constructor(base: EventBase, target: StreamTarget, options: HttpClientConnectionOptions = {}) {
     this.base = base;
     this.target = target;
     this.#settings = clientSettings(options);
@@ -84,7 +84,11 @@ export class HttpClientConnection implements Disposable {
    * Goes on with a stream that is connected already (evhttp_connection_base_bufferevent_reuse_new), which is the connection's to close
    * from then on. When it has ended, another one is made to `target`.
    */
-  static over(stream: BufferEvent, target: StreamTarget, options: HttpConnectionOptions = {}): HttpClientConnection {
+  static over(
+    stream: BufferEvent,
+    target: StreamTarget,
+    options: HttpClientConnectionOptions = {},
+  ): HttpClientConnection {
     const connection = new HttpClientConnection(stream.base, target, options);
     connection.#connected(stream);
     return connection;
@@ -189,6 +193,12 @@ export class HttpClientConnection implements Disposable {
     );
   }
 
+  /** @internal Closes, but for streams that speak another protocol now: somebody else looks after those. */
+  retire(): void {
+    this.#switched.clear();
+    this.close();
+  }
+
   /** Same as {@linkcode HttpClientConnection.close}. */
   [Symbol.dispose](): void {
     this.close();
@@ -219,9 +229,14 @@ export class HttpClientConnection implements Disposable {
   /** Ends a request, then goes on with the next, whatever its callback does. */
   #settle(request: HttpClientRequest, response: HttpClientResponse | null, error: HttpClientError | null): void {
     try {
-      request.settle(response, error);
+      // Before the callback, which may want to use this connection for its next request.
+      if (this.#queue.length === 0 && !this.#isClosed) this.whenIdle?.();
     } finally {
-      this.#next();
+      try {
+        request.settle(response, error);
+      } finally {
+        this.#next();
+      }
     }
   }
 

@@ -13,6 +13,10 @@ export class HttpClientResponse {
   readonly body: EvBuffer = new EvBuffer();
   /** The fields behind a body in chunks, once it is complete; undefined when there were none. */
   trailers: HttpHeaders | undefined = undefined;
+  /** The URL that has answered in the end, where a client was given one; "" otherwise. */
+  url = "";
+  /** Whether redirects were followed to it. */
+  redirected = false;
   /** The connection, if it speaks another protocol now. */
   #stream: BufferEvent | null = null;
 

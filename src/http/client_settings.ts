@@ -2,7 +2,7 @@ import type { ConnectorOptions } from "./connector_options.ts";
 import { type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
 
 /** How an `HttpClientConnection` connects, and what it puts up with. Times are in milliseconds; Infinity: for ever. */
-export interface HttpConnectionOptions extends ConnectorOptions {
+export interface HttpClientConnectionOptions extends ConnectorOptions {
   /** How long may nothing come while a response is owed; 50 s by default. It does not run while the response is paused. */
   readonly readTimeoutMs?: number | undefined;
   /** How long may the server take nothing of what is to be sent; 50 s by default. */
@@ -46,7 +46,7 @@ export interface ClientSettings {
 const NO_LENIENCY: HttpLeniency = Object.freeze({});
 
 /** @throws {RangeError} when a number is out of its range. */
-export function clientSettings(options: HttpConnectionOptions): ClientSettings {
+export function clientSettings(options: HttpClientConnectionOptions): ClientSettings {
   const { retries = 0 } = options;
   if (!(Number.isInteger(retries) && retries >= -1) && retries !== Infinity) {
     throw new RangeError(`Cannot set retries to ${retries}: expected a whole number, or -1 for no end`);

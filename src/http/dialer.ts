@@ -7,7 +7,7 @@ import {
   SystemError,
 } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
-import type { ClientSettings, HttpConnectionOptions } from "./client_settings.ts";
+import type { ClientSettings, HttpClientConnectionOptions } from "./client_settings.ts";
 import { StreamOpening } from "./connector.ts";
 import type { StreamTarget } from "./connector_options.ts";
 import { hostOf } from "./stream_target.ts";
@@ -30,7 +30,7 @@ export interface DialerOwner {
 export class Dialer {
   readonly #base: EventBase;
   readonly #target: StreamTarget;
-  readonly #options: HttpConnectionOptions;
+  readonly #options: HttpClientConnectionOptions;
   readonly #settings: ClientSettings;
   readonly #owner: DialerOwner;
   readonly #retryTimer: LoopEvent;
@@ -45,7 +45,7 @@ export class Dialer {
   constructor(
     base: EventBase,
     target: StreamTarget,
-    options: HttpConnectionOptions,
+    options: HttpClientConnectionOptions,
     settings: ClientSettings,
     owner: DialerOwner,
   ) {

@@ -9,9 +9,9 @@ import {
   EVREQ_HTTP_INVALID_HEADER,
   EVREQ_HTTP_TIMEOUT,
   HttpClientConnection,
+  type HttpClientConnectionOptions,
   HttpClientError,
   type HttpClientResponse,
-  type HttpConnectionOptions,
   type HttpRequestOptions,
 } from "../../src/http/mod.ts";
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
@@ -28,7 +28,7 @@ forEachBackend((backend) => {
   function withServer(
     script: Script,
     body: (connection: HttpClientConnection, server: ScriptedServer) => Promise<void>,
-    options: HttpConnectionOptions = {},
+    options: HttpClientConnectionOptions = {},
   ): Promise<void> {
     return alongside(base, async () => {
       using server = new ScriptedServer(base, script);

@@ -1,6 +1,6 @@
 /** What the tests of the client share: servers that say literally what they are told to. */
 import { EV_READ, type EventBase, getSocketType, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
-import { HttpClientConnection, type HttpConnectionOptions } from "../../src/http/mod.ts";
+import { HttpClientConnection, type HttpClientConnectionOptions } from "../../src/http/mod.ts";
 import { bytesOf, textOf } from "./parse_support.ts";
 
 export const HOST = "127.0.0.1";
@@ -55,7 +55,7 @@ export class ScriptedServer implements Disposable {
   }
 
   /** A client's connection to it. */
-  connection(options: HttpConnectionOptions = {}): HttpClientConnection {
+  connection(options: HttpClientConnectionOptions = {}): HttpClientConnection {
     return new HttpClientConnection(this.listener.base, { host: HOST, port: this.port }, options);
   }
 

@@ -1,0 +1,94 @@
+import type { SecureLayer } from "../core/mod.ts";
+import { hostField } from "./client_authority.ts";
+import type { HttpClientConnectionOptions } from "./client_settings.ts";
+import type { HttpClientOptions } from "./client_options.ts";
+import type { ClientOrigin } from "./client_pool.ts";
+import { pathOf, targetOf } from "./client_url.ts";
+import type { ProxyOptions } from "./connector_options.ts";
+import { basicCredentials } from "./http_tunnel.ts";
+
+/** Where a request for a URL goes, and what its first line and its fields say because of that. */
+export interface Route {
+  readonly origin: ClientOrigin;
+  /** The request target: a path, or a whole URL for a proxy (RFC 9112 section 3.2). */
+  readonly target: string;
+  /** What the Host field says. */
+  readonly authority: string;
+  /** The value of Proxy-Authorization, for a proxy that is asked directly. */
+  readonly proxyAuthorization: string | undefined;
+}
+
+/**
+ * Finds the way to URLs: connections that may be shared have the same key.
+ *
+ * @internal
+ */
+export class Router {
+  readonly #options: HttpClientOptions;
+  readonly #connection: HttpClientConnectionOptions;
+  readonly #proxyIds = new Map<ProxyOptions, number>();
+
+  constructor(options: HttpClientOptions) {
+    const { proxy: _proxy, tls: _tls, ...connection } = options;
+    this.#options = options;
+    this.#connection = connection;
+    if (options.tls !== undefined && options.tls.role !== "client") {
+      throw new TypeError(`Cannot request over a secure layer whose role is "${options.tls.role}": "client" is needed`);
+    }
+  }
+
+  /** @throws {TypeError} for an https URL without a secure layer. */
+  route(url: URL, unixPath: string | undefined): Route {
+    const isSecure = url.protocol === "https:";
+    const tls = isSecure ? this.#layer(url) : undefined;
+    const target = targetOf(url);
+    const authority = hostField(target, isSecure);
+    const base = `${url.protocol}//${url.host}`;
+    const direct = { target: pathOf(url), authority, proxyAuthorization: undefined };
+    const options: HttpClientConnectionOptions = {
+      ...this.#connection,
+      ...(tls === undefined ? {} : { tls, tlsHostname: target.host }),
+    };
+    if (unixPath !== undefined) {
+      return { ...direct, origin: { key: `${base} at ${unixPath}`, target: { unixPath }, options } };
+    }
+    const proxy = this.#proxyFor(url);
+    if (proxy === null) return { ...direct, origin: { key: base, target, options } };
+    const through = this.#idOf(proxy);
+    if (isSecure || proxy.kind !== "http") {
+      return { ...direct, origin: { key: `${base} by ${through}`, target, options: { ...options, proxy } } };
+    }
+    const toProxy = { ...this.#connection, ...(proxy.tls === undefined ? {} : { tls: proxy.tls }) };
+    const { credentials } = proxy;
+    return {
+      origin: { key: `by ${through}`, target: { host: proxy.host, port: proxy.port }, options: toProxy },
+      target: `${base}${pathOf(url)}`,
+      authority,
+      proxyAuthorization: credentials === undefined ? undefined : basicCredentials(credentials),
+    };
+  }
+
+  #layer(url: URL): SecureLayer {
+    const { tls } = this.#options;
+    if (tls !== undefined) return tls;
+    throw new TypeError(
+      `Cannot request ${url.origin}: https takes a secure layer, given to the client as the option tls, such as new TlsContext()`,
+    );
+  }
+
+  #proxyFor(url: URL): ProxyOptions | null {
+    const { proxy } = this.#options;
+    return typeof proxy === "function" ? proxy(url) : proxy ?? null;
+  }
+
+  #idOf(proxy: ProxyOptions): number {
+    let id = this.#proxyIds.get(proxy);
+    // A function may make a new object each time; those are no proxies that are met again.
+    if (id === undefined && this.#proxyIds.size >= 1000) this.#proxyIds.clear();
+    id ??= ++this.#lastProxyId;
+    this.#proxyIds.set(proxy, id);
+    return id;
+  }
+
+  #lastProxyId = 0;
+}

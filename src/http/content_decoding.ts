@@ -1,0 +1,196 @@
+import { pipeline, Readable } from "node:stream";
+import {
+  brotliDecompressSync,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+} from "node:zlib";
+import { HttpClientError } from "./client_error.ts";
+import type { HttpHeaders } from "./headers.ts";
+
+/** How much may come of an encoded body. */
+export interface DecodingLimits {
+  /** Bytes in all. */
+  readonly maxBytes: number;
+  /** Bytes for each encoded one; not looked at below 1 MiB. */
+  readonly maxRatio: number;
+}
+
+const RATIO_FROM_BYTES = 1024 * 1024;
+/** More codings on top of each other are no use to anybody. */
+const CODINGS_MAX = 3;
+const CODINGS: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate"]);
+/** The first bytes of a Brotli stream, of which the rest is missing. */
+const CUT_BROTLI = Uint8Array.of(0x0b, 0x02, 0x80, 0x61);
+
+let noticesCutBrotli: boolean | null = null;
+
+/** Whether Brotli is decoded: where `node:zlib` takes a stream that was cut off for a whole one, half a body would pass for all of it. */
+export function decodesBrotli(): boolean {
+  if (noticesCutBrotli === null) {
+    try {
+      brotliDecompressSync(CUT_BROTLI);
+      noticesCutBrotli = false;
+    } catch {
+      noticesCutBrotli = true;
+    }
+  }
+  return noticesCutBrotli;
+}
+
+/** What clients that decode say they take. */
+export function acceptEncoding(): string {
+  return decodesBrotli() ? "gzip, deflate, br" : "gzip, deflate";
+}
+
+function isKnown(coding: string): boolean {
+  return CODINGS.has(coding) || (coding === "br" && decodesBrotli());
+}
+
+/**
+ * The codings of a body, in the order in which they are to be undone; empty when there are none, or some that are not known here, which are
+ * then the receiver's.
+ */
+export function codingsOf(headers: HttpHeaders): string[] {
+  const codings = headers.getAll("content-encoding").join().toLowerCase().split(",").map((coding) => coding.trim())
+    .filter((coding) => coding !== "" && coding !== "identity");
+  return codings.length <= CODINGS_MAX && codings.every(isKnown) ? codings.reverse() : [];
+}
+
+/**
+ * Decodes a whole body.
+ *
+ * @throws {HttpClientError} `HTTP_BAD_ENCODING`, or `HTTP_DATA_TOO_LONG` when more would come of it than may.
+ */
+export function decodeBody(bytes: Uint8Array, codings: readonly string[], limits: DecodingLimits): Uint8Array {
+  const maxOutputLength = Math.min(
+    limits.maxBytes,
+    Math.max(RATIO_FROM_BYTES, limits.maxRatio * bytes.length),
+    2 ** 31 - 1,
+  );
+  let result = bytes;
+  for (const coding of codings) {
+    // A body that is empty after all, such as that of a 304, has no coding either.
+    if (result.length === 0) return result;
+    try {
+      const options = { maxOutputLength: Math.max(1, maxOutputLength) };
+      if (coding === "br") result = brotliDecompressSync(result, options);
+      else if (coding !== "deflate") result = gunzipSync(result, options);
+      else result = isZlib(result) ? inflateSync(result, options) : inflateRawSync(result, options);
+    } catch (error) {
+      throw decodingError(error);
+    }
+  }
+  return result;
+}
+
+/**
+ * Decodes a body as it comes, no faster than it is read. Cancelling it cancels `source`.
+ *
+ * It fails with an {@linkcode HttpClientError} as {@linkcode decodeBody} does.
+ */
+export function decodedStream(
+  source: ReadableStream<Uint8Array>,
+  codings: readonly string[],
+  limits: DecodingLimits,
+): ReadableStream<Uint8Array> {
+  const counts = { encoded: 0 };
+  let bytes: AsyncIterable<Uint8Array> = counted(source, counts);
+  for (const coding of codings) bytes = decodedBy(coding, bytes);
+  const pieces = bounded(bytes, counts, limits);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      const { done, value } = await pieces.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel(): Promise<void> {
+      await pieces.return();
+    },
+  }, { highWaterMark: 0 });
+}
+
+async function* counted(
+  source: ReadableStream<Uint8Array>,
+  counts: { encoded: number },
+): AsyncGenerator<Uint8Array, void> {
+  for await (const piece of source as unknown as AsyncIterable<Uint8Array>) {
+    counts.encoded += piece.length;
+    yield piece;
+  }
+}
+
+async function* bounded(
+  source: AsyncIterable<Uint8Array>,
+  counts: { readonly encoded: number },
+  { maxBytes, maxRatio }: DecodingLimits,
+): AsyncGenerator<Uint8Array, void> {
+  let length = 0;
+  for await (const piece of source) {
+    length += piece.length;
+    if (length > maxBytes || (length > RATIO_FROM_BYTES && length > maxRatio * counts.encoded)) throw tooLong();
+    yield new Uint8Array(piece);
+  }
+}
+
+/** Undoes one coding. Which of the two that go by the name of deflate it is shows in the first bytes. */
+async function* decodedBy(coding: string, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  const iterator = source[Symbol.asyncIterator]();
+  let first: IteratorResult<Uint8Array, void>;
+  do first = await iterator.next(); while (first.done !== true && first.value.length === 0);
+  if (first.done === true) return;
+  const decoder = coding === "br"
+    ? createBrotliDecompress()
+    : coding !== "deflate"
+    ? createGunzip()
+    : isZlib(first.value)
+    ? createInflate()
+    : createInflateRaw();
+  let failure: unknown = null;
+  pipeline(
+    Readable.from(from(first.value, iterator), { objectMode: false }),
+    decoder,
+    (error) => failure = error ?? null,
+  );
+  try {
+    for await (const piece of decoder) yield piece as Uint8Array;
+  } catch (error) {
+    throw error instanceof HttpClientError ? error : decodingError(failure ?? error);
+  } finally {
+    decoder.destroy();
+  }
+}
+
+async function* from(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield first;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
+  }
+}
+
+/** RFC 1950 section 2.2; what else is called deflate has no head at all. */
+function isZlib(bytes: Uint8Array): boolean {
+  const isDeflate = (bytes[0]! & 0x0f) === 8 && bytes[0]! >> 4 <= 7;
+  return isDeflate && (bytes.length === 1 || (bytes[0]! * 256 + bytes[1]!) % 31 === 0);
+}
+
+function decodingError(error: unknown): HttpClientError {
+  if (error instanceof HttpClientError) return error;
+  if ((error as { code?: string } | null)?.code === "ERR_BUFFER_TOO_LARGE") return tooLong();
+  // What the source has failed with is no fault of the coding.
+  const code = (error as { code?: unknown } | null)?.code;
+  if (error instanceof Error && typeof code === "string" && !code.startsWith("Z_") && !code.startsWith("ERR_")) {
+    throw error;
+  }
+  return new HttpClientError("HTTP_BAD_ENCODING", "decode the body of a response", error);
+}
+
+function tooLong(): HttpClientError {
+  return new HttpClientError("HTTP_DATA_TOO_LONG", "decode the body of a response: more comes of it than may");
+}

@@ -1,0 +1,167 @@
+import type { HttpClientCall } from "./client_call.ts";
+import type { HttpClientRequestOptions } from "./client_options.ts";
+import type { HttpRequestCallback } from "./client_request.ts";
+import type { HttpClientResponse } from "./client_response.ts";
+import { acceptEncoding, codingsOf, decodedStream } from "./content_decoding.ts";
+import { isBodyless } from "./status.ts";
+import type { UploadBody } from "./upload_body.ts";
+
+/** What `fetch()` takes beside a URL: as the Fetch standard says, as far as there are no browsers, and what a client knows. */
+export interface FetchInit extends RequestInit {
+  /** Needed with a stream as the body, where the runtime's Request asks for it. */
+  readonly duplex?: "half" | undefined;
+  /** Connects to a Unix socket instead of the URL's host. */
+  readonly unixPath?: string | undefined;
+  /** Longest body of the response after decoding, in bytes; Infinity by default. */
+  readonly maxBodyBytes?: number | undefined;
+}
+
+/** How requests are made. */
+export type MakeCall = (
+  url: string,
+  options: HttpClientRequestOptions,
+  callback: HttpRequestCallback,
+) => HttpClientCall;
+
+const REDIRECTS_MAX = 20;
+/** Bytes of a body that may wait to be read. */
+const WAITING_BYTES_MAX = 64 * 1024;
+const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/** Makes a request in the shape of the Fetch standard. */
+export async function fetchWith(
+  makeCall: MakeCall,
+  maxRatio: number,
+  input: string | URL | Request,
+  init: FetchInit = {},
+): Promise<Response> {
+  const { unixPath, maxBodyBytes = Infinity, ...standard } = init;
+  const request = new Request(input, standard);
+  const { signal } = request;
+  signal.throwIfAborted();
+  // Before the body is read, with which some runtimes forget the type that it has brought along.
+  const headers: [string, string][] = [...request.headers];
+  if (typeof init.body === "string" && !request.headers.has("content-type")) {
+    headers.push(["Content-Type", "text/plain;charset=UTF-8"]);
+  }
+  const body = await bodyOf(request, init);
+  signal.throwIfAborted();
+  if (!request.headers.has("accept-encoding")) headers.push(["Accept-Encoding", acceptEncoding()]);
+  if (!request.headers.has("accept")) headers.push(["Accept", "*/*"]);
+  const { redirect } = request;
+  return await new Promise<Response>((resolve, reject) => {
+    const stream = new BodyStream();
+    const fail = (error: unknown): void => {
+      const reason = signal.aborted ? signal.reason : failureOf(error, request.url);
+      stream.fail(reason);
+      reject(reason);
+    };
+    try {
+      stream.call = makeCall(request.url, {
+        method: request.method,
+        headers,
+        body,
+        signal,
+        unixPath,
+        maxBodyBytes: Infinity,
+        maxRedirects: redirect === "follow" ? REDIRECTS_MAX : 0,
+        decompress: false,
+        onHead: (response) => {
+          if (redirect === "error" && REDIRECT_STATUSES.has(response.status)) {
+            fail(new Error("it answers with a redirect, which was to be an error"));
+            return false;
+          }
+          try {
+            const hasBody = request.method !== "HEAD" && !isBodyless(response.status) && response.status !== 205;
+            resolve(responseOf(response, hasBody ? stream.readable : null, { maxBytes: maxBodyBytes, maxRatio }));
+            return true;
+          } catch (error) {
+            fail(error);
+            return false;
+          }
+        },
+        onData: (bytes) => stream.add(bytes),
+      }, (response, error) => {
+        if (response !== null) stream.end();
+        else fail(error);
+      });
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+/** A body of known length as bytes, so that it has a Content-Length; a stream as it is. */
+async function bodyOf(request: Request, { body }: FetchInit): Promise<UploadBody | null> {
+  if (request.body === null) return null;
+  const isStream = body === undefined || body === null || body instanceof ReadableStream;
+  return isStream ? request.body : new Uint8Array(await request.arrayBuffer());
+}
+
+function responseOf(
+  response: HttpClientResponse,
+  readable: ReadableStream<Uint8Array> | null,
+  limits: { readonly maxBytes: number; readonly maxRatio: number },
+): Response {
+  const { status, reason, url, redirected } = response;
+  const headers = new Headers([...response.headers]);
+  const codings = codingsOf(response.headers);
+  let body = readable;
+  if (readable !== null && codings.length > 0) {
+    // They speak of what the reader does not get to see.
+    headers.delete("content-encoding");
+    headers.delete("content-length");
+    body = decodedStream(readable, codings, limits);
+  } else if (readable !== null && limits.maxBytes < Infinity) {
+    body = decodedStream(readable, [], limits);
+  }
+  const result = new Response(body as BodyInit | null, { status, statusText: reason, headers });
+  Object.defineProperty(result, "url", { value: url });
+  Object.defineProperty(result, "redirected", { value: redirected });
+  return result;
+}
+
+/** The standard knows TypeErrors only; what the caller got wrong is one already. */
+function failureOf(error: unknown, url: string): TypeError {
+  if (error instanceof TypeError) return error;
+  const because = error instanceof Error ? `: ${error.message}` : "";
+  return new TypeError(`Cannot fetch ${url}${because}`, { cause: error });
+}
+
+/** The body of a response as a stream that lets the server wait. */
+class BodyStream {
+  call: HttpClientCall | null = null;
+  readonly readable: ReadableStream<Uint8Array>;
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #isOver = false;
+
+  constructor() {
+    this.readable = new ReadableStream<Uint8Array>({
+      start: (controller) => void (this.#controller = controller),
+      pull: () => this.call?.resume(),
+      cancel: (reason) => {
+        this.#isOver = true;
+        this.call?.cancel(reason);
+      },
+    }, { highWaterMark: WAITING_BYTES_MAX, size: (bytes) => bytes.length });
+  }
+
+  add(bytes: Uint8Array): void {
+    if (this.#isOver) return;
+    // Whoever reads may transfer what it gets, and these are bytes of a memory that others use.
+    this.#controller.enqueue(bytes.slice());
+    if ((this.#controller.desiredSize ?? 0) <= 0) this.call?.pause();
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#controller.close();
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#controller.error(error);
+  }
+}

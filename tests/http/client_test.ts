@@ -1,0 +1,528 @@
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { EV_READ, EvBuffer, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
+import { acceptEncoding, decodesBrotli } from "../../src/http/content_decoding.ts";
+import {
+  HttpClient,
+  HttpClientError,
+  type HttpClientOptions,
+  type HttpClientRequestOptions,
+  type HttpHandler,
+  HttpServer,
+} from "../../src/http/mod.ts";
+import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { clientContext, serverContext } from "../tls/tls_support.ts";
+import { answering, HOST, ok, openSocketCount, ScriptedServer } from "./client_support.ts";
+
+const encoder = new TextEncoder();
+
+forEachBackend((backend) => {
+  let base: EventBase;
+
+  beforeEach(() => void (base = backend.newBase()));
+  afterEach(() => base.close());
+
+  /** Runs `body` beside an HttpServer of ours. */
+  function withServer(
+    handler: HttpHandler,
+    body: (client: HttpClient, url: string) => Promise<void>,
+    options: HttpClientOptions = {},
+  ): Promise<void> {
+    return alongside(base, async () => {
+      using server = new HttpServer(base, { allowedMethods: 0xffff }, handler);
+      const { port } = server.listen({ host: HOST, port: 0 });
+      using client = new HttpClient(base, options);
+      await body(client, `http://${HOST}:${port}`);
+    });
+  }
+
+  const echo: HttpHandler = (request) => {
+    const fields = [...request.headers].filter(([name]) => name.toLowerCase() !== "host").map(([name, value]) =>
+      `${name}=${value};`
+    )
+      .join("");
+    request.reply(200, `${request.method} ${request.target} ${request.body.takeText()} ${fields}`);
+  };
+
+  async function failure(
+    client: HttpClient,
+    url: string,
+    options: HttpClientRequestOptions = {},
+  ): Promise<HttpClientError> {
+    const error = await rejection(client.request(url, options));
+    assertInstanceOf(error, HttpClientError);
+    return error;
+  }
+
+  describe("HttpClient", () => {
+    it("requests URLs, over connections that are kept and shared", () =>
+      withServer(echo, async (client, url) => {
+        for (let count = 0; count < 3; count++) {
+          const response = await client.request(`${url}/a%20b?c=d#e`, { method: "POST", body: "x" });
+          assertEquals([response.status, response.text()], [200, "POST /a%20b?c=d x Content-Length=1;"]);
+          assertEquals([response.url, response.redirected], [`${url}/a%20b?c=d#e`, false]);
+        }
+        assertEquals([client.connectionCount, client.idleCount], [1, 1]);
+        client.closeIdle();
+        assertEquals([client.connectionCount, client.idleCount], [0, 0]);
+      }));
+
+    it("goes by callback as well, one request from inside the other's, over one connection", () =>
+      withServer(echo, async (client, url) => {
+        const texts: string[] = [];
+        await new Promise<void>((resolve) => {
+          const next = (): void => {
+            client.request(url, {}, (response, error) => {
+              texts.push(error?.code ?? response!.text());
+              assertEquals(client.connectionCount, 1);
+              if (texts.length < 5) next();
+              else resolve();
+            });
+          };
+          next();
+        });
+        assertEquals(texts, Array(5).fill("GET /  "));
+      }));
+
+    it("works inside dispatch()", () => {
+      using server = new HttpServer(base, {}, echo);
+      const { port } = server.listen({ host: HOST, port: 0 });
+      using client = new HttpClient(base);
+      let text = "";
+      client.request(`http://${HOST}:${port}/`, {}, (response, error) => {
+        text = error?.message ?? response!.text();
+        base.loopBreak();
+      });
+      base.loopExit(15_000);
+      base.dispatch();
+      assertEquals(text, "GET /  ");
+    });
+
+    it("sends its own fields, and the credentials of a URL, unless a request has others", () =>
+      withServer(echo, async (client, url) => {
+        const withUser = url.replace("//", "//me:p%40ss@");
+        assertEquals((await client.request(withUser)).text(), "GET /  User-Agent=me;Authorization=Basic bWU6cEBzcw==;");
+        const headers = { "user-agent": "you", authorization: "x" };
+        assertEquals((await client.request(withUser, { headers })).text(), "GET /  user-agent=you;authorization=x;");
+      }, { headers: { "User-Agent": "me" } }));
+
+    it("makes no more connections than it may, to a host and in all, and the others wait", () =>
+      alongside(base, async () => {
+        const held: (() => void)[] = [];
+        using server = new HttpServer(base, {}, (request) => void held.push(() => request.reply(200, request.target)));
+        const { port } = server.listen({ host: HOST, port: 0 });
+        using client = new HttpClient(base, { maxConnectionsPerHost: 2, maxConnections: 3, maxWaiting: 4 });
+        const urls = ["a", "b", "c", "d"].map((path) => `http://${HOST}:${port}/${path}`);
+        const others = ["e", "f", "g"].map((path) => `http://localhost:${port}/${path}`);
+        const promises = [...urls, ...others].map((url) => client.request(url).then((response) => response.text()));
+        await eventually(() => held.length === 3, "three are served");
+        assertEquals([client.connectionCount, client.waitingCount], [3, 4]);
+        assertEquals((await failure(client, urls[0]!)).code, "HTTP_QUEUE_FULL");
+        let served = 0;
+        while (served < 7) {
+          await eventually(() => held.length > served, "the next one is served");
+          held[served++]!();
+          assert(client.connectionCount <= 3);
+        }
+        assertEquals((await Promise.all(promises)).sort(), ["/a", "/b", "/c", "/d", "/e", "/f", "/g"]);
+        assertEquals(client.waitingCount, 0);
+      }));
+
+    it("makes room for another host by closing what has nothing to do, and closes that after a while", () =>
+      withServer(echo, async (client, url) => {
+        await client.request(url);
+        await client.request(url.replace(HOST, "localhost"));
+        assertEquals([client.connectionCount, client.idleCount], [1, 1]);
+        await eventually(() => client.connectionCount === 0, "it is not kept for long");
+      }, { maxConnections: 1, idleTimeoutMs: 50 }));
+
+    it("ends what waits, by cancel(), a signal and close(), and leaves nothing open", async () => {
+      const run = (): Promise<void> =>
+        withServer(() => {}, async (client, url) => {
+          const outcomes: string[] = [];
+          const note = (_: unknown, error: HttpClientError | null): void => void outcomes.push(error!.code);
+          const first = client.request(url, {}, note);
+          const second = client.request(url, {}, note);
+          const controller = new AbortController();
+          const third = rejection(client.request(url, { signal: controller.signal }));
+          const last = rejection(client.request(url));
+          await isPending(last);
+          second.cancel();
+          controller.abort(new Error("enough"));
+          assertEquals((await third).message, "enough");
+          first.cancel();
+          assertEquals(outcomes, ["HTTP_CANCELLED", "HTTP_CANCELLED"]);
+          client.close();
+          client.close();
+          assertEquals((await last as HttpClientError).code, "HTTP_CLOSED");
+          assertEquals((await failure(client, url)).code, "HTTP_CLOSED");
+          assertEquals([client.connectionCount, client.waitingCount], [0, 0]);
+        }, { maxConnectionsPerHost: 1 });
+      await run();
+      const before = openSocketCount();
+      await run();
+      assertEquals(openSocketCount(), before);
+    });
+
+    it("ends everything when its base is closed", async () => {
+      const own = backend.newBase();
+      const client = new HttpClient(own, { maxConnectionsPerHost: 1 });
+      using server = new ScriptedServer(own, () => {});
+      const url = `http://${HOST}:${server.port}/`;
+      const errors = [rejection(client.request(url)), rejection(client.request(url))];
+      await alongside(own, () => eventually(() => server.peers.length === 1, "it has connected"));
+      own.close();
+      for (const error of await Promise.all(errors)) assertEquals((error as HttpClientError).code, "HTTP_CLOSED");
+    });
+
+    it("refuses what makes no sense", async () => {
+      using client = new HttpClient(base);
+      for (const url of ["", "/path", "ftp://a/", "https://127.0.0.1/", "http://example.test/"]) {
+        assertInstanceOf(await rejection(client.request(url)), TypeError, url);
+      }
+      const error = await rejection(client.request("https://127.0.0.1/"));
+      assert(error.message.includes("new TlsContext()"), error.message);
+      assertThrows(() => client.request("http://127.0.0.1:1", { method: "no method" }, () => {}), TypeError);
+      assertThrows(() => new HttpClient(base, { maxConnections: 0 }), RangeError);
+      assertThrows(() => new HttpClient(base, { maxRedirects: -1 }), RangeError);
+      assertThrows(() => new HttpClient(base, { maxDecompressionRatio: 0 }), RangeError);
+      assertEquals(client.connectionCount, 0);
+    });
+
+    it("speaks TLS, and verifies the name", () =>
+      alongside(base, async () => {
+        using serverTls = serverContext();
+        using clientTls = clientContext();
+        using server = new HttpServer(base, {}, echo);
+        const { port } = server.listen({ host: HOST, port: 0, tls: serverTls });
+        using client = new HttpClient(base, { tls: clientTls });
+        for (let count = 0; count < 2; count++) {
+          assertEquals((await client.request(`https://localhost:${port}/x`)).text(), "GET /x  ");
+        }
+        assertEquals(client.connectionCount, 1);
+        using stranger = new HttpClient(base, { tls: clientTls, resolver: { resolve: () => [{ host: HOST }] } });
+        const error = await failure(stranger, `https://other.invalid:${port}/`);
+        assertEquals([error.code, (error.cause as { code: string }).code], [
+          "HTTP_CONNECT_FAILED",
+          "HOSTNAME_MISMATCH",
+        ]);
+        assertThrows(() => new HttpClient(base, { tls: serverTls }), TypeError, "client");
+      }));
+
+    it("connects to Unix sockets", () =>
+      alongside(base, async () => {
+        const path = `\0evbase-client-test-${crypto.randomUUID()}`;
+        using server = new HttpServer(base, {}, echo);
+        server.listen({ path });
+        using client = new HttpClient(base);
+        assertEquals((await client.request("http://localhost/u", { unixPath: path })).text(), "GET /u  ");
+      }));
+
+    it("hands over the stream of a changed protocol; one that nobody takes is closed with it", async () => {
+      const run = (): Promise<void> =>
+        alongside(base, async () => {
+          const answer = "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhi";
+          using server = new ScriptedServer(base, answering(answer, answer));
+          using client = new HttpClient(base);
+          const options = { headers: { Upgrade: "x", Connection: "upgrade" } };
+          const url = `http://${HOST}:${server.port}/`;
+          using stream = (await client.request(url, options)).takeOver();
+          assertEquals(new TextDecoder().decode(await stream.readExactly(2)), "hi");
+          assertEquals((await client.request(url, options)).isSwitched, true);
+        });
+      await run();
+      const before = openSocketCount();
+      await run();
+      assertEquals(openSocketCount(), before);
+    });
+  });
+
+  describe("HttpClient follows redirects", () => {
+    const redirecting: HttpHandler = (request) => {
+      const match = /^\/(\d{3})(\/.*)?$/.exec(request.target);
+      if (match === null) return echo(request);
+      request.reply(Number(match[1]), "moved", { Location: match[2] ?? "/to?x" });
+    };
+
+    it("when told to, with the method and body that the status asks for (RFC 9110 section 15.4)", () =>
+      withServer(redirecting, async (client, url) => {
+        const options = { body: "b", headers: { "content-type": "t", x: "y" }, maxRedirects: 3 };
+        const results: Record<string, string> = {};
+        for (const status of [301, 302, 303, 307, 308]) {
+          for (const method of ["POST", "PUT"]) {
+            const response = await client.request(`${url}/${status}`, { ...options, method });
+            assertEquals([response.redirected, response.url], [true, `${url}/to?x`]);
+            results[`${status} ${method}`] = response.text();
+          }
+        }
+        const get = "GET /to?x  x=y;";
+        const post = "POST /to?x b content-type=t;x=y;Content-Length=1;";
+        const put = "PUT /to?x b content-type=t;x=y;Content-Length=1;";
+        assertEquals(results, {
+          "301 POST": get,
+          "301 PUT": put,
+          "302 POST": get,
+          "302 PUT": put,
+          "303 POST": get,
+          "303 PUT": get,
+          "307 POST": post,
+          "307 PUT": put,
+          "308 POST": post,
+          "308 PUT": put,
+        });
+        assertEquals((await client.request(`${url}/303`, { method: "HEAD", maxRedirects: 1 })).status, 200);
+        assertEquals((await client.request(`${url}/301`)).status, 301);
+      }));
+
+    it("up to a number, only to URLs of http and https, and not with a body that is gone", () =>
+      withServer((request) => {
+        if (request.target === "/loop") request.reply(302, "", { Location: "/loop" });
+        else if (request.target === "/no") request.reply(302, "", { Location: "ftp://x/" });
+        else if (request.target === "/secure") request.reply(302, "", { Location: "https://127.0.0.1/" });
+        else request.reply(307, "", { Location: "/" });
+      }, async (client, url) => {
+        assertEquals((await failure(client, `${url}/loop`)).code, "HTTP_TOO_MANY_REDIRECTS");
+        assertEquals((await failure(client, `${url}/no`)).code, "HTTP_BAD_REDIRECT");
+        const insecure = await failure(client, `${url}/secure`);
+        assertEquals(insecure.code, "HTTP_BAD_REDIRECT");
+        assertInstanceOf(insecure.cause, TypeError);
+        const buffer = new EvBuffer();
+        buffer.add("x");
+        assertEquals(
+          (await failure(client, `${url}/gone`, { method: "POST", body: buffer })).code,
+          "HTTP_BAD_REDIRECT",
+        );
+      }, { maxRedirects: 2 }));
+
+    it("without credentials to another origin", () =>
+      alongside(base, async () => {
+        using target = new HttpServer(base, {}, echo);
+        const { port } = target.listen({ host: HOST, port: 0 });
+        await withServerOn((request) => {
+          request.reply(302, "", { Location: request.target === "/near" ? "/far" : `http://${HOST}:${port}/` });
+        });
+        async function withServerOn(handler: HttpHandler): Promise<void> {
+          using server = new HttpServer(base, {}, handler);
+          const { port } = server.listen({ host: HOST, port: 0 });
+          using client = new HttpClient(base, { maxRedirects: 5 });
+          const headers = { Authorization: "secret", Cookie: "a=b", X: "y", Host: "given" };
+          assertEquals((await client.request(`http://${HOST}:${port}/near`, { headers })).text(), "GET /  X=y;");
+        }
+      }));
+  });
+
+  describe("HttpClient decodes", () => {
+    const text = "hello ".repeat(1000);
+    const codings: Record<string, Uint8Array> = {
+      gzip: gzipSync(text),
+      "x-gzip": gzipSync(text),
+      deflate: deflateSync(text),
+      "gzip, gzip": gzipSync(gzipSync(text)),
+      ...(decodesBrotli() ? { br: brotliCompressSync(text), "gzip, br": brotliCompressSync(gzipSync(text)) } : {}),
+    };
+    const encoded: HttpHandler = (request) => {
+      const name = decodeURIComponent(request.target.slice(1));
+      if (name === "accept") request.reply(200, request.headers.get("accept-encoding") ?? "none");
+      else if (name === "raw") request.reply(200, deflateRawSync(text), { "Content-Encoding": "deflate" });
+      else if (name === "cut") request.reply(200, codings["gzip"]!.subarray(0, 20), { "Content-Encoding": "gzip" });
+      else if (name === "bad") request.reply(200, "nonsense", { "Content-Encoding": decodesBrotli() ? "br" : "gzip" });
+      else if (name === "unknown") request.reply(200, "as it is", { "Content-Encoding": "zstd" });
+      else if (name === "bomb") request.reply(200, gzipSync(new Uint8Array(8_000_000)), { "Content-Encoding": "gzip" });
+      else request.reply(200, codings[name]!, { "Content-Encoding": name });
+    };
+
+    it("what request() collects, when told to", () =>
+      withServer(encoded, async (client, url) => {
+        for (const name of [...Object.keys(codings), "raw"]) {
+          const response = await client.request(`${url}/${encodeURIComponent(name)}`);
+          assertEquals([response.text(), response.headers.has("content-encoding")], [text, false], name);
+        }
+        assertEquals((await client.request(`${url}/unknown`)).text(), "as it is");
+        assertEquals((await client.request(`${url}/accept`)).text(), acceptEncoding());
+        assertEquals((await client.request(`${url}/accept`, { decompress: false })).text(), "none");
+        assertEquals((await client.request(`${url}/gzip`, { decompress: false })).body.length, codings["gzip"]!.length);
+        assertEquals((await failure(client, `${url}/cut`)).code, "HTTP_BAD_ENCODING");
+        assertEquals((await failure(client, `${url}/bad`)).code, "HTTP_BAD_ENCODING");
+        assertEquals((await failure(client, `${url}/bomb`)).code, "HTTP_DATA_TOO_LONG");
+        assertEquals((await failure(client, `${url}/gzip`, { maxBodyBytes: 5000 })).code, "HTTP_DATA_TOO_LONG");
+      }, { decompress: true }));
+
+    it("what fetch() streams", () =>
+      withServer(encoded, async (client, url) => {
+        for (const name of [...Object.keys(codings), "raw"]) {
+          const response = await client.fetch(`${url}/${encodeURIComponent(name)}`);
+          assertEquals([await response.text(), response.headers.has("content-encoding")], [text, false], name);
+        }
+        assertEquals(await (await client.fetch(`${url}/accept`)).text(), acceptEncoding());
+        for (const name of ["cut", "bad", "bomb"]) {
+          const response = await client.fetch(`${url}/${name}`);
+          const code = name === "bomb" ? "HTTP_DATA_TOO_LONG" : "HTTP_BAD_ENCODING";
+          assertEquals((await rejection(response.arrayBuffer()) as HttpClientError).code, code, name);
+        }
+        const bounded = await client.fetch(`${url}/gzip`, { maxBodyBytes: 5000 });
+        assertEquals((await rejection(bounded.text()) as HttpClientError).code, "HTTP_DATA_TOO_LONG");
+        const dropped = await client.fetch(`${url}/gzip`);
+        await dropped.body!.cancel();
+      }));
+  });
+
+  describe("HttpClient goes through a proxy", () => {
+    it("which is asked directly for http, with its credentials", () =>
+      alongside(base, async () => {
+        using proxy = new ScriptedServer(base, answering(ok("1"), ok("2")));
+        const options = {
+          kind: "http",
+          host: HOST,
+          port: proxy.port,
+          credentials: { user: "u", password: "p" },
+        } as const;
+        using client = new HttpClient(base, { proxy: options });
+        assertEquals((await client.request("http://example.test/a?b")).text(), "1");
+        assertEquals((await client.request("http://other.test:81/")).text(), "2");
+        assertEquals(proxy.peers.length, 1);
+        assertEquals(proxy.peers[0]!.received.split("\r\n").filter((line) => line !== ""), [
+          "GET http://example.test/a?b HTTP/1.1",
+          "Host: example.test",
+          "Proxy-Authorization: Basic dTpw",
+          "GET http://other.test:81/ HTTP/1.1",
+          "Host: other.test:81",
+          "Proxy-Authorization: Basic dTpw",
+        ]);
+      }));
+
+    it("which opens a tunnel for https, or is left out for some URLs", () =>
+      alongside(base, async () => {
+        using serverTls = serverContext();
+        using clientTls = clientContext();
+        using server = new HttpServer(base, {}, echo);
+        const { port } = server.listen({ host: HOST, port: 0, tls: serverTls });
+        let asked = "";
+        using proxy = new ScriptedServer(base, (peer) => {
+          asked = peer.received;
+          peer.say("HTTP/1.1 200 OK\r\n\r\n");
+          const { stream } = peer;
+          const far = new SocketBufferEvent(base);
+          far.connect({ family: "ipv4", host: HOST, port });
+          stream.setCallbacks({ read: () => far.write(stream.input.take()), event: () => far.close() });
+          far.setCallbacks({ read: () => stream.write(far.input.take()) });
+          far.enable(EV_READ);
+        });
+        const options = { kind: "http", host: HOST, port: proxy.port } as const;
+        using client = new HttpClient(base, {
+          tls: clientTls,
+          proxy: (url) => url.pathname === "/direct" ? null : options,
+        });
+        assertEquals((await client.request(`https://localhost:${port}/x`)).text(), "GET /x  ");
+        assert(asked.startsWith(`CONNECT localhost:${port} HTTP/1.1\r\n`));
+        assertEquals((await client.request(`https://localhost:${port}/direct`)).text(), "GET /direct  ");
+        assertEquals(proxy.peers.length, 1);
+      }));
+  });
+
+  describe("HttpClient.fetch", () => {
+    it("takes what the standard's takes, and answers with a standard Response", () =>
+      withServer(echo, async (client, url) => {
+        const response = await client.fetch(new URL(`${url}/a`));
+        assertInstanceOf(response, Response);
+        assertEquals([response.status, response.ok, response.url, response.redirected], [200, true, `${url}/a`, false]);
+        assertEquals(response.headers.get("content-type"), "text/plain;charset=utf-8");
+        assert((await response.text()).startsWith("GET /a  "));
+        const posted = await client.fetch(new Request(`${url}/b`, { method: "POST", body: "from a Request" }));
+        assert((await posted.text()).startsWith("POST /b from a Request "));
+        const form = await client.fetch(`${url}/c`, { method: "POST", body: new URLSearchParams({ a: "b c" }) });
+        const text = await form.text();
+        assert(
+          text.includes("a=b+c") && text.includes("application/x-www-form-urlencoded") &&
+            text.includes("Content-Length=5"),
+          text,
+        );
+        assertEquals((await client.fetch(`${url}/d`, { method: "HEAD" })).body, null);
+      }));
+
+    it("streams both ways, no faster than the other side", () =>
+      alongside(base, async () => {
+        let pulled = 0;
+        using server = new ScriptedServer(base, (peer) => {
+          if (!peer.received.endsWith("0\r\n\r\n")) return;
+          peer.say("HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n");
+          peer.stream.output.addReference(new Uint8Array(20_000_000).fill(0x7a));
+        });
+        using client = new HttpClient(base);
+        const body = new ReadableStream<Uint8Array>({
+          pull: (controller) => {
+            controller.enqueue(encoder.encode(`piece ${pulled++};`));
+            if (pulled === 3) controller.close();
+          },
+        });
+        const response = await client.fetch(`http://${HOST}:${server.port}/`, { method: "POST", body, duplex: "half" });
+        const peer = server.peers[0]!;
+        assert(
+          peer.received.includes("transfer-encoding: chunked") || peer.received.includes("Transfer-Encoding: chunked"),
+        );
+        assert(peer.received.endsWith("8\r\npiece 0;\r\n8\r\npiece 1;\r\n8\r\npiece 2;\r\n0\r\n\r\n"), peer.received);
+        let before = -1;
+        await eventually(() => {
+          const left = peer.stream.output.length;
+          const stood = left === before && left > 0;
+          before = left;
+          return stood;
+        }, "the server has to wait");
+        let length = 0;
+        for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) length += piece.length;
+        assertEquals(length, 20_000_000);
+        assertEquals(client.idleCount, 1);
+      }));
+
+    it("follows redirects, refuses them or hands them out", () =>
+      withServer((request) => {
+        if (request.target === "/to") request.reply(200, "there");
+        else request.reply(302, "", { Location: "/to" });
+      }, async (client, url) => {
+        const followed = await client.fetch(url);
+        assertEquals([await followed.text(), followed.redirected, followed.url], ["there", true, `${url}/to`]);
+        const manual = await client.fetch(url, { redirect: "manual" });
+        assertEquals([manual.status, manual.headers.get("location")], [302, "/to"]);
+        await manual.body?.cancel();
+        assertInstanceOf(await rejection(client.fetch(url, { redirect: "error" })), TypeError);
+      }));
+
+    it("rejects with a TypeError that has a cause, or with the reason of a signal", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(
+          base,
+          answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", (peer) => peer.end(), () => {}),
+        );
+        using client = new HttpClient(base);
+        const url = `http://${HOST}:${server.port}/`;
+        const controller = new AbortController();
+        const { signal } = controller;
+        const begun = await client.fetch(url, { signal });
+        const text = rejection(begun.text());
+        controller.abort(new Error("enough"));
+        assertEquals((await text).message, "enough");
+        const error = await rejection(client.fetch(url));
+        assertInstanceOf(error, TypeError);
+        assertEquals((error.cause as HttpClientError).code, "HTTP_EOF");
+        const reason = new Error("before");
+        assertStrictEquals(await rejection(client.fetch(url, { signal: AbortSignal.abort(reason) })), reason);
+        const later = new AbortController();
+        const waiting = rejection(client.fetch(url, { signal: later.signal }));
+        await eventually(() => server.peers.length === 3, "it has connected");
+        later.abort(reason);
+        assertStrictEquals(await waiting, reason);
+        assertInstanceOf(await rejection(client.fetch("/relative")), TypeError);
+        assertInstanceOf(await rejection(client.fetch("https://127.0.0.1/")), TypeError);
+      }));
+
+    it("gives a connection free when a body is cancelled", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(base, answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"));
+        using client = new HttpClient(base);
+        const response = await client.fetch(`http://${HOST}:${server.port}/`);
+        await response.body!.cancel();
+        await eventually(() => client.connectionCount === 0, "it is closed");
+      }));
+  });
+});
