@@ -46,7 +46,7 @@ export class MessageReader {
     this.#hold(payload, payloadStart, payloadEnd);
     if (!messageEnds) return null;
     const whole = this.#release();
-    return isText ? checkedText(whole, whole.length) : whole;
+    return isText ? checkedText(whole) : whole;
   }
 
   /** Forgets a message that will not be completed. */

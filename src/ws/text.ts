@@ -3,25 +3,30 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { isAscii, Utf8Checker } from "./utf8_checker.ts";
 
 const decoder: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictDecoder: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
-/** Up to this length pasting characters beats the decoder's fixed cost of 200 ns and more. */
-const PASTED_BYTES_MAX = 24;
-/** Up to this length our check beats that of the strict decoder, whose fixed cost is twice that of the other. */
-const CHECKED_BYTES_MAX = 256;
+/**
+ * ASCII up to this length is made text by a Buffer, which takes half the time of the decoder and the view it needs: 20 bytes 80 ns against
+ * 230 on Bun, 180 against 400 on Deno. Pasting characters leaves a string in pieces, whose next reader pays for joining them.
+ */
+const SHORT_BYTES_MAX = 256;
+/** Memory up to this size is remembered with its Buffer: what connections receive into. */
+const REMEMBERED_BYTES_MAX = 256 * 1024;
 const wholeTexts: Utf8Checker = new Utf8Checker();
+
+let viewed: Uint8Array | null = null;
+let view: Buffer = Buffer.alloc(0);
 
 /** The text that `bytes[start..end)` are, or null when they are no UTF-8. A byte order mark is a character like others. */
 export function textOf(bytes: Uint8Array, start: number, end: number): string | null {
-  const length = end - start;
-  if (length <= PASTED_BYTES_MAX) {
-    const text = pasted(bytes, start, end);
-    if (text !== null) return text;
+  const isShort = end - start <= SHORT_BYTES_MAX;
+  if (isAscii(bytes, start, end)) {
+    return isShort ? shortAscii(bytes, start, end) : decoder.decode(bytes.subarray(start, end));
   }
-  if (isAscii(bytes, start, end)) return decoder.decode(bytes.subarray(start, end));
-  if (length <= CHECKED_BYTES_MAX) {
+  if (isShort) {
     wholeTexts.reset();
     if (!wholeTexts.check(bytes, start, end) || !wholeTexts.isComplete) return null;
     return decoder.decode(bytes.subarray(start, end));
@@ -34,26 +39,16 @@ export function textOf(bytes: Uint8Array, start: number, end: number): string | 
 }
 
 /** The text of bytes that have been checked already. */
-export function checkedText(bytes: Uint8Array, end: number): string {
-  return decoder.decode(end === bytes.length ? bytes : bytes.subarray(0, end));
+export function checkedText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
 }
 
-function pasted(bytes: Uint8Array, start: number, end: number): string | null {
-  const from = String.fromCharCode;
-  let text = "";
-  let seen = 0;
-  let at = start;
-  for (; end - at >= 4; at += 4) {
-    const b0 = bytes[at]!;
-    const b1 = bytes[at + 1]!;
-    const b2 = bytes[at + 2]!;
-    const b3 = bytes[at + 3]!;
-    seen |= b0 | b1 | b2 | b3;
-    text += from(b0, b1, b2, b3);
+function shortAscii(bytes: Uint8Array, start: number, end: number): string {
+  if (bytes !== viewed) {
+    const made = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (bytes.length > REMEMBERED_BYTES_MAX) return made.toString("latin1", start, end);
+    viewed = bytes;
+    view = made;
   }
-  for (; at < end; at++) {
-    seen |= bytes[at]!;
-    text += from(bytes[at]!);
-  }
-  return seen < 128 ? text : null;
+  return view.toString("latin1", start, end);
 }
