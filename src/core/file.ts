@@ -7,7 +7,17 @@
  * @module
  */
 
-import { close, type FileStatus, fstat, listDirectory, open, os, realpath, systemError } from "../ffi/mod.ts";
+import {
+  close,
+  createFile,
+  type FileStatus,
+  fstat,
+  listDirectory,
+  open,
+  os,
+  realpath,
+  systemError,
+} from "../ffi/mod.ts";
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_NOCTTY } = os.constants;
 const { S_IFMT, S_IFREG, S_IFDIR, DT_UNKNOWN, DT_DIR, DT_REG, DT_LNK } = os.constants;
@@ -19,7 +29,7 @@ export interface OpenFileOptions {
 }
 
 /**
- * A file or folder open for reading.
+ * A file or folder open for reading, or a file for writing.
  *
  * @example
  * ```ts
@@ -54,6 +64,23 @@ export class OpenFile implements Disposable {
   static open(path: string, options: OpenFileOptions = {}): OpenFile {
     const fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | (options.noFollow === true ? O_NOFOLLOW : 0));
     if (fd < 0) throw systemError(fd, "open", "open", { path });
+    return OpenFile.#of(path, fd);
+  }
+
+  /**
+   * Opens a file for writing, by {@linkcode EvBuffer.writeTo}; it is made where there was none, and emptied otherwise.
+   *
+   * @param mode who may do what with a new one, less what the process's umask takes away.
+   * @throws {SystemError} when it cannot be opened (EACCES, EISDIR, ENOENT for its folder, ...).
+   * @throws {TypeError} for a path with a NUL character.
+   */
+  static create(path: string, mode: number = 0o666): OpenFile {
+    const fd = createFile(path, mode);
+    if (fd < 0) throw systemError(fd, "creat", "create", { path });
+    return OpenFile.#of(path, fd);
+  }
+
+  static #of(path: string, fd: number): OpenFile {
     const status = fstat(fd);
     if (typeof status === "number") {
       close(fd);

@@ -146,6 +146,14 @@ export function open(path: string, flags: number): number {
   return check(sys.open(cString(path), flags | os.constants.O_CLOEXEC));
 }
 
+/** Opens a file for writing, made with `mode` where there was none and emptied otherwise; close-on-exec. */
+export function createFile(path: string, mode: number): number {
+  // open() with O_CREAT takes its third argument by another convention on some systems; this one is the same everywhere.
+  const fd = check(sys.creat(cString(path), mode));
+  if (fd >= 0) setCloseOnExec(fd);
+  return fd;
+}
+
 /** Sets the permission bits of what stands at `path`. */
 export function chmod(path: string, mode: number): number {
   return check(sys.chmod(cString(path), mode));

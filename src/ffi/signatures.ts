@@ -50,6 +50,7 @@ export const commonSignatures = {
   munmap: signature(["address", "u32"], "i32"),
   // No call of ours creates a file, so the variadic mode is never passed.
   open: signature(["buffer", "i32"], "i32"),
+  creat: signature(["buffer", "u32"], "i32"),
   opendir: signature(["buffer"], "address"),
   pipe: signature(["buffer"], "i32"),
   poll: signature(["buffer", "u32", "i32"], "i32"),

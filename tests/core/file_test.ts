@@ -4,9 +4,11 @@ import { spawnSync } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -44,6 +46,21 @@ describe("files", () => {
       assertStrictEquals(again.inode, opened.inode);
       using parent = OpenFile.open(folder);
       assertEquals([parent.isFile, parent.isFolder], [false, true]);
+    });
+
+    it("creates a file and writes to it, or empties the one there is", () => {
+      const path = join(folder, "new");
+      for (const text of ["something long", "short"]) {
+        using file = OpenFile.create(path, 0o600);
+        assertEquals([file.isFile, file.size], [true, 0]);
+        const buffer = new EvBuffer();
+        buffer.add(text);
+        assertEquals(buffer.writeTo(file.fd), text.length);
+        assertEquals(readFileSync(path, "utf8"), text);
+      }
+      assertEquals(statSync(path).mode & 0o777, 0o600);
+      assertEquals(assertThrows(() => OpenFile.create(folder), SystemError).code, "EISDIR");
+      assertEquals(assertThrows(() => OpenFile.create(join(folder, "no", "file")), SystemError).code, "ENOENT");
     });
 
     it("says why it cannot open", () => {
