@@ -1,7 +1,17 @@
 /** A client without a loop: a bare descriptor that does exactly what it is told, when it is told. */
 import { assertEquals } from "@std/assert";
-import { connect, encodeSocketAddress, os, socket, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
-import { allocate, close, read, write } from "../../src/ffi/mod.ts";
+import {
+  allocate,
+  close,
+  connect,
+  encodeSocketAddress,
+  os,
+  read,
+  shutdown,
+  socket,
+  SOCKET_ADDRESS_BYTES_MAX,
+  write,
+} from "../../src/ffi/mod.ts";
 import { setResetOnClose, socketPair } from "../../src/core/mod.ts";
 import type { HttpServer } from "../../src/http/mod.ts";
 
@@ -71,6 +81,11 @@ export class BareClient implements Disposable {
     }
     this.received += text;
     return text;
+  }
+
+  /** Ends our side; the other may go on. */
+  endWriting(): void {
+    assertEquals(shutdown(this.#fd, os.constants.SHUT_WR), 0);
   }
 
   /** Cuts the connection by a reset, as a crashed client's kernel does. */
