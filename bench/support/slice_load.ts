@@ -2,16 +2,21 @@
 import { spawnSync } from "node:child_process";
 import type { LoadResult } from "./load_generator.ts";
 import type { ServerProcess } from "./server_process.ts";
-import { onLoadCore, secondsPerLoad } from "./settings.ts";
+import { isFull, onLoadCore, secondsPerLoad } from "./settings.ts";
 
 /** Slices of each server; together they last as long as one load by another generator. */
 const PASSES = 10;
+/** Where nothing is measured every server has to answer rightly, and that is all. */
+const SLICE_MS = isFull ? Math.round(secondsPerLoad * 1000 / PASSES) : 5;
 const LIMIT_MS = 55_000;
 
 /** What is sent. */
 export interface SlicedLoad {
-  /** GET requests, or messages of so many bytes that are to come back, bare or as text by WebSocket. */
-  readonly what: "http" | number | `ws:${number}`;
+  /**
+   * GET requests, also with so many bytes in their responses; POST requests whose bodies of so many bytes are to come back; or such messages,
+   * bare or as text by WebSocket.
+   */
+  readonly what: "http" | `get:${number}` | `post:${number}` | number | `ws:${number}`;
   /** Connections to each server. */
   readonly connections: number;
   /** Requests on the way on each. */
@@ -38,7 +43,7 @@ export function loadInSlices(
   servers: readonly ServerProcess[],
   load: SlicedLoad,
 ): Slice[] {
-  const sizes = [load.connections, load.depth, Math.round(secondsPerLoad * 1000 / PASSES), PASSES];
+  const sizes = [load.connections, load.depth, SLICE_MS, PASSES];
   const places = servers.map(({ pid, port }) => `${pid}:${port}`);
   const [command = "", ...args] = [...onLoadCore, program, String(load.what), ...sizes.map(String), ...places];
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: LIMIT_MS });
