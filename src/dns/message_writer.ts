@@ -33,7 +33,8 @@ export class MessageWriter {
   #firstName: string | undefined;
 
   constructor(capacity: number = 1024) {
-    this.bytes = new Uint8Array(capacity);
+    // The kernel is handed this memory, and small arrays that were made by length may be moved meanwhile.
+    this.bytes = new Uint8Array(new ArrayBuffer(capacity));
   }
 
   /** Begins a new message. */
@@ -58,7 +59,7 @@ export class MessageWriter {
   #reserve(count: number): number {
     const at = this.length;
     if (at + count > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(this.bytes.length * 2, at + count));
+      const larger = new Uint8Array(new ArrayBuffer(Math.max(this.bytes.length * 2, at + count)));
       larger.set(this.bytes.subarray(0, at));
       this.bytes = larger;
     }

@@ -1,10 +1,14 @@
 /**
- * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text.
+ * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text, and
+ * servers ({@linkcode DnsServer}).
  *
  * @module
  */
 
 export * from "./constants.ts";
+export { type DnsAnswer, DnsRequest } from "./dns_request.ts";
+export { type DnsListenOptions, DnsServer, type DnsServerCounts, type DnsTcpListenOptions } from "./dns_server.ts";
+export type { DnsHandler, DnsServerOptions } from "./dns_server_options.ts";
 export { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption, simpleEdns } from "./edns.ts";
 export {
   buildDnsMessage,

@@ -1,0 +1,191 @@
+import { EVENT_LOG_WARN, type EventBase, type SocketAddress } from "../core/mod.ts";
+import { DeadlineList, type DeadlineMember } from "../core/deadline_list.ts";
+import { log } from "../core/log.ts";
+import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED } from "./constants.ts";
+import { DnsRequest } from "./dns_request.ts";
+import type { DnsHandler, DnsServerLimits } from "./dns_server_options.ts";
+import { type DnsMessage, writeMessage } from "./message.ts";
+import { MessageWriter } from "./message_writer.ts";
+import { takeQuery } from "./query_intake.ts";
+
+const LOG_INTERVAL_MS = 1000;
+
+/** Where a query has come from, for the time that it is handled and maybe longer. @internal */
+export interface QuerySource {
+  readonly remoteAddress: SocketAddress;
+  readonly transport: "udp" | "tcp" | "tls";
+  /** Most bytes of an answer to `query`. */
+  answerBytesMax(query: DnsMessage): number;
+  /** The query is not answered yet: what it came with will be needed later. */
+  keep(): void;
+  /** Sends an answer, whose bytes are valid during the call, or null for none. Answers whether it is on its way. */
+  finish(reply: Uint8Array | null): boolean;
+}
+
+/** A query that is waited for, in the order of their deadlines. */
+class Pending implements DeadlineMember<Pending> {
+  deadlineList: DeadlineList<Pending> | null = null;
+  deadlineMs = -Infinity;
+  deadlineNext: Pending | null = null;
+  deadlinePrevious: Pending | null = null;
+  readonly request: DnsRequest;
+  readonly #expired: (request: DnsRequest) => void;
+
+  constructor(request: DnsRequest, expired: (request: DnsRequest) => void) {
+    this.request = request;
+    this.#expired = expired;
+  }
+
+  deadlinePassed(): void {
+    this.#expired(this.request);
+  }
+}
+
+/**
+ * The queries of a server, from their bytes to the bytes of their answers, whatever they came by.
+ *
+ * @internal
+ */
+export class ServerRequests {
+  readonly limits: DnsServerLimits;
+  readonly counts = {
+    received: 0,
+    ignored: 0,
+    malformed: 0,
+    handled: 0,
+    answered: 0,
+    truncated: 0,
+    failed: 0,
+    overload: 0,
+    limited: 0,
+    refusedConnections: 0,
+  };
+  /** Queries that are not answered though their handler has returned. */
+  pendingCount = 0;
+  readonly #base: EventBase;
+  readonly #handler: DnsHandler;
+  readonly #onError: ((error: unknown, request: DnsRequest) => void) | undefined;
+  readonly #onEmpty: () => void;
+  readonly #waiting: DeadlineList<Pending>;
+  readonly #writer = new MessageWriter(4096);
+  #loggedMs = -Infinity;
+  #isClosed = false;
+
+  constructor(
+    base: EventBase,
+    limits: DnsServerLimits,
+    handler: DnsHandler,
+    onError: ((error: unknown, request: DnsRequest) => void) | undefined,
+    onEmpty: () => void,
+  ) {
+    this.limits = limits;
+    this.#base = base;
+    this.#handler = handler;
+    this.#onError = onError;
+    this.#onEmpty = onEmpty;
+    this.#waiting = new DeadlineList(base, limits.answerTimeoutMs);
+  }
+
+  /** Takes a query, which is finished now or later. */
+  take(bytes: Uint8Array, source: QuerySource): void {
+    const { counts } = this;
+    counts.received++;
+    const intake = takeQuery(bytes, this.limits);
+    if (intake === null) {
+      counts.ignored++;
+      source.finish(null);
+    } else if ("reply" in intake) {
+      counts.malformed++;
+      if (source.finish(intake.reply)) counts.answered++;
+    } else if (intake.rcode === undefined && this.pendingCount >= this.limits.maxPending) {
+      counts.overload++;
+      source.finish(null);
+    } else {
+      this.#handle(intake.message, intake.rcode, source);
+    }
+  }
+
+  #handle(message: DnsMessage, rcode: number | undefined, source: QuerySource): void {
+    let pending: Pending | null = null;
+    const bytesMax = source.answerBytesMax(message);
+    const request = new DnsRequest(message, {
+      get remoteAddress() {
+        return source.remoteAddress;
+      },
+      transport: source.transport,
+      finish: (reply) => {
+        // An answer that cannot be written throws here, and the request goes on waiting.
+        const sent = this.#send(reply, bytesMax, source);
+        if (pending !== null) this.#settled(pending);
+        return sent;
+      },
+    }, this.limits.ednsUdpSize);
+    if (rcode !== undefined) {
+      request.respond(rcode);
+      return;
+    }
+    this.counts.handled++;
+    this.#call(request);
+    if (request.isDone || this.#isClosed) return;
+    source.keep();
+    pending = new Pending(request, () => this.#fail(request));
+    this.pendingCount++;
+    this.#waiting.add(pending);
+  }
+
+  #send(reply: DnsMessage | null, bytesMax: number, source: QuerySource): boolean {
+    if (this.#isClosed) return false;
+    if (reply === null) return source.finish(null);
+    const writer = this.#writer;
+    writeMessage(writer, reply, bytesMax);
+    const isCut = (writer.bytes[2]! & DNS_FLAG_TRUNCATED >> 8) !== 0;
+    const sent = source.finish(writer.bytes.subarray(0, writer.length));
+    if (sent) this.counts.answered++;
+    if (sent && isCut) this.counts.truncated++;
+    return sent;
+  }
+
+  #call(request: DnsRequest): void {
+    try {
+      const promise = this.#handler(request);
+      if (promise === undefined) return;
+      promise.then(() => this.#fail(request), (error) => this.#handlerFailed(error, request));
+    } catch (error) {
+      this.#handlerFailed(error, request);
+    }
+  }
+
+  #handlerFailed(error: unknown, request: DnsRequest): void {
+    this.#fail(request);
+    if (this.#onError !== undefined) {
+      this.#onError(error, request);
+      return;
+    }
+    const nowMs = this.#base.now();
+    if (nowMs - this.#loggedMs < LOG_INTERVAL_MS) return;
+    this.#loggedMs = nowMs;
+    log(EVENT_LOG_WARN, `A handler of DNS queries has failed: ${error instanceof Error ? error.stack : error}`);
+  }
+
+  /** Answers in the handler's stead, if it has not. */
+  #fail(request: DnsRequest): void {
+    if (request.isDone || this.#isClosed) return;
+    this.counts.failed++;
+    request.fail(DNS_ERR_SERVERFAILED);
+  }
+
+  #settled(pending: Pending): void {
+    if (this.#isClosed) return;
+    pending.deadlineList?.remove(pending);
+    this.pendingCount--;
+    if (this.pendingCount === 0) this.#onEmpty();
+  }
+
+  /** Gives all of them up. */
+  close(): void {
+    this.#isClosed = true;
+    for (let head = this.#waiting.head; head !== null; head = this.#waiting.head) this.#waiting.remove(head);
+    this.pendingCount = 0;
+    this.#waiting.close();
+  }
+}

@@ -1,0 +1,70 @@
+import type { BufferEvent, EventBase, SocketAddress } from "../core/mod.ts";
+import { DeadlineList } from "../core/deadline_list.ts";
+import { DNS_MESSAGE_BYTES_MAX } from "./constants.ts";
+import { DnsTcpConnection, type TcpConnectionCore } from "./dns_tcp_connection.ts";
+import type { DnsServerLimits } from "./dns_server_options.ts";
+import type { ServerRequests } from "./server_requests.ts";
+
+/**
+ * The connections of a server.
+ *
+ * @internal
+ */
+export class TcpConnections implements TcpConnectionCore {
+  readonly idle: DeadlineList<DnsTcpConnection>;
+  readonly limits: DnsServerLimits;
+  readonly #requests: ServerRequests;
+  readonly #open = new Set<DnsTcpConnection>();
+
+  readonly #onClosed: () => void;
+
+  constructor(base: EventBase, requests: ServerRequests, onClosed: () => void) {
+    this.limits = requests.limits;
+    this.idle = new DeadlineList(base, requests.limits.tcpIdleTimeoutMs);
+    this.#requests = requests;
+    this.#onClosed = onClosed;
+  }
+
+  /** How many are open. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** Whether there may be one more; counts the one that may not. */
+  hasRoom(): boolean {
+    if (this.#open.size < this.limits.maxTcpConnections) return true;
+    this.#requests.counts.refusedConnections++;
+    return false;
+  }
+
+  /** Takes a connection on. */
+  add(stream: BufferEvent, remoteAddress: SocketAddress, isSecure: boolean): void {
+    this.#open.add(new DnsTcpConnection(this, stream, remoteAddress, isSecure));
+  }
+
+  query(bytes: Uint8Array, connection: DnsTcpConnection): void {
+    this.#requests.take(bytes, {
+      remoteAddress: connection.remoteAddress,
+      transport: connection.transport,
+      answerBytesMax: () => DNS_MESSAGE_BYTES_MAX,
+      keep: () => {},
+      finish: (reply) => connection.finish(reply),
+    });
+  }
+
+  closed(connection: DnsTcpConnection): void {
+    this.#open.delete(connection);
+    this.#onClosed();
+  }
+
+  /** Lets those go that wait for nothing; the others when they have their answers. */
+  stop(): void {
+    for (const connection of this.#open) connection.stop();
+  }
+
+  /** Closes all. */
+  close(): void {
+    for (const connection of this.#open) connection.close();
+    this.idle.close();
+  }
+}
