@@ -26,3 +26,6 @@ export { dnsLabels, dnsNameBytes, isInDnsZone, isSameDnsName, normalDnsName, par
 export * from "./record_data.ts";
 export { dnsClassName, dnsClassNumber, dnsTypeName, dnsTypeNumber } from "./record_type.ts";
 export { addressOfReverseName, reverseDnsName } from "./reverse_name.ts";
+export { HOSTS_PATH, type HostsEntry, HostsTable } from "./hosts_file.ts";
+export { parseResolvConf, RESOLV_CONF_PATH, type ResolvConf } from "./resolv_conf.ts";
+export { type ServiceProtocol, SERVICES_PATH, ServicesTable } from "./services_file.ts";
