@@ -23,3 +23,4 @@ export * from "./src/http/mod.ts";
 export * from "./src/tls/mod.ts";
 export * from "./src/dns/mod.ts";
 export * from "./src/ws/mod.ts";
+export * from "./src/rpc/mod.ts";
