@@ -72,7 +72,7 @@ export class Router {
     const { tls } = this.#options;
     if (tls !== undefined) return tls;
     throw new TypeError(
-      `Cannot request ${url.origin}: https takes a secure layer, given to the client as the option tls, such as new TlsContext()`,
+      `Cannot request ${url.origin}: https takes a secure layer, given to the client as the option tls, such as TlsContext.client()`,
     );
   }
 
