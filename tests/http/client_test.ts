@@ -183,7 +183,7 @@ forEachBackend((backend) => {
         assertInstanceOf(await rejection(client.request(url)), TypeError, url);
       }
       const error = await rejection(client.request("https://127.0.0.1/"));
-      assert(error.message.includes("new TlsContext()"), error.message);
+      assert(error.message.includes("TlsContext.client()"), error.message);
       assertThrows(() => client.request("http://127.0.0.1:1", { method: "no method" }, () => {}), TypeError);
       assertThrows(() => new HttpClient(base, { maxConnections: 0 }), RangeError);
       assertThrows(() => new HttpClient(base, { maxRedirects: -1 }), RangeError);
