@@ -13,6 +13,7 @@ import {
 } from "../../src/http/mod.ts";
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
+import { itNeeds } from "../support/requires.ts";
 import { clientContext, serverContext } from "../tls/tls_support.ts";
 import { answering, HOST, ok, openSocketCount, ScriptedServer } from "./client_support.ts";
 
@@ -191,7 +192,7 @@ forEachBackend((backend) => {
       assertEquals(client.connectionCount, 0);
     });
 
-    it("speaks TLS, and verifies the name", () =>
+    itNeeds("openssl", "openssl", "speaks TLS, and verifies the name", () =>
       alongside(base, async () => {
         using serverTls = serverContext();
         using clientTls = clientContext();
@@ -392,33 +393,38 @@ forEachBackend((backend) => {
         ]);
       }));
 
-    it("which opens a tunnel for https, or is left out for some URLs", () =>
-      alongside(base, async () => {
-        using serverTls = serverContext();
-        using clientTls = clientContext();
-        using server = new HttpServer(base, {}, echo);
-        const { port } = server.listen({ host: HOST, port: 0, tls: serverTls });
-        let asked = "";
-        using proxy = new ScriptedServer(base, (peer) => {
-          asked = peer.received;
-          peer.say("HTTP/1.1 200 OK\r\n\r\n");
-          const { stream } = peer;
-          const far = new SocketBufferEvent(base);
-          far.connect({ family: "ipv4", host: HOST, port });
-          stream.setCallbacks({ read: () => far.write(stream.input.take()), event: () => far.close() });
-          far.setCallbacks({ read: () => stream.write(far.input.take()) });
-          far.enable(EV_READ);
-        });
-        const options = { kind: "http", host: HOST, port: proxy.port } as const;
-        using client = new HttpClient(base, {
-          tls: clientTls,
-          proxy: (url) => url.pathname === "/direct" ? null : options,
-        });
-        assertEquals((await client.request(`https://localhost:${port}/x`)).text(), "GET /x  ");
-        assert(asked.startsWith(`CONNECT localhost:${port} HTTP/1.1\r\n`));
-        assertEquals((await client.request(`https://localhost:${port}/direct`)).text(), "GET /direct  ");
-        assertEquals(proxy.peers.length, 1);
-      }));
+    itNeeds(
+      "openssl",
+      "openssl",
+      "which opens a tunnel for https, or is left out for some URLs",
+      () =>
+        alongside(base, async () => {
+          using serverTls = serverContext();
+          using clientTls = clientContext();
+          using server = new HttpServer(base, {}, echo);
+          const { port } = server.listen({ host: HOST, port: 0, tls: serverTls });
+          let asked = "";
+          using proxy = new ScriptedServer(base, (peer) => {
+            asked = peer.received;
+            peer.say("HTTP/1.1 200 OK\r\n\r\n");
+            const { stream } = peer;
+            const far = new SocketBufferEvent(base);
+            far.connect({ family: "ipv4", host: HOST, port });
+            stream.setCallbacks({ read: () => far.write(stream.input.take()), event: () => far.close() });
+            far.setCallbacks({ read: () => stream.write(far.input.take()) });
+            far.enable(EV_READ);
+          });
+          const options = { kind: "http", host: HOST, port: proxy.port } as const;
+          using client = new HttpClient(base, {
+            tls: clientTls,
+            proxy: (url) => url.pathname === "/direct" ? null : options,
+          });
+          assertEquals((await client.request(`https://localhost:${port}/x`)).text(), "GET /x  ");
+          assert(asked.startsWith(`CONNECT localhost:${port} HTTP/1.1\r\n`));
+          assertEquals((await client.request(`https://localhost:${port}/direct`)).text(), "GET /direct  ");
+          assertEquals(proxy.peers.length, 1);
+        }),
+    );
   });
 
   describe("HttpClient.fetch", () => {
