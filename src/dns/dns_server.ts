@@ -57,7 +57,7 @@ export interface DnsServerCounts {
 }
 
 /**
- * A DNS server (libevent's evdns_server_port) over UDP, TCP and TLS. It knows no zones: a handler answers, such as {@linkcode Zone.handler}'s.
+ * A DNS server (libevent's evdns_server_port) over UDP, TCP and TLS. It knows no zones: a handler answers, such as that of {@linkcode zoneHandler}.
  *
  * Datagrams are received and answered many per system call. What is malformed, not a query, or in an unknown version of EDNS is answered
  * without the handler. Everything a client can make the server hold has a limit among the options.

@@ -1,6 +1,6 @@
 /**
  * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text, and
- * servers ({@linkcode DnsServer}).
+ * servers ({@linkcode DnsServer}) with the zones they serve ({@linkcode Zone}).
  *
  * @module
  */
@@ -22,10 +22,22 @@ export {
   parseDnsMessage,
 } from "./message.ts";
 export { DnsMessageError, type DnsMessageErrorCode } from "./message_error.ts";
-export { dnsLabels, dnsNameBytes, isInDnsZone, isSameDnsName, normalDnsName, parentDnsName } from "./name.ts";
+export {
+  dnsLabels,
+  dnsNameBytes,
+  isDnsName,
+  isInDnsZone,
+  isSameDnsName,
+  normalDnsName,
+  parentDnsName,
+} from "./name.ts";
 export * from "./record_data.ts";
 export { dnsClassName, dnsClassNumber, dnsTypeName, dnsTypeNumber } from "./record_type.ts";
 export { addressOfReverseName, reverseDnsName } from "./reverse_name.ts";
 export { HOSTS_PATH, type HostsEntry, HostsTable } from "./hosts_file.ts";
 export { parseResolvConf, RESOLV_CONF_PATH, type ResolvConf } from "./resolv_conf.ts";
 export { type ServiceProtocol, SERVICES_PATH, ServicesTable } from "./services_file.ts";
+export { dnsDataText, dnsRecordText, quotedDnsText } from "./record_text.ts";
+export { Zone, zoneHandler } from "./zone.ts";
+export { parseZoneFile, type ZoneFileOptions } from "./zone_file.ts";
+export { ZoneFileError, type ZoneFileErrorCode } from "./zone_file_error.ts";

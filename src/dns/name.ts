@@ -107,8 +107,36 @@ export function dnsNameBytes(text: string): Uint8Array {
   return scratch.slice(0, encodeName(text, scratch, 0));
 }
 
+/** Whether a text is a name: its labels have 1 to 63 bytes, all of it has at most 255, and its escapes and characters are right. */
+export function isDnsName(text: string): boolean {
+  try {
+    encodeName(text, scratch, 0);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
 /** Text that is its own normal form but for its case: the usual one. */
 const USUAL = /^[\w*/-]+(?:\.[\w*/-]+)*$/;
+
+/**
+ * A name as it is written here: escapes only where they must be, no dot at the end, the case of letters kept.
+ *
+ * @throws {RangeError} when the text is no name.
+ *
+ * @internal
+ */
+export function writtenDnsName(text: string): string {
+  if (text.length < 64 && USUAL.test(text)) return text;
+  const end = encodeName(text, scratch, 0);
+  let written = "";
+  for (let at = 0; at < end - 1; at += 1 + scratch[at]!) {
+    written += (at === 0 ? "" : ".") + labelText(scratch, at + 1, at + 1 + scratch[at]!);
+  }
+  return written === "" ? "." : written;
+}
 
 /**
  * One text for all that mean the same name: lower case, escapes only where they must be, no dot at the end. What tables are keyed by.
@@ -116,14 +144,8 @@ const USUAL = /^[\w*/-]+(?:\.[\w*/-]+)*$/;
  * @throws {RangeError} when the text is no name.
  */
 export function normalDnsName(text: string): string {
-  if (USUAL.test(text) && text.length < 64) return text.toLowerCase();
-  const end = encodeName(text, scratch, 0);
-  let normal = "";
-  for (let at = 0; at < end - 1; at += 1 + scratch[at]!) {
-    normal += (at === 0 ? "" : ".") + labelText(scratch, at + 1, at + 1 + scratch[at]!);
-  }
-  // Escapes hold no letters, so what is left to lower are the letters A to Z.
-  return normal === "" ? "." : normal.toLowerCase();
+  // Escapes hold no letters, and nothing is left beyond ASCII.
+  return writtenDnsName(text).toLowerCase();
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   addressOfReverseName,
   dnsLabels,
   dnsNameBytes,
+  isDnsName,
   isInDnsZone,
   isSameDnsName,
   normalDnsName,
@@ -69,7 +70,9 @@ describe("a domain name", () => {
     }
     for (const text of ["bücher.example", "a\nb", "a\u212a"]) {
       assertThrows(() => dnsNameBytes(text), RangeError, "not ASCII");
+      assertFalse(isDnsName(text));
     }
+    assert(isDnsName("b\\195\\188cher.example"));
   });
 
   it("is the same in other letters, with other escapes, and with a dot at the end; by ASCII alone", () => {

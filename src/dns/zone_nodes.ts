@@ -1,0 +1,119 @@
+import { EVDNS_TYPE_CNAME, EVDNS_TYPE_NS, EVDNS_TYPE_SOA } from "./constants.ts";
+import type { DnsRecord } from "./message.ts";
+import { isInDnsZone, normalDnsName, parentDnsName } from "./name.ts";
+import { dnsTypeName } from "./record_type.ts";
+import { ZoneFileError } from "./zone_file_error.ts";
+
+const NO_RECORDS: readonly DnsRecord[] = [];
+
+/** The records of one name; none where only names below have some. @internal */
+export class ZoneNode {
+  readonly #sets = new Map<number, DnsRecord[]>();
+
+  /** Its records of a type. */
+  records(type: number): readonly DnsRecord[] {
+    return this.#sets.get(type) ?? NO_RECORDS;
+  }
+
+  /** Its records of whatever type came first. */
+  get firstSet(): readonly DnsRecord[] {
+    return this.#sets.values().next().value ?? NO_RECORDS;
+  }
+
+  /** Whether it has records of this type, or of any other than it. */
+  hasOther(type: number): boolean {
+    return this.#sets.size > (this.#sets.has(type) ? 1 : 0);
+  }
+
+  /** Adds one; records of a type have one TTL, the least (RFC 2181 section 5.2). */
+  add(record: DnsRecord): void {
+    const set = this.#sets.get(record.type) ?? [];
+    const ttl = Math.min(record.ttl, set[0]?.ttl ?? Infinity);
+    this.#sets.set(record.type, [...set, record].map((one) => one.ttl === ttl ? one : { ...one, ttl }));
+  }
+}
+
+/**
+ * The names of a zone by their normal form, with those between them that have no records.
+ *
+ * @internal
+ */
+export class ZoneNodes {
+  /** The name of the zone. */
+  readonly origin: string;
+  readonly #apexKey: string;
+  readonly #nodes = new Map<string, ZoneNode>();
+
+  /** @throws {ZoneFileError} when the records are no zone. */
+  constructor(records: readonly DnsRecord[]) {
+    const starts = records.filter(({ type }) => type === EVDNS_TYPE_SOA);
+    if (starts.length !== 1) throw new ZoneFileError("ZONE_BAD_CONTENT", 0, `there are ${starts.length} SOA records`);
+    this.origin = starts[0]!.name;
+    this.#apexKey = normalDnsName(this.origin);
+    for (const record of records) {
+      if (!isInDnsZone(record.name, this.origin)) {
+        throw new ZoneFileError("ZONE_BAD_CONTENT", 0, `${record.name} is not in ${this.origin}`);
+      }
+      this.#nodeFor(normalDnsName(record.name)).add(record);
+    }
+    for (const { name, type } of records) {
+      const node = this.find(normalDnsName(name))!;
+      const isAlias = type === EVDNS_TYPE_CNAME;
+      if (isAlias && (node.hasOther(type) || node.records(type).length > 1)) {
+        throw new ZoneFileError(
+          "ZONE_BAD_CONTENT",
+          0,
+          `${name} has an alias, and another ${dnsTypeName(type)} or record`,
+        );
+      }
+    }
+  }
+
+  #nodeFor(key: string): ZoneNode {
+    let node = this.#nodes.get(key);
+    if (node !== undefined) return node;
+    this.#nodes.set(key, node = new ZoneNode());
+    // Everything above, up to the zone itself, exists as well.
+    if (key !== this.#apexKey) this.#nodeFor(parentDnsName(key));
+    return node;
+  }
+
+  /** The node of a name. */
+  find(key: string): ZoneNode | undefined {
+    return this.#nodes.get(key);
+  }
+
+  /** The node of a name, or of the `*` that stands for it (RFC 4592). */
+  findOrWildcard(key: string): ZoneNode | undefined {
+    const node = this.#nodes.get(key);
+    if (node !== undefined) return node;
+    let above = parentDnsName(key);
+    while (!this.#nodes.has(above)) above = parentDnsName(above);
+    return this.#nodes.get(above === "." ? "*" : `*.${above}`);
+  }
+
+  /**
+   * Where responsibility for a name goes to somebody else: the topmost name with NS records below the zone's own.
+   *
+   * @param isParentAsked what is asked for at that name itself is on this side of the cut.
+   */
+  delegation(key: string, isParentAsked: boolean): ZoneNode | undefined {
+    let found: ZoneNode | undefined;
+    for (let at = key; at !== this.#apexKey; at = parentDnsName(at)) {
+      const node = this.#nodes.get(at);
+      if (node === undefined || node.records(EVDNS_TYPE_NS).length === 0) continue;
+      if (at !== key || !isParentAsked) found = node;
+    }
+    return found;
+  }
+
+  /** The record of a type that stands above a name and redirects it. */
+  aliasAbove(key: string, type: number): DnsRecord | undefined {
+    let found: DnsRecord | undefined;
+    for (let at = key; at !== this.#apexKey;) {
+      at = parentDnsName(at);
+      found = this.#nodes.get(at)?.records(type)[0] ?? found;
+    }
+    return found;
+  }
+}
