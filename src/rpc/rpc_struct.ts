@@ -1,0 +1,180 @@
+import { EvBuffer } from "../core/mod.ts";
+import type { FieldPresence, RpcField } from "./field.ts";
+import { DEFAULT_RPC_LIMITS, type RpcLimits, rpcLimits, StructBudget } from "./struct_limits.ts";
+import { TagError } from "./tag_error.ts";
+import { TagReader } from "./tag_reader.ts";
+import { TagWriter } from "./tag_writer.ts";
+
+/** Members by their names. */
+export type RpcFields = Readonly<Record<string, RpcField<unknown, FieldPresence>>>;
+
+/** The objects that members describe: optional ones may be missing, arrays are always there. */
+export type RpcFieldValues<F> =
+  & {
+    [Name in keyof F as F[Name] extends RpcField<unknown, "optional"> ? never : Name]: F[Name] extends
+      RpcField<infer T, "array"> ? T[] : F[Name] extends RpcField<infer T, "required"> ? T : never;
+  }
+  & {
+    [Name in keyof F as F[Name] extends RpcField<unknown, "optional"> ? Name : never]?:
+      | (F[Name] extends RpcField<infer T, "optional"> ? T : never)
+      | undefined;
+  };
+
+/** The objects of a structure: `RpcValue<typeof Message>`. */
+export type RpcValue<S> = S extends RpcStruct<infer T> ? T : never;
+
+interface Member {
+  readonly name: string;
+  readonly field: RpcField<unknown, FieldPresence>;
+  /** Its place among the members. */
+  readonly index: number;
+}
+
+type Values = Record<string, unknown>;
+
+/**
+ * A structure of tagged members: what event_rpcgen makes of a struct in an `.rpc` file. Members are written in the order in which they
+ * were declared, and read in any.
+ */
+export class RpcStruct<T> {
+  /** Its name, for messages. */
+  readonly name: string;
+  readonly #members: readonly Member[];
+  readonly #byTag: ReadonlyMap<number, Member>;
+
+  /** @internal Use {@linkcode rpcStruct}. */
+  constructor(name: string, fields: RpcFields) {
+    this.name = name;
+    this.#members = Object.entries(fields).map(([member, field], index) => ({ name: member, field, index }));
+    const byTag = new Map<number, Member>();
+    for (const member of this.#members) {
+      const other = byTag.get(member.field.tag);
+      if (other !== undefined) {
+        throw new TypeError(
+          `Cannot make ${name}: ${other.name} and ${member.name} have the same tag, ${member.field.tag}`,
+        );
+      }
+      byTag.set(member.field.tag, member);
+    }
+    this.#byTag = byTag;
+  }
+
+  /**
+   * The bytes of an object.
+   *
+   * @throws {TypeError} when a required member is missing, or one is not what it has to be.
+   */
+  marshal(value: T): Uint8Array {
+    const writer = new TagWriter();
+    this.writeMembers(writer, value, 1);
+    return writer.take();
+  }
+
+  /**
+   * Adds the bytes of an object to a buffer; all of them, or none when this throws.
+   *
+   * @throws {TypeError} as {@linkcode RpcStruct.marshal}.
+   */
+  marshalInto(buffer: EvBuffer, value: T): void {
+    buffer.add(this.marshal(value));
+  }
+
+  /**
+   * Makes an object of bytes, all there are. A buffer is emptied, or left as it is when this throws.
+   *
+   * @throws {TagError} for what is no such structure: with tags that it does not know (`TAG_UNKNOWN`), with members that are missing
+   * (`TAG_MISSING`) or come twice (`TAG_REPEATED`), or that are malformed.
+   */
+  unmarshal(source: Uint8Array | EvBuffer, limits?: Partial<RpcLimits>): T {
+    const budget = new StructBudget(limits === undefined ? DEFAULT_RPC_LIMITS : rpcLimits(limits));
+    if (!(source instanceof EvBuffer)) return this.readMembers(new TagReader(source), budget);
+    const value = this.readMembers(new TagReader(source.pullup() ?? new Uint8Array(0)), budget);
+    source.drain(source.length);
+    return value;
+  }
+
+  /** The names of required members that are missing, those inside of members with a path: `run.0.how`. */
+  missing(value: Partial<T>): string[] {
+    return this.#members.flatMap(({ name, field: { presence, kind } }) => {
+      const member = (value as Values)[name];
+      if (member === undefined || member === null) return presence === "required" ? [name] : [];
+      const inside = (path: string, one: unknown): string[] =>
+        kind.accepts(one) ? kind.missing?.(one).map((rest) => `${path}.${rest}`) ?? [] : [];
+      if (presence !== "array") return inside(name, member);
+      return Array.isArray(member) ? member.flatMap((one, at) => inside(`${name}.${at}`, one)) : [];
+    });
+  }
+
+  /** Whether every required member is there. */
+  isComplete(value: Partial<T>): value is T {
+    return this.missing(value).length === 0;
+  }
+
+  /** @internal */
+  writeMembers(writer: TagWriter, value: T, depth: number): void {
+    if (depth > DEFAULT_RPC_LIMITS.maxDepth) {
+      throw new TypeError(`Cannot marshal ${this.name}: it is nested in ${depth - 1} others, or in itself`);
+    }
+    for (const { name, field: { tag, presence, kind } } of this.#members) {
+      const member = (value as Values)[name];
+      if (member === undefined || member === null) {
+        if (presence !== "required") continue;
+        throw new TypeError(`Cannot marshal ${this.name}: its member ${name} is missing`);
+      }
+      if (presence === "array") {
+        if (!Array.isArray(member)) throw new TypeError(`Cannot marshal ${this.name}.${name}: expected an array`);
+        for (const [at, one] of member.entries()) {
+          if (!kind.accepts(one)) this.#refuse(`${name}[${at}]`, kind.expected);
+          kind.write(writer, tag, one, depth);
+        }
+      } else {
+        if (!kind.accepts(member)) this.#refuse(name, kind.expected);
+        kind.write(writer, tag, member, depth);
+      }
+    }
+  }
+
+  /** @internal Reads until the end of what the reader has. */
+  readMembers(reader: TagReader, budget: StructBudget): T {
+    budget.enter();
+    const result: Values = {};
+    for (const { name, field: { presence } } of this.#members) if (presence === "array") result[name] = [];
+    while (reader.length > 0) {
+      const tag = reader.peekTag();
+      const member = this.#byTag.get(tag);
+      if (member === undefined) throw new TagError("TAG_UNKNOWN", `${tag} in ${this.name}`);
+      budget.count();
+      const { name, field: { presence, kind } } = member;
+      if (presence === "array") (result[name] as unknown[]).push(kind.read(reader, tag, budget));
+      else if (result[name] !== undefined) throw new TagError("TAG_REPEATED", `${name} in ${this.name}`);
+      else result[name] = kind.read(reader, tag, budget);
+    }
+    for (const { name, field: { presence } } of this.#members) {
+      if (presence === "required" && result[name] === undefined) {
+        throw new TagError("TAG_MISSING", `${name} in ${this.name}`);
+      }
+    }
+    budget.leave();
+    return result as T;
+  }
+
+  #refuse(name: string, expected: string): never {
+    throw new TypeError(`Cannot marshal ${this.name}.${name}: expected ${expected}`);
+  }
+}
+
+/** Names that every object answers to. */
+const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+/**
+ * Declares a structure (what a struct in an `.rpc` file is), whose objects have the type {@linkcode RpcValue} infers.
+ *
+ * @param name for messages, and what C calls it.
+ * @throws {TypeError} for two members with one tag, and for names such as `constructor` that every object has.
+ */
+export function rpcStruct<F extends RpcFields>(name: string, fields: F): RpcStruct<RpcFieldValues<F>> {
+  for (const member of Object.keys(fields)) {
+    if (RESERVED.has(member)) throw new TypeError(`Cannot make ${name}: no member can be called ${member}`);
+  }
+  return new RpcStruct<RpcFieldValues<F>>(name, fields);
+}
