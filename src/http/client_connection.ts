@@ -4,7 +4,6 @@ import { reactorOf } from "../core/event_base.ts";
 import { setNoDelay } from "../core/tcp_options.ts";
 import { hostField } from "./client_authority.ts";
 import { HttpClientError } from "./client_error.ts";
-import { framingOf } from "./client_head.ts";
 import {
   HttpClientRequest,
   type HttpRequestCallback,
@@ -128,7 +127,6 @@ export class HttpClientConnection implements Disposable {
    */
   request(path: string, options: HttpRequestOptions, callback: HttpRequestCallback): HttpClientRequest {
     const request = new HttpClientRequest(path, options, callback);
-    framingOf(request);
     this.add(request);
     return request;
   }

@@ -30,8 +30,8 @@ export function framingOf(request: HttpClientRequest): RequestFraming {
 }
 
 /** The request line and the header section, one character per byte. */
-export function requestHead(request: HttpClientRequest, authority: string, framing: RequestFraming): string {
-  const { headers, body, methodId } = request;
+export function requestHead(request: HttpClientRequest, authority: string): string {
+  const { headers, body, framing, methodId } = request;
   let text = `${request.method} ${request.target} HTTP/1.1\r\n`;
   // RFC 9110 section 7.2 wants it first; for CONNECT it repeats the target.
   if (!headers.has("host")) text += `Host: ${methodId === EVHTTP_REQ_CONNECT ? request.target : authority}\r\n`;

@@ -2,7 +2,7 @@ import type { EventBase, LoopEvent } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
 import { HttpClientConnection } from "./client_connection.ts";
-import { HttpClientError } from "./client_error.ts";
+import { HttpClientError, type HttpClientErrorCode } from "./client_error.ts";
 import type { HttpClientRequest, RequestOwner } from "./client_request.ts";
 import type { HttpClientConnectionOptions } from "./client_settings.ts";
 import type { StreamTarget } from "./connector_options.ts";
@@ -80,6 +80,8 @@ export class ClientPool {
   submit(origin: ClientOrigin, request: HttpClientRequest): void {
     request.ownedBy(this.#waitingOwner);
     if (this.#isClosed) return this.#refuse(request, "HTTP_CLOSED", "the client is closed");
+    const { signal } = request.options;
+    if (signal?.aborted === true) return this.#refuse(request, "HTTP_CANCELLED", "it was cancelled", signal.reason);
     const host = this.#hostOf(origin);
     const slot = host.idle.pop() ?? this.#openFor(host);
     if (slot !== null) return this.#use(slot, request);
@@ -219,8 +221,8 @@ export class ClientPool {
     resumeResponse: () => {},
   };
 
-  #refuse(request: HttpClientRequest, code: "HTTP_CLOSED" | "HTTP_QUEUE_FULL", why: string): void {
-    const error = new HttpClientError(code, `send ${request.describe()}: ${why}`);
+  #refuse(request: HttpClientRequest, code: HttpClientErrorCode, why: string, cause?: unknown): void {
+    const error = new HttpClientError(code, `send ${request.describe()}: ${why}`, cause);
     if (reactorOf(this.#base).closed) request.settle(null, error);
     else new Deferred(this.#base, this.#base.priorities >> 1, () => request.settle(null, error)).schedule();
   }

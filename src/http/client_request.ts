@@ -1,4 +1,5 @@
 import { HttpClientError } from "./client_error.ts";
+import { framingOf, type RequestFraming } from "./client_head.ts";
 import type { HttpClientResponse } from "./client_response.ts";
 import { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
 import {
@@ -72,6 +73,8 @@ export class HttpClientRequest {
   /** @internal */
   readonly body: PreparedBody;
   /** @internal */
+  readonly framing: RequestFraming;
+  /** @internal */
   readonly options: HttpRequestOptions;
   /** @internal How often it was begun. */
   attempts = 0;
@@ -100,6 +103,7 @@ export class HttpClientRequest {
     this.body = new PreparedBody(body);
     this.options = options;
     this.#callback = callback;
+    this.framing = framingOf(this);
     signal?.addEventListener("abort", this.#onAbort);
   }
 

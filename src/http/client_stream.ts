@@ -56,6 +56,8 @@ export class ClientStream implements ByteSink {
   #waiting: WaitingBytes | null = null;
   #inputEnded = false;
   #writeError: HttpClientError | null = null;
+  // What came before HTTP is no answer to anything, and must not pass for one.
+  readonly #spokeFirst: boolean;
   #isOver = false;
 
   constructor(stream: BufferEvent, settings: ClientSettings, owner: ClientStreamOwner) {
@@ -69,6 +71,7 @@ export class ClientStream implements ByteSink {
       bodyFailed: (error) =>
         this.#fail(new HttpClientError("HTTP_BODY_FAILED", `send the body of ${this.#what()}`, error)),
     });
+    this.#spokeFirst = stream.input.length > 0;
     stream.setCallbacks({ write: () => this.#sent(), event: (what) => this.#event(what) });
     stream.setTimeouts(-1, settings.writeTimeoutMs === Infinity ? -1 : settings.writeTimeoutMs);
     stream.setWatermark(EV_WRITE, OUTPUT_MAX / 2, 0);
@@ -84,6 +87,11 @@ export class ClientStream implements ByteSink {
   /** Sends a request. Only when there is none under way. */
   begin(request: HttpClientRequest, authority: string): void {
     this.#request = request;
+    if (this.#spokeFirst) {
+      return this.#fail(
+        new HttpClientError("HTTP_INVALID_RESPONSE", `send ${this.#what()}: the server has spoken before it was asked`),
+      );
+    }
     request.attempts++;
     this.#hasAnswered = false;
     this.#bodyBytes = 0;
@@ -186,7 +194,10 @@ export class ClientStream implements ByteSink {
     const request = this.#request!;
     let at = start;
     for (;;) {
-      if (request.isPaused) return this.#hold(bytes, at, end);
+      if (request.isPaused) {
+        this.#hold(bytes, at, end);
+        break;
+      }
       const event = parser.next(bytes, at, end);
       at = parser.position;
       if (event === HEAD) this.#head();

@@ -1,6 +1,6 @@
 import type { BufferEvent, EvBuffer } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
-import { framingOf, requestHead } from "./client_head.ts";
+import { requestHead } from "./client_head.ts";
 import type { HttpClientRequest } from "./client_request.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
 
@@ -50,10 +50,9 @@ export class RequestSender implements UploadOwner {
 
   /** Sends a request, or its head if the server is to ask for the body. */
   begin(request: HttpClientRequest, authority: string): void {
-    const { source } = request.body;
-    const framing = framingOf(request);
+    const { body: { source }, framing } = request;
     this.#request = request;
-    this.#output.addLatin1(requestHead(request, authority, framing));
+    this.#output.addLatin1(requestHead(request, authority));
     this.#unsent = framing.length;
     this.#awaitsContinue = request.options.expectContinue === true && framing.length !== 0;
     if (source !== null) this.#upload = new Upload(source, this);

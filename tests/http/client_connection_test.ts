@@ -13,6 +13,7 @@ import {
   HttpClientError,
   type HttpClientResponse,
   type HttpRequestOptions,
+  openStream,
 } from "../../src/http/mod.ts";
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -549,6 +550,21 @@ forEachBackend((backend) => {
         assertEquals((await failure(connection)).code, "HTTP_EOF");
       });
     });
+
+    it("that it was given, unless the server has spoken on it before it was asked", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(base, answering(ok("1")), (peer, index) =>
+          void (index === 1 && peer.say(ok("forged"))));
+        const target = { host: HOST, port: server.port };
+        using given = HttpClientConnection.over(await openStream(base, target), target);
+        assertEquals((await given.send("/")).text(), "1");
+        const stream = await openStream(base, target);
+        stream.enable(EV_READ);
+        await eventually(() =>
+          stream.input.length > 0, "it has spoken");
+        using other = HttpClientConnection.over(stream, target);
+        assertEquals((await failure(other)).code, "HTTP_INVALID_RESPONSE");
+      }));
 
     it("to the same address, if told to, without another lookup", () =>
       alongside(base, async () => {

@@ -151,6 +151,12 @@ forEachBackend((backend) => {
           const last = rejection(client.request(url));
           await isPending(last);
           second.cancel();
+          await new Promise<void>((resolve) => {
+            client.request(url, { signal: AbortSignal.abort() }, (_, error) => {
+              assertEquals(error!.code, "HTTP_CANCELLED");
+              resolve();
+            });
+          });
           controller.abort(new Error("enough"));
           assertEquals((await third).message, "enough");
           first.cancel();
@@ -186,6 +192,12 @@ forEachBackend((backend) => {
       const error = await rejection(client.request("https://127.0.0.1/"));
       assert(error.message.includes("TlsContext.client()"), error.message);
       assertThrows(() => client.request("http://127.0.0.1:1", { method: "no method" }, () => {}), TypeError);
+      const headers = { "Content-Length": "5" };
+      assertThrows(
+        () => client.request("http://127.0.0.1:1", { headers, body: "four" }, () => {}),
+        TypeError,
+        "not the 4 bytes",
+      );
       assertThrows(() => new HttpClient(base, { maxConnections: 0 }), RangeError);
       assertThrows(() => new HttpClient(base, { maxRedirects: -1 }), RangeError);
       assertThrows(() => new HttpClient(base, { maxDecompressionRatio: 0 }), RangeError);
