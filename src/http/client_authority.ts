@@ -6,12 +6,17 @@ import { addressOf, authorityOf } from "./stream_target.ts";
  * socket, which has no name.
  *
  * @throws {TypeError} for a host that is none.
+ * @throws {RangeError} for a port that is none.
  */
 export function hostField(target: StreamTarget, isSecure: boolean): string {
   if ("unixPath" in target) return "localhost";
-  const authority = authorityOf(target.host, target.port);
+  const { host, port } = target;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError(`Cannot connect to port ${port} of ${host}: ports are 1 to 65535`);
+  }
+  const authority = authorityOf(host, port);
   const usual = isSecure ? 443 : 80;
-  if (target.port !== usual) return authority;
-  const address = addressOf(target.host);
+  if (port !== usual) return authority;
+  const address = addressOf(host);
   return address.includes(":") ? `[${address}]` : address;
 }

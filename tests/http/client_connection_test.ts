@@ -238,6 +238,9 @@ forEachBackend((backend) => {
       assertThrows(() => nameless.request("/", {}, () => {}), TypeError, "resolver");
       assertEquals([connection.pendingCount, nameless.pendingCount], [0, 0]);
       assertThrows(() => new HttpClientConnection(base, { host: "a b", port: 80 }), TypeError);
+      for (const port of [0, NaN, 65_536]) {
+        assertThrows(() => new HttpClientConnection(base, { host: HOST, port }), RangeError, "1 to 65535");
+      }
       assertThrows(() => new HttpClientConnection(base, { host: HOST, port: 80 }, { readTimeoutMs: 0 }), RangeError);
       assertThrows(() => new HttpClientConnection(base, { host: HOST, port: 80 }, { retries: -2 }), RangeError);
     });

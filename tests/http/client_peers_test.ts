@@ -193,27 +193,37 @@ http {
 });
 
 describe("an HttpClient asks openssl s_server", () => {
-  const sServer = (folder: PeerFolder, socket: string): readonly string[] => {
+  const sServer = (mode: "-WWW" | "-HTTP") => (folder: PeerFolder, socket: string): readonly string[] => {
     folder.write("page.txt", pattern(70_000));
-    const { server } = testCertificates();
-    const command =
-      `cd ${folder.path} && exec openssl s_server -unix ${socket} -cert ${server.certificateFile} -key ${server.keyFile} -WWW`;
-    return ["sh", "-c", command];
+    folder.write("response", `HTTP/1.1 203 Own\r\nContent-Length: 4\r\n\r\nbody`);
+    const { certificateFile, keyFile } = testCertificates().server;
+    const options = `-unix ${socket} -cert ${certificateFile} -key ${keyFile} ${mode}`;
+    return ["sh", "-c", `cd ${folder.path} && exec openssl s_server ${options}`];
   };
 
   itNeeds("openssl", "openssl", "for a file over TLS, whose end is that of the connection", async () => {
     using tls = clientContext();
     await withPeer(
-      sServer,
+      sServer("-WWW"),
       async ({ ask }) => {
         for (let count = 0; count < 2; count++) {
           const response = await ask("/page.txt");
-          assertEquals([response.status, response.head.versionMinor, sha256(response.bytes())], [
-            200,
-            0,
-            sha256(pattern(70_000)),
-          ]);
+          const facts = [response.status, response.head.versionMinor, sha256(response.bytes())];
+          assertEquals(facts, [200, 0, sha256(pattern(70_000))]);
         }
+      },
+      { tls },
+      "https",
+    );
+  });
+
+  itNeeds("openssl", "openssl", "for a response that a file holds", async () => {
+    using tls = clientContext();
+    await withPeer(
+      sServer("-HTTP"),
+      async ({ ask }) => {
+        const response = await ask("/response");
+        assertEquals([response.status, response.reason, response.text()], [203, "Own", "body"]);
       },
       { tls },
       "https",
