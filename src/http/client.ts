@@ -1,7 +1,13 @@
 import type { EventBase } from "../core/mod.ts";
 import { HttpClientCall } from "./client_call.ts";
 import type { HttpClientError } from "./client_error.ts";
-import { atLeastOne, clientBounds, type HttpClientOptions, type HttpClientRequestOptions } from "./client_options.ts";
+import {
+  atLeastOne,
+  type ClientBounds,
+  clientBounds,
+  type HttpClientOptions,
+  type HttpClientRequestOptions,
+} from "./client_options.ts";
 import { Router } from "./client_origin.ts";
 import { ClientPool } from "./client_pool.ts";
 import type { HttpRequestCallback } from "./client_request.ts";
@@ -38,7 +44,7 @@ export class HttpClient implements Disposable {
   readonly #pool: ClientPool;
   readonly #router: Router;
   readonly #headers: HttpHeaders;
-  readonly #options: HttpClientOptions;
+  readonly #bounds: ClientBounds;
   readonly #maxBodyBytes: number;
   readonly #switched = new Set<HttpClientResponse>();
 
@@ -49,12 +55,11 @@ export class HttpClient implements Disposable {
    */
   constructor(base: EventBase, options: HttpClientOptions = {}) {
     this.base = base;
-    this.#options = options;
+    this.#bounds = clientBounds(options);
     this.#router = new Router(options);
     this.#headers = new HttpHeaders(options.headers);
     const { proxy: _proxy, ...connection } = options;
     this.#maxBodyBytes = clientSettings(connection).maxBodyBytes;
-    clientBounds(options);
     this.#pool = new ClientPool(base, {
       maxConnectionsPerHost: atLeastOne("maxConnectionsPerHost", options.maxConnectionsPerHost ?? 6),
       maxConnections: atLeastOne("maxConnections", options.maxConnections ?? 256),
@@ -111,8 +116,13 @@ export class HttpClient implements Disposable {
    * @throws {TypeError} by rejection, as the standard says; `cause` is the {@linkcode HttpClientError}.
    */
   fetch(input: string | URL | Request, init?: FetchInit): Promise<Response> {
-    const maxRatio = clientBounds(this.#options).maxDecompressionRatio;
-    return fetchWith((url, options, callback) => this.#call(url, options, callback), maxRatio, input, init);
+    const { maxDecompressionRatio } = this.#bounds;
+    return fetchWith(
+      (url, options, callback) => this.#call(url, options, callback),
+      maxDecompressionRatio,
+      input,
+      init,
+    );
   }
 
   /** Closes the connections that have nothing to do. */
@@ -136,7 +146,7 @@ export class HttpClient implements Disposable {
     const setting = {
       pool: this.#pool,
       router: this.#router,
-      bounds: clientBounds(this.#options),
+      bounds: this.#bounds,
       headers: this.#headers,
       maxBodyBytes: this.#maxBodyBytes,
     };

@@ -1,6 +1,5 @@
 import { HttpClientError } from "./client_error.ts";
-import type { ClientBounds, HttpClientRequestOptions } from "./client_options.ts";
-import { redirectCount } from "./client_options.ts";
+import { type ClientBounds, type HttpClientRequestOptions, redirectCount } from "./client_options.ts";
 import type { Router } from "./client_origin.ts";
 import type { ClientPool } from "./client_pool.ts";
 import { HttpClientRequest, type HttpRequestCallback, type HttpRequestOptions } from "./client_request.ts";
@@ -20,6 +19,9 @@ export interface CallSetting {
   readonly maxBodyBytes: number;
 }
 
+/** What a redirect says beside where it leads is read, for the connection to be kept; but not if it is more than this. */
+const REDIRECT_BYTES_MAX = 64 * 1024;
+
 /**
  * What somebody has asked an `HttpClient` for: one request, or several where redirects are followed.
  */
@@ -30,10 +32,12 @@ export class HttpClientCall {
   readonly #decodes: boolean;
   readonly #maxRedirects: number;
   #what: Redirectable;
+  #unixPath: string | undefined;
   #redirectCount = 0;
   #request: HttpClientRequest | null = null;
   // A redirect that is to be followed once its own response is over.
   #next: Redirectable | null = null;
+  #droppedBytes = 0;
   #failure: HttpClientError | null = null;
   #isPaused = false;
 
@@ -50,7 +54,9 @@ export class HttpClientCall {
     for (const [name, value] of setting.headers) if (!headers.has(name)) headers.add(name, value);
     if (this.#decodes && !headers.has("accept-encoding")) headers.add("Accept-Encoding", acceptEncoding());
     addCredentials(url, headers);
-    const name = typeof method === "number" ? methodName(method) ?? String(method) : method;
+    this.#unixPath = options.unixPath;
+    const name = typeof method === "number" ? methodName(method) : method;
+    if (name === undefined) throw new TypeError(`Cannot send a request: ${method} is no method`);
     this.#what = { url, method: name, headers, hasBody: body !== undefined && body !== null };
     this.#send();
   }
@@ -62,6 +68,7 @@ export class HttpClientCall {
 
   /** Ends it; the callback gets an error with the code `HTTP_CANCELLED`, and `reason` as its cause. Harmless when it is over. */
   cancel(reason?: unknown): void {
+    this.#next = null;
     this.#request?.cancel(reason);
   }
 
@@ -80,8 +87,8 @@ export class HttpClientCall {
   #send(): void {
     const { pool, router } = this.#setting;
     const { url, method, headers, hasBody } = this.#what;
-    const { body, expectContinue, idempotent, maxBodyBytes, signal, onInterim, unixPath } = this.#options;
-    const route = router.route(url, unixPath);
+    const { body, expectContinue, idempotent, maxBodyBytes, signal, onInterim } = this.#options;
+    const route = router.route(url, this.#unixPath);
     const fields = new HttpHeaders();
     if (!headers.has("host")) fields.add("Host", route.authority);
     for (const [name, value] of headers) fields.add(name, value);
@@ -99,6 +106,7 @@ export class HttpClientCall {
       ...(this.#options.onData === undefined ? {} : {
         onData: (bytes, response, request) => {
           if (this.#next === null) this.#options.onData!(bytes, response, request);
+          else if ((this.#droppedBytes += bytes.length) > REDIRECT_BYTES_MAX) request.cancel();
         },
       }),
     };
@@ -119,7 +127,7 @@ export class HttpClientCall {
         this.#failure = failureOf(error, this.#what);
         return false;
       }
-      // What a redirect says beside that is of no use to anybody, but it has to be read.
+      this.#droppedBytes = 0;
       request.resume();
       return;
     }
@@ -130,14 +138,15 @@ export class HttpClientCall {
     const next = this.#next;
     this.#next = null;
     this.#request = null;
-    if (response === null) return this.#callback(null, this.#failure ?? error);
+    let failure = response === null ? this.#failure ?? error : null;
     try {
-      if (next !== null) return this.#follow(next);
-      if (this.#decodes) this.#decode(response);
-    } catch (failure) {
-      return this.#callback(null, failureOf(failure, this.#what));
+      // However the redirect itself has ended: where it leads is known.
+      if (next !== null && this.#options.signal?.aborted !== true) return this.#follow(next);
+      if (response !== null && this.#decodes) this.#decode(response);
+    } catch (thrown) {
+      failure = failureOf(thrown, this.#what);
     }
-    this.#callback(response, null);
+    this.#callback(failure === null ? response : null, failure);
   }
 
   #follow(next: Redirectable): void {
@@ -154,6 +163,8 @@ export class HttpClientCall {
         `follow the redirect of ${url.href}: its body cannot be sent twice`,
       );
     }
+    // The socket is that of the server which was asked, not of any other.
+    if (next.url.origin !== url.origin) this.#unixPath = undefined;
     this.#what = next;
     this.#send();
   }

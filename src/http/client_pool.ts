@@ -1,6 +1,7 @@
-import type { EventBase, LoopEvent } from "../core/mod.ts";
+import type { EventBase } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
+import { LazyTimer } from "../core/lazy_timer.ts";
 import { HttpClientConnection } from "./client_connection.ts";
 import { HttpClientError, type HttpClientErrorCode } from "./client_error.ts";
 import type { HttpClientRequest, RequestOwner } from "./client_request.ts";
@@ -34,7 +35,7 @@ interface Host {
 interface Slot {
   readonly host: Host;
   readonly connection: HttpClientConnection;
-  readonly idleTimer: LoopEvent;
+  readonly idleTimer: LazyTimer;
   isIdle: boolean;
 }
 
@@ -133,7 +134,7 @@ export class ClientPool {
     if (this.#slots.size >= this.#limits.maxConnections) return null;
     const { target, options } = host.origin;
     const connection = new HttpClientConnection(this.#base, target, options);
-    const idleTimer = this.#base.timer(() => this.#remove(slot));
+    const idleTimer = new LazyTimer(this.#base, () => this.#remove(slot));
     const slot: Slot = { host, connection, idleTimer, isIdle: false };
     connection.whenIdle = () => this.#becameIdle(slot);
     connection.onClose = () => {
@@ -153,7 +154,7 @@ export class ClientPool {
 
   #use(slot: Slot, request: HttpClientRequest): void {
     slot.isIdle = false;
-    slot.idleTimer.delete();
+    slot.idleTimer.clear();
     try {
       slot.connection.add(request);
     } catch (error) {
@@ -174,7 +175,7 @@ export class ClientPool {
     // Others may wait for room in all.
     if (!slot.connection.isConnected || this.#waitingCount > 0) return this.#remove(slot);
     host.idle.push(slot);
-    if (this.#limits.idleTimeoutMs < Infinity) slot.idleTimer.add(this.#limits.idleTimeoutMs);
+    if (this.#limits.idleTimeoutMs < Infinity) slot.idleTimer.set(this.#limits.idleTimeoutMs);
   }
 
   #remove(slot: Slot): void {

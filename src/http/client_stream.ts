@@ -192,6 +192,7 @@ export class ClientStream implements ByteSink {
   #parse(bytes: Uint8Array, start: number, end: number): void {
     const parser = this.#parser;
     const request = this.#request!;
+    const before = this.#response;
     let at = start;
     for (;;) {
       if (request.isPaused) {
@@ -209,7 +210,7 @@ export class ClientStream implements ByteSink {
       if (this.#request !== request) return;
     }
     // What is not complete yet may be long in coming, and must not keep a whole read buffer alive.
-    this.#response?.head.retain();
+    if (this.#response !== before) this.#response?.head.retain();
   }
 
   #head(): void {

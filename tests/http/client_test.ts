@@ -192,6 +192,7 @@ forEachBackend((backend) => {
       const error = await rejection(client.request("https://127.0.0.1/"));
       assert(error.message.includes("TlsContext.client()"), error.message);
       assertThrows(() => client.request("http://127.0.0.1:1", { method: "no method" }, () => {}), TypeError);
+      assertThrows(() => client.request("http://127.0.0.1:1", { method: 3 }, () => {}), TypeError, "3 is no method");
       const headers = { "Content-Length": "5" };
       assertThrows(
         () => client.request("http://127.0.0.1:1", { headers, body: "four" }, () => {}),
@@ -308,6 +309,51 @@ forEachBackend((backend) => {
           "HTTP_BAD_REDIRECT",
         );
       }, { maxRedirects: 2 }));
+
+    it("however much they say beside that, and unless it is cancelled meanwhile", () =>
+      alongside(base, async () => {
+        const endless = "HTTP/1.1 302 Away\r\nLocation: /there\r\nTransfer-Encoding: chunked\r\n\r\n";
+        using server = new ScriptedServer(base, (peer) => {
+          if (peer.received.startsWith("GET /there")) return peer.say(ok("there"));
+          const flood = (): void => {
+            if (!peer.stream.closed) peer.say("1000\r\n" + "x".repeat(4096) + "\r\n");
+          };
+          peer.stream.setCallbacks({ write: flood });
+          peer.say(endless);
+        });
+        const url = `http://${HOST}:${server.port}/`;
+        using client = new HttpClient(base, { maxRedirects: 1, limits: { maxBodyBytes: 100_000 } });
+        assertEquals((await client.request(url)).text(), "there");
+        assertEquals(await (await client.fetch(url)).text(), "there");
+        using stalled = new ScriptedServer(base, (peer) => peer.say(endless));
+        const outcome = new Promise<string>((resolve) => {
+          const call = client.request(`http://${HOST}:${stalled.port}/`, {}, (response, error) =>
+            resolve(error?.code ?? response!.text()));
+          eventually(() =>
+            stalled.peers[0]?.received !== undefined && stalled.peers[0].received !== "", "it has come")
+            .then(() =>
+              new Promise((resolve) => setTimeout(resolve, 20))
+            )
+            .then(() => call.cancel());
+        });
+        assertEquals(await outcome, "HTTP_CANCELLED");
+      }));
+
+    it("away from a Unix socket, when they lead to another origin", () =>
+      alongside(base, async () => {
+        const path = `\0evbase-client-test-${crypto.randomUUID()}`;
+        using far = new HttpServer(base, {}, echo);
+        const { port } = far.listen({ host: HOST, port: 0 });
+        using near = new HttpServer(base, {}, (request) => {
+          const location = request.target === "/near" ? "/here" : `http://${HOST}:${port}/far`;
+          if (request.target === "/here") request.reply(200, "here");
+          else request.reply(302, "", { Location: location });
+        });
+        near.listen({ path });
+        using client = new HttpClient(base, { maxRedirects: 1 });
+        assertEquals((await client.request("http://localhost/near", { unixPath: path })).text(), "here");
+        assertEquals((await client.request("http://localhost/away", { unixPath: path })).text(), "GET /far  ");
+      }));
 
     it("without credentials to another origin", () =>
       alongside(base, async () => {
