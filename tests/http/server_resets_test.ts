@@ -1,12 +1,21 @@
 /** Clients that reset their connection, at every point of a request and of its reply. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ, type EventBase, EVLOOP_NONBLOCK } from "../../src/core/mod.ts";
+import {
+  EV_READ,
+  type EventBase,
+  EVLOOP_NONBLOCK,
+  EVLOOP_ONCE,
+  setResetOnClose,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
 import { sharedChunkPool } from "../../src/core/chunk_pool.ts";
 import { type HttpHandler, type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { settle, until } from "../core/bufferevent_support.ts";
 import { type BackendUnderTest, forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
+import { itNeeds } from "../support/requires.ts";
+import { clientContext, serverContext } from "../tls/tls_support.ts";
 import { BareClient } from "./bare_client.ts";
 import { get, post } from "./server_support.ts";
 
@@ -192,6 +201,33 @@ describe("an HttpServer whose client resets the connection", () => {
             stage.waiting.length = 0;
           }
         }
+      });
+    });
+
+    itNeeds("openssl", "openssl", "at any point of a handshake of TLS, and of a request behind it", () => {
+      const large = new Uint8Array(new ArrayBuffer(1 << 20));
+      using context = serverContext();
+      using clients = clientContext();
+      withStage(backend, (request) => request.reply(200, large), (stage) => {
+        const listener = stage.server.listen({ port: 0, tls: context });
+        const { port } = listener;
+        let furthest = 0;
+        for (let turns = 0; turns < 24; turns++) {
+          const socket = new SocketBufferEvent(stage.base);
+          socket.connect({ family: "ipv4", host: "127.0.0.1", port });
+          const client = clients.secure(socket, { hostname: "localhost" });
+          client.enable(EV_READ);
+          client.write(get("/large"));
+          until(stage.base, () => stage.server.connectionCount === 1, "it has come");
+          for (let turn = 0; turn < turns; turn++) stage.base.loop(EVLOOP_NONBLOCK | EVLOOP_ONCE);
+          furthest = Math.max(furthest, client.input.length);
+          assertEquals(setResetOnClose(socket.fd, true), 0);
+          socket.close();
+          client.close();
+          until(stage.base, () => stage.server.connectionCount === 0, "it is forgotten");
+        }
+        assert(stage.server.unlisten(listener));
+        assert(furthest > 0, "some of them have got as far as the reply");
       });
     });
 
