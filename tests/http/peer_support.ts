@@ -6,13 +6,14 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { BEV_EVENT_EOF, EV_READ } from "../../src/core/mod.ts";
-import type { HttpHandler, HttpRequest } from "../../src/http/mod.ts";
+import { BEV_EVENT_EOF, EV_READ, type SocketAddress } from "../../src/core/mod.ts";
+import { type FetchHandler, type HttpHandler, type HttpRequest, serve } from "../../src/http/mod.ts";
 import { type RunningServer, withServer } from "./server_support.ts";
 
 /** Only a failing test waits so long. */
 const LIMIT_MS = 60_000;
 const PIECE_BYTES = 16 * 1024;
+const OPTIONS = { limits: { maxBodyBytes: 64 << 20 } };
 
 /** `length` bytes that differ at every period a buffer is likely to have. */
 export function pattern(length: number): string {
@@ -31,8 +32,6 @@ export class PeerService {
   readonly clients = new Set<string>();
   /** How many requests came. */
   requests = 0;
-  /** What a handler was told of its request, by target: forwarding fields and the like. */
-  readonly seen: HttpRequest[] = [];
   readonly #body = pattern(1 << 20);
 
   /** For whole requests. */
@@ -71,16 +70,44 @@ export class PeerService {
   /** For requests whose body is taken while it comes: answers with its length and hash. */
   readonly digest: HttpHandler = async (request) => {
     this.#note(request);
-    const hash = createHash("sha256");
-    let length = 0;
-    for await (const piece of request) {
-      length += piece.length;
-      hash.update(piece);
-    }
-    request.reply(200, `${length} ${hash.digest("hex")}`);
+    request.reply(200, await digestOf(request));
   };
 
-  #note(request: HttpRequest): void {
+  /** The same by standard requests and responses, streamed both ways; all but upgrades. */
+  readonly fetch: FetchHandler = async (request, info) => {
+    this.#note(info);
+    const [, what = "", argument = ""] = new URL(request.url).pathname.split("/");
+    const size = Number(argument);
+    switch (what) {
+      case "hello":
+        return new Response("hello");
+      case "echo":
+        return new Response(await request.arrayBuffer());
+      case "relay":
+        return new Response(request.body);
+      case "bytes":
+        // Said for HEAD, whose body nobody makes.
+        return new Response(this.#part(0, size), { headers: { "Content-Length": argument } });
+      case "chunked":
+        return new Response(streamOf(this.#pieces(size)));
+      case "declared":
+        return new Response(streamOf(this.#pieces(size)), { headers: { "Content-Length": argument } });
+      case "digest":
+        return new Response(await digestOf(request.body ?? streamOf([])));
+      case "late":
+        await sleep(10);
+        return new Response("late");
+      case "status":
+        return new Response(size === 204 || size === 304 ? null : "a body", { status: size });
+      case "cut":
+        return new Response(streamOf(breakingOff()), { headers: { "Content-Length": "1000" } });
+      case "seen":
+        return Response.json([...request.headers]);
+    }
+    return new Response("There is nothing", { status: 404 });
+  };
+
+  #note(request: { readonly remoteAddress: SocketAddress | undefined }): void {
     this.requests++;
     const address = request.remoteAddress;
     if (address !== undefined && "port" in address) this.clients.add(String(address.port));
@@ -107,15 +134,59 @@ export class PeerService {
   }
 }
 
+/** The length and hash of a body. */
+async function digestOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash("sha256");
+  let length = 0;
+  for await (const piece of body) {
+    length += piece.length;
+    hash.update(piece);
+  }
+  return `${length} ${hash.digest("hex")}`;
+}
+
+function* breakingOff(): Generator<string> {
+  yield "half";
+  throw new Error("the source breaks off");
+}
+
+/** A stream that is made as it is read. */
+function streamOf(pieces: Iterable<string>): ReadableStream<Uint8Array> {
+  const iterator = pieces[Symbol.iterator]();
+  const encoder = new TextEncoder();
+  return new ReadableStream({
+    pull: async (controller) => {
+      // What came before has left by then, as it does where a source takes its time.
+      await sleep(0);
+      const { done, value } = iterator.next();
+      if (done === true) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+  });
+}
+
+/** A service that runs. */
+export interface RunningService extends RunningServer {
+  readonly service: PeerService;
+}
+
 /** Runs a {@linkcode PeerService} for as long as `body` does. Bodies of more than 64 MiB are refused. */
-export function withPeerService(
-  body: (running: RunningServer & { service: PeerService }) => Promise<void>,
-): Promise<void> {
+export function withPeerService(body: (running: RunningService) => Promise<void>): Promise<void> {
   const service = new PeerService();
-  const options = { limits: { maxBodyBytes: 64 << 20 } };
-  return withServer(options, service.handle, (running) => {
+  return withServer(OPTIONS, service.handle, (running) => {
     running.server.route("/digest", service.digest, { streamBody: true });
     return body({ ...running, service });
+  });
+}
+
+/** The same through `serve`; `errors` are what its streams and handlers have failed with. */
+export function withStandardService(body: (running: RunningService) => Promise<void>): Promise<void> {
+  const service = new PeerService();
+  return withServer({}, undefined, async (running) => {
+    const errors: unknown[] = [];
+    const onError = (error: unknown): void => void errors.push(error);
+    using server = serve(running.base, { ...OPTIONS, port: 0, onError }, service.fetch);
+    await body({ ...running, server, port: server.listeners[0]!.port!, errors, service });
   });
 }
 

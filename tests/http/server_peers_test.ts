@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "../tls/certificate_folder.ts";
 import { serverContext } from "../tls/tls_support.ts";
-import { output, pattern, PeerFolder, runPeer, sha256, withPeerService } from "./peer_support.ts";
+import { output, pattern, PeerFolder, runPeer, sha256, withPeerService, withStandardService } from "./peer_support.ts";
 
 const MIB = 1 << 20;
 
@@ -246,6 +246,33 @@ describe("an HttpServer asked by clients of node and npm", () => {
           "fetch sends forms, and notices a body that breaks off",
         ]);
         assertEquals(errors, []);
+      }),
+  );
+});
+
+describe("a standard handler asked by curl", () => {
+  itNeedsCurl(
+    "takes and sends bodies of every kind, and is not believed when its own breaks off",
+    () =>
+      withStandardService(async ({ port, service, errors }) => {
+        using folder = new PeerFolder();
+        const large = pattern(8 * MIB + 1);
+        const file = folder.write("large", large);
+        const url = (path: string): string => `http://127.0.0.1:${port}${path}`;
+        const expected = `${large.length} ${sha256(large)}`;
+        for (const fields of [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]]) {
+          assertEquals(await curl("-T", file, ...fields, url("/digest")), expected);
+        }
+        assertEquals(sha256(await curl("-T", file, url("/echo"))), sha256(large));
+        const paths = ["/hello", "/bytes/1000", "/chunked/300000", "/declared/300000", "/late", "/status/204"];
+        const before = service.clients.size;
+        const text = await curl(...paths.map(url));
+        assertEquals(sha256(text), sha256(`hello${pattern(1000)}${pattern(300_000)}${pattern(300_000)}late`));
+        assertEquals(service.clients.size - before, 1);
+        assertStringIncludes(await curl("-I", url("/bytes/1000")), "\r\nContent-Length: 1000\r\n");
+        assertEquals(errors, []);
+        assertEquals((await runPeer(["curl", "-s", url("/cut")])).code, 18);
+        assertEquals(errors.map(String), ["Error: the source breaks off"]);
       }),
   );
 });

@@ -4,7 +4,16 @@ import { describe } from "@std/testing/bdd";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { itNeeds } from "../support/requires.ts";
-import { Daemon, output, pattern, PeerFolder, type PeerService, sha256, withPeerService } from "./peer_support.ts";
+import {
+  Daemon,
+  output,
+  pattern,
+  PeerFolder,
+  type PeerService,
+  sha256,
+  withPeerService,
+  withStandardService,
+} from "./peer_support.ts";
 import { eventually, get, type RunningServer } from "./server_support.ts";
 
 const MIB = 1 << 20;
@@ -24,8 +33,9 @@ interface Proxied extends RunningServer {
 function behind(
   start: (folder: PeerFolder, socket: string, port: number) => readonly string[],
   body: (proxied: Proxied) => Promise<void>,
+  withService: typeof withPeerService = withPeerService,
 ): Promise<void> {
-  return withPeerService(async (running) => {
+  return withService(async (running) => {
     using folder = new PeerFolder();
     const socket = join(folder.path, "proxy.sock");
     const daemon = await Daemon.start(start(folder, socket, running.port), socket);
@@ -123,8 +133,8 @@ class Line implements Disposable {
   }
 }
 
-/** What every proxy must be able to do with us. */
-async function holdsEverything({ ask, folder, service, socket, errors }: Proxied): Promise<void> {
+/** Bodies of every kind, which every proxy must be able to pass on. */
+async function holdsBodies({ ask, folder, service, errors }: Proxied): Promise<void> {
   assertEquals(await ask("/hello"), "hello");
   // Replies of every framing, larger than any buffer in between.
   for (const path of ["/bytes/1000000", "/chunked/5000000", "/declared/5000000", "/chunked/0"]) {
@@ -162,8 +172,11 @@ async function holdsEverything({ ask, folder, service, socket, errors }: Proxied
   );
   assertEquals([text.length, service.requests - requests], [100 * 98 * 99 / 2 + 5, 100]);
   assertLessOrEqual(service.clients.size - before, 8);
+  assertEquals(errors, []);
+}
 
-  // An upgrade, with bytes in both directions behind it.
+/** An upgrade, with bytes in both directions behind it. */
+async function upgrades({ socket, errors }: Proxied): Promise<void> {
   using line = new Line(socket);
   line.send(get("/tunnel", "Connection: Upgrade\r\nUpgrade: echo\r\n"));
   assertStringIncludes(await line.until("\r\n\r\n"), "HTTP/1.1 101 ");
@@ -173,6 +186,12 @@ async function holdsEverything({ ask, folder, service, socket, errors }: Proxied
   }
 
   assertEquals(errors, []);
+}
+
+/** What every proxy must be able to do with us. */
+async function holdsEverything(proxied: Proxied): Promise<void> {
+  await holdsBodies(proxied);
+  await upgrades(proxied);
 }
 
 describe("an HttpServer behind nginx", () => {
@@ -232,5 +251,23 @@ describe("an HttpServer behind haproxy", () => {
         assertLessOrEqual(service.clients.size - before, 1);
         assertStringIncludes((await ask("/seen")).toLowerCase(), `["x-via","haproxy"]`);
       }),
+  );
+});
+
+describe("a standard handler behind a proxy", () => {
+  for (const location of ["", "proxy_buffering off; proxy_request_buffering off;"]) {
+    itNeeds(
+      "nginx",
+      "nginx-light",
+      `serves everything but upgrades through nginx (${location || "buffered"})`,
+      () => behind(nginx(location), holdsBodies, withStandardService),
+    );
+  }
+
+  itNeeds(
+    "haproxy",
+    "haproxy",
+    "serves everything but upgrades through haproxy",
+    () => behind(haproxy, holdsBodies, withStandardService),
   );
 });
