@@ -3,4 +3,4 @@
  *
  * @module
  */
-export { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from "../ffi/ip_text.ts";
+export { formatIpv4, formatIpv6, parseIpv4, parseIpv6, readIpv4 } from "../ffi/ip_text.ts";
