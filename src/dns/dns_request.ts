@@ -19,6 +19,8 @@ const OPCODE_BITS = 0x7800;
 const ECHOED_FLAGS = OPCODE_BITS | DNS_FLAG_RECURSION_DESIRED | DNS_FLAG_CHECKING_DISABLED;
 const OWN_FLAGS = EVDNS_FLAGS_AA | DNS_FLAG_RECURSION_AVAILABLE | DNS_FLAG_AUTHENTIC_DATA;
 
+const NOTHING: readonly never[] = [];
+
 /** The way back to a client. @internal */
 export interface DnsRoute {
   /** Who asks. */
@@ -53,8 +55,9 @@ export class DnsRequest {
   readonly #route: DnsRoute;
   readonly #ednsUdpSize: number;
   #flags = 0;
-  readonly #sections: [DnsRecord[], DnsRecord[], DnsRecord[]] = [[], [], []];
-  #options: readonly EdnsOption[] = [];
+  // Made for their first record, since most answers are in one section.
+  readonly #sections: (DnsRecord[] | undefined)[] = [undefined, undefined, undefined];
+  #options: readonly EdnsOption[] = NOTHING;
   #isDone = false;
 
   /** @internal */
@@ -128,10 +131,13 @@ export class DnsRequest {
    * @throws {Error} when it is answered already.
    */
   add(section: number, record: DnsRecord): void {
-    const records = this.#sections[section];
-    if (records === undefined) throw new RangeError(`Cannot add a record to section ${section} of a DNS answer`);
+    if (section !== 0 && section !== 1 && section !== 2) {
+      throw new RangeError(`Cannot add a record to section ${section} of a DNS answer`);
+    }
     if (this.#isDone) throw new Error("Cannot add a record to a DNS request that was answered, dropped or given up");
-    records.push(record);
+    const records = this.#sections[section];
+    if (records === undefined) this.#sections[section] = [record];
+    else records.push(record);
   }
 
   /** Adds IPv4 addresses as answers, a record each (evdns_server_request_add_a_reply). */
@@ -145,9 +151,11 @@ export class DnsRequest {
   }
 
   #addAddresses(name: string, kind: "A" | "AAAA", addresses: string | readonly string[], ttl: number): void {
-    for (const address of typeof addresses === "string" ? [addresses] : addresses) {
-      this.add(EVDNS_ANSWER_SECTION, dnsRecord(name, ttl, { kind, address }));
+    if (typeof addresses === "string") {
+      this.add(EVDNS_ANSWER_SECTION, dnsRecord(name, ttl, { kind, address: addresses }));
+      return;
     }
+    for (const address of addresses) this.add(EVDNS_ANSWER_SECTION, dnsRecord(name, ttl, { kind, address }));
   }
 
   /**
@@ -167,9 +175,9 @@ export class DnsRequest {
   /** Adds everything, and responds. See {@linkcode DnsRequest.respond}. */
   answer(answer: DnsAnswer): boolean {
     if (answer.flags !== undefined) this.setFlags(answer.flags);
-    for (const record of answer.answers ?? []) this.add(EVDNS_ANSWER_SECTION, record);
-    for (const record of answer.authorities ?? []) this.add(EVDNS_AUTHORITY_SECTION, record);
-    for (const record of answer.additionals ?? []) this.add(EVDNS_ADDITIONAL_SECTION, record);
+    for (const record of answer.answers ?? NOTHING) this.add(EVDNS_ANSWER_SECTION, record);
+    for (const record of answer.authorities ?? NOTHING) this.add(EVDNS_AUTHORITY_SECTION, record);
+    for (const record of answer.additionals ?? NOTHING) this.add(EVDNS_ADDITIONAL_SECTION, record);
     return this.respond(answer.rcode);
   }
 
@@ -193,7 +201,7 @@ export class DnsRequest {
 
   #reply(rcode: number): DnsMessage {
     const { id, flags, questions, edns } = this.query;
-    const [answers, authorities, additionals] = this.#sections;
+    const [answers = NOTHING, authorities = NOTHING, additionals = NOTHING] = this.#sections;
     const lowRcode = rcode > 15 && edns === undefined ? 2 : rcode & 15;
     return {
       id,
@@ -215,9 +223,9 @@ export class DnsRequest {
   /** Answers with nothing but a response code, whatever was added. @internal */
   fail(rcode: number): void {
     if (this.#isDone) return;
-    for (const section of this.#sections) section.length = 0;
+    this.#sections.fill(undefined);
     this.#flags = 0;
-    this.#options = [];
+    this.#options = NOTHING;
     this.respond(rcode);
   }
 

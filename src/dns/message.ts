@@ -90,16 +90,19 @@ export function parseDnsMessage(bytes: Uint8Array): DnsMessage {
   const reader = new MessageReader(bytes);
   const id = reader.u16();
   const flags = reader.u16();
-  const counts = [reader.u16(), reader.u16(), reader.u16(), reader.u16()] as const;
+  const questionCount = reader.u16();
+  const answerCount = reader.u16();
+  const authorityCount = reader.u16();
+  const additionalCount = reader.u16();
   const questions: DnsQuestion[] = [];
-  for (let left = counts[0]; left > 0; left--) {
+  for (let left = questionCount; left > 0; left--) {
     questions.push({ name: reader.name(), type: reader.u16(), class: reader.u16() });
   }
-  const answers = readRecords(reader, counts[1]);
-  const authorities = readRecords(reader, counts[2]);
+  const answers = readRecords(reader, answerCount);
+  const authorities = readRecords(reader, authorityCount);
   const additionals: DnsRecord[] = [];
   let edns: Edns | undefined;
-  for (let left = counts[3]; left > 0; left--) {
+  for (let left = additionalCount; left > 0; left--) {
     const start = reader.position;
     const record = readRecord(reader);
     if ("data" in record) {

@@ -1,3 +1,4 @@
+import { readIpv4 } from "../core/ip_text.ts";
 import { encodeName, NAME_BYTES_MAX } from "./name.ts";
 
 const HEADER_BYTES = 12;
@@ -89,6 +90,15 @@ export class MessageWriter {
   putU16(at: number, value: number): void {
     this.bytes[at] = value >> 8;
     this.bytes[at + 1] = value & 0xff;
+  }
+
+  /** The four bytes of an address. @throws {TypeError} when the text is none. */
+  ipv4(address: string): void {
+    const at = this.#reserve(4);
+    if (!readIpv4(address, 0, this.bytes, at)) {
+      throw new TypeError(`Cannot write A record: ${JSON.stringify(address)} is no address for it`);
+    }
+    this.length = at + 4;
   }
 
   /** Bytes as they are. */

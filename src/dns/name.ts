@@ -187,10 +187,16 @@ export function parentDnsName(text: string): string {
  * @throws {RangeError} when one is no name.
  */
 export function isInDnsZone(name: string, zone: string): boolean {
-  const [inner, outer] = [normalDnsName(name), normalDnsName(zone)];
-  if (outer === "." || inner === outer) return true;
-  if (!inner.endsWith(`.${outer}`)) return false;
-  // The dot in front of the zone might be escaped, and then the label goes on.
-  const labels = dnsLabels(inner);
-  return labels.slice(labels.length - dnsLabels(outer).length).join(".") === outer;
+  return isNormalNameIn(normalDnsName(name), normalDnsName(zone));
+}
+
+/** {@linkcode isInDnsZone} for names in normal form. @internal */
+export function isNormalNameIn(name: string, zone: string): boolean {
+  if (zone === "." || name === zone) return true;
+  const dotAt = name.length - zone.length - 1;
+  if (dotAt < 1 || name.charCodeAt(dotAt) !== DOT || !name.endsWith(zone)) return false;
+  if (name.charCodeAt(dotAt - 1) !== BACKSLASH) return true;
+  // That dot may be escaped, and then the label goes on.
+  const labels = dnsLabels(name);
+  return labels.slice(labels.length - dnsLabels(zone).length).join(".") === zone;
 }

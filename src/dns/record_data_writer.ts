@@ -1,4 +1,4 @@
-import { parseIpv4, parseIpv6 } from "../core/ip_text.ts";
+import { parseIpv6 } from "../core/ip_text.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { DnsData } from "./record_data.ts";
 
@@ -16,8 +16,10 @@ const encoder = new TextEncoder();
 export function writeRecordData(writer: MessageWriter, data: DnsData): void {
   switch (data.kind) {
     case "A":
+      writer.ipv4(data.address);
+      break;
     case "AAAA":
-      writer.raw(addressBytes(data.kind, data.address));
+      writer.raw(ipv6Bytes(data.address));
       break;
     case "NS":
     case "CNAME":
@@ -68,12 +70,10 @@ export function writeRecordData(writer: MessageWriter, data: DnsData): void {
   }
 }
 
-/** @throws {TypeError} when the text is no address of that kind. */
-function addressBytes(kind: "A" | "AAAA", address: string): Uint8Array {
-  const bytes = kind === "A" ? parseIpv4(address) : parseIpv6(address);
-  if (bytes === null) {
-    throw new TypeError(`Cannot write ${kind} record: ${JSON.stringify(address)} is no address for it`);
-  }
+/** @throws {TypeError} when the text is no address. */
+function ipv6Bytes(address: string): Uint8Array {
+  const bytes = parseIpv6(address);
+  if (bytes === null) throw new TypeError(`Cannot write AAAA record: ${JSON.stringify(address)} is no address for it`);
   return bytes;
 }
 

@@ -2,7 +2,7 @@ import { EVENT_LOG_WARN, type EventBase, type SocketAddress } from "../core/mod.
 import { DeadlineList, type DeadlineMember } from "../core/deadline_list.ts";
 import { log } from "../core/log.ts";
 import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED } from "./constants.ts";
-import { DnsRequest } from "./dns_request.ts";
+import { DnsRequest, type DnsRoute } from "./dns_request.ts";
 import type { DnsHandler, DnsServerLimits } from "./dns_server_options.ts";
 import { type DnsMessage, writeMessage } from "./message.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -38,6 +38,36 @@ class Pending implements DeadlineMember<Pending> {
 
   deadlinePassed(): void {
     this.#expired(this.request);
+  }
+}
+
+/** The way back of one query. */
+class Route implements DnsRoute {
+  /** Its place among those that are waited for. */
+  pending: Pending | null = null;
+  readonly #requests: ServerRequests;
+  readonly #source: QuerySource;
+  readonly #bytesMax: number;
+
+  constructor(requests: ServerRequests, source: QuerySource, bytesMax: number) {
+    this.#requests = requests;
+    this.#source = source;
+    this.#bytesMax = bytesMax;
+  }
+
+  get remoteAddress(): SocketAddress {
+    return this.#source.remoteAddress;
+  }
+
+  get transport(): DnsRoute["transport"] {
+    return this.#source.transport;
+  }
+
+  finish(reply: DnsMessage | null): boolean {
+    // An answer that cannot be written throws here, and the query goes on waiting.
+    const sent = this.#requests.send(reply, this.#bytesMax, this.#source);
+    if (this.pending !== null) this.#requests.settled(this.pending);
+    return sent;
   }
 }
 
@@ -106,20 +136,8 @@ export class ServerRequests {
   }
 
   #handle(message: DnsMessage, rcode: number | undefined, source: QuerySource): void {
-    let pending: Pending | null = null;
-    const bytesMax = source.answerBytesMax(message);
-    const request = new DnsRequest(message, {
-      get remoteAddress() {
-        return source.remoteAddress;
-      },
-      transport: source.transport,
-      finish: (reply) => {
-        // An answer that cannot be written throws here, and the request goes on waiting.
-        const sent = this.#send(reply, bytesMax, source);
-        if (pending !== null) this.#settled(pending);
-        return sent;
-      },
-    }, this.limits.ednsUdpSize);
+    const route = new Route(this, source, source.answerBytesMax(message));
+    const request = new DnsRequest(message, route, this.limits.ednsUdpSize);
     if (rcode !== undefined) {
       request.respond(rcode);
       return;
@@ -128,12 +146,14 @@ export class ServerRequests {
     this.#call(request);
     if (request.isDone || this.#isClosed) return;
     source.keep();
-    pending = new Pending(request, () => this.#fail(request));
+    const pending = new Pending(request, (late) => this.#fail(late));
+    route.pending = pending;
     this.pendingCount++;
     this.#waiting.add(pending);
   }
 
-  #send(reply: DnsMessage | null, bytesMax: number, source: QuerySource): boolean {
+  /** Sends an answer, or none. */
+  send(reply: DnsMessage | null, bytesMax: number, source: QuerySource): boolean {
     if (this.#isClosed) return false;
     if (reply === null) return source.finish(null);
     const writer = this.#writer;
@@ -148,7 +168,7 @@ export class ServerRequests {
   #call(request: DnsRequest): void {
     try {
       const promise = this.#handler(request);
-      if (promise === undefined) return;
+      if (typeof promise?.then !== "function") return;
       promise.then(() => this.#fail(request), (error) => this.#handlerFailed(error, request));
     } catch (error) {
       this.#handlerFailed(error, request);
@@ -174,7 +194,8 @@ export class ServerRequests {
     request.fail(DNS_ERR_SERVERFAILED);
   }
 
-  #settled(pending: Pending): void {
+  /** A query that was waited for has been finished. */
+  settled(pending: Pending): void {
     if (this.#isClosed) return;
     pending.deadlineList?.remove(pending);
     this.pendingCount--;

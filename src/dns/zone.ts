@@ -14,14 +14,13 @@ import {
 import type { DnsAnswer } from "./dns_request.ts";
 import type { DnsHandler } from "./dns_server_options.ts";
 import { type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
-import { dnsLabels, isDnsName, isInDnsZone, normalDnsName } from "./name.ts";
+import { dnsLabels, isDnsName, normalDnsName } from "./name.ts";
 import type { SoaData } from "./record_data.ts";
 import { parseZoneFile, type ZoneFileOptions } from "./zone_file.ts";
 import { type ZoneNode, ZoneNodes } from "./zone_nodes.ts";
 
 /** Aliases followed for one question. */
 const ALIASES_MAX = 16;
-const DNAME_TYPE = 39;
 const DS_TYPE = 43;
 /** Response code: the name would be too long (RFC 6672 section 2.2). */
 const YXDOMAIN = 6;
@@ -83,30 +82,30 @@ export class Zone {
 
   /** Whether the zone is, or has above it, the one a name belongs to. */
   covers(name: string): boolean {
-    return isInDnsZone(name, this.origin);
+    return this.#nodes.covers(normalDnsName(name));
   }
 
   /** The answer to a question; REFUSED for what the zone is not asked about. */
   answer(question: DnsQuestion): DnsAnswer {
     const isMeta = question.type === OPT_TYPE || (question.type >= META_TYPES_FROM && question.type <= META_TYPES_TO);
     const isInternet = question.class === EVDNS_CLASS_INET || question.class === DNS_CLASS_ANY;
-    if (isMeta || !isInternet || !this.covers(question.name)) return { rcode: DNS_ERR_REFUSED };
-    const answers: DnsRecord[] = [];
     let owner = question.name;
+    let key = normalDnsName(owner);
+    if (isMeta || !isInternet || !this.#nodes.covers(key)) return { rcode: DNS_ERR_REFUSED };
+    const answers: DnsRecord[] = [];
     for (let aliases = 0;; aliases++) {
-      const key = normalDnsName(owner);
       const cut = this.#nodes.delegation(key, question.type === DS_TYPE);
       if (cut !== undefined) return this.#referral(cut, answers);
-      const dname = this.#nodes.aliasAbove(key, DNAME_TYPE);
+      const dname = this.#nodes.redirection(key);
       const node = dname === undefined ? this.#nodes.findOrWildcard(key) : undefined;
       const next = dname === undefined
         ? this.#alias(node, owner, question.type, answers)
         : redirect(dname, owner, answers);
       if (next === null) return { rcode: YXDOMAIN, flags: EVDNS_FLAGS_AA, answers };
       if (next === undefined) return this.#end(node, owner, question.type, answers);
+      key = normalDnsName(owner = next);
       // What lies outside is asked elsewhere; what leads in circles has been answered with what there is.
-      if (!this.covers(next) || aliases === ALIASES_MAX) return { flags: EVDNS_FLAGS_AA, answers };
-      owner = next;
+      if (!this.#nodes.covers(key) || aliases === ALIASES_MAX) return { flags: EVDNS_FLAGS_AA, answers };
     }
   }
 
@@ -115,7 +114,7 @@ export class Zone {
     if (type === EVDNS_TYPE_CNAME || type === EVDNS_QTYPE_ALL) return undefined;
     const alias = node?.records(EVDNS_TYPE_CNAME)[0];
     if (alias?.data.kind !== "CNAME") return undefined;
-    answers.push({ ...alias, name: owner });
+    answers.push(named(alias, owner));
     return alias.data.target;
   }
 
@@ -127,7 +126,7 @@ export class Zone {
       return { rcode, flags: EVDNS_FLAGS_AA, answers, authorities: [this.#negative] };
     }
     // The name as it was asked for: who asks may compare letter by letter.
-    for (const record of found) answers.push({ ...record, name: owner });
+    for (const record of found) answers.push(named(record, owner));
     return { flags: EVDNS_FLAGS_AA, answers, additionals: this.#addresses(found) };
   }
 
@@ -140,6 +139,9 @@ export class Zone {
 
   /** The addresses, as far as they are known here, of the hosts that records name. */
   #addresses(records: readonly DnsRecord[]): DnsRecord[] {
+    // Of these no other type names a host.
+    const { kind } = records[0]!.data;
+    if (kind === "A" || kind === "AAAA" || kind === "TXT") return [];
     const hosts = new Set<string>();
     for (const { data } of records) {
       if (data.kind === "NS" || data.kind === "SRV" || data.kind === "SVCB" || data.kind === "HTTPS") {
@@ -151,6 +153,13 @@ export class Zone {
       return node === undefined ? [] : [...node.records(EVDNS_TYPE_A), ...node.records(EVDNS_TYPE_AAAA)];
     });
   }
+}
+
+/** The same record under a name that is spelled as it was asked for. */
+function named(record: DnsRecord, name: string): DnsRecord {
+  if (name === record.name) return record;
+  const { type, class: recordClass, ttl, data } = record;
+  return { name, type, class: recordClass, ttl, data };
 }
 
 /** Answers for everything below a DNAME record with a name below its target (RFC 6672); null where that would be too long. */
@@ -170,7 +179,8 @@ export function zoneHandler(zones: readonly Zone[]): DnsHandler {
   const byDepth = [...zones].sort((one, other) => dnsLabels(other.origin).length - dnsLabels(one.origin).length);
   return (request) => {
     const { question } = request;
-    const zone = byDepth.find((one) => one.covers(question.name));
+    // A lone zone looks itself whether the name is one of its own.
+    const zone = byDepth.length === 1 ? byDepth[0] : byDepth.find((one) => one.covers(question.name));
     request.answer(zone === undefined ? { rcode: DNS_ERR_REFUSED } : zone.answer(question));
   };
 }

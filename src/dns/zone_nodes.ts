@@ -1,9 +1,10 @@
 import { EVDNS_TYPE_CNAME, EVDNS_TYPE_NS, EVDNS_TYPE_SOA } from "./constants.ts";
 import type { DnsRecord } from "./message.ts";
-import { isInDnsZone, normalDnsName, parentDnsName } from "./name.ts";
+import { isNormalNameIn, normalDnsName, parentDnsName } from "./name.ts";
 import { dnsTypeName } from "./record_type.ts";
 import { ZoneFileError } from "./zone_file_error.ts";
 
+const DNAME_TYPE = 39;
 const NO_RECORDS: readonly DnsRecord[] = [];
 
 /** The records of one name; none where only names below have some. @internal */
@@ -43,6 +44,9 @@ export class ZoneNodes {
   readonly origin: string;
   readonly #apexKey: string;
   readonly #nodes = new Map<string, ZoneNode>();
+  // Most zones have neither, and then no name's parents need be looked at.
+  #hasDelegations = false;
+  #hasRedirections = false;
 
   /** @throws {ZoneFileError} when the records are no zone. */
   constructor(records: readonly DnsRecord[]) {
@@ -51,13 +55,16 @@ export class ZoneNodes {
     this.origin = starts[0]!.name;
     this.#apexKey = normalDnsName(this.origin);
     for (const record of records) {
-      if (!isInDnsZone(record.name, this.origin)) {
+      const key = normalDnsName(record.name);
+      if (!isNormalNameIn(key, this.#apexKey)) {
         throw new ZoneFileError("ZONE_BAD_CONTENT", 0, `${record.name} is not in ${this.origin}`);
       }
-      this.#nodeFor(normalDnsName(record.name)).add(record);
+      this.#nodeFor(key).add(record);
     }
     for (const { name, type } of records) {
       const node = this.find(normalDnsName(name))!;
+      this.#hasDelegations ||= type === EVDNS_TYPE_NS && node !== this.find(this.#apexKey);
+      this.#hasRedirections ||= type === DNAME_TYPE;
       const isAlias = type === EVDNS_TYPE_CNAME;
       if (isAlias && (node.hasOther(type) || node.records(type).length > 1)) {
         throw new ZoneFileError(
@@ -76,6 +83,11 @@ export class ZoneNodes {
     // Everything above, up to the zone itself, exists as well.
     if (key !== this.#apexKey) this.#nodeFor(parentDnsName(key));
     return node;
+  }
+
+  /** Whether a name in normal form is the zone's or below. */
+  covers(key: string): boolean {
+    return this.#nodes.has(key) || isNormalNameIn(key, this.#apexKey);
   }
 
   /** The node of a name. */
@@ -99,6 +111,7 @@ export class ZoneNodes {
    */
   delegation(key: string, isParentAsked: boolean): ZoneNode | undefined {
     let found: ZoneNode | undefined;
+    if (!this.#hasDelegations) return undefined;
     for (let at = key; at !== this.#apexKey; at = parentDnsName(at)) {
       const node = this.#nodes.get(at);
       if (node === undefined || node.records(EVDNS_TYPE_NS).length === 0) continue;
@@ -107,12 +120,13 @@ export class ZoneNodes {
     return found;
   }
 
-  /** The record of a type that stands above a name and redirects it. */
-  aliasAbove(key: string, type: number): DnsRecord | undefined {
+  /** The DNAME record that stands above a name and redirects it. */
+  redirection(key: string): DnsRecord | undefined {
     let found: DnsRecord | undefined;
+    if (!this.#hasRedirections) return undefined;
     for (let at = key; at !== this.#apexKey;) {
       at = parentDnsName(at);
-      found = this.#nodes.get(at)?.records(type)[0] ?? found;
+      found = this.#nodes.get(at)?.records(DNAME_TYPE)[0] ?? found;
     }
     return found;
   }
