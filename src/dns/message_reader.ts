@@ -1,9 +1,11 @@
 import { DnsMessageError, type DnsMessageErrorCode } from "./message_error.ts";
-import { labelText, NAME_BYTES_MAX } from "./name.ts";
+import { NAME_BYTES_MAX, NameText } from "./name.ts";
 
 const HEADER_BYTES = 12;
 /** Pointers followed for one name: every label might be reached by one, and whoever needs more wants to keep us busy. */
 const POINTERS_MAX = 128;
+
+const nameText = new NameText();
 
 /**
  * Reads the parts of a message one after the other.
@@ -98,7 +100,7 @@ export class MessageReader {
     let after = -1;
     let pointers = 0;
     let total = 1;
-    let text = "";
+    nameText.begin();
     for (;;) {
       if (at >= limit) this.#nameCut(at, after);
       const length = bytes[at]!;
@@ -108,7 +110,7 @@ export class MessageReader {
         if (total > NAME_BYTES_MAX) this.fail("DNS_NAME_TOO_LONG", at);
         const next = at + 1 + length;
         if (next > limit) this.#nameCut(at, after);
-        text = text === "" ? labelText(bytes, at + 1, next) : `${text}.${labelText(bytes, at + 1, next)}`;
+        nameText.add(bytes, at + 1, next);
         at = next;
       } else if (length >= 0xc0) {
         if (at + 2 > limit) this.#nameCut(at, after);
@@ -123,7 +125,7 @@ export class MessageReader {
     }
     this.position = after < 0 ? at + 1 : after;
     this.nameLength = total;
-    return text === "" ? "." : text;
+    return nameText.end();
   }
 
   #nameCut(at: number, after: number): never {

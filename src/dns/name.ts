@@ -22,12 +22,62 @@ const SHOWN: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
   return '.\\"();@$'.includes(character) ? `\\${character}` : character;
 });
 
-/** The text of the label at `bytes[start..end)`. @internal */
-export function labelText(bytes: Uint8Array, start: number, end: number): string {
-  let text = "";
-  for (let at = start; at < end; at++) text += SHOWN[bytes[at]!];
-  return text;
+/** 1 for each byte that looks like itself. */
+const PLAIN: Uint8Array = Uint8Array.from(SHOWN, (shown) => shown.length === 1 ? 1 : 0);
+
+/** The longest text of a name: an escape for nearly every byte. */
+const TEXT_BYTES_MAX = NAME_BYTES_MAX * 4;
+const shown = new Uint8Array(TEXT_BYTES_MAX);
+
+/**
+ * Makes the text of a name, label by label. Characters are gathered as bytes and become a string eight at a time, which takes a third of
+ * the time that adding them to a string one by one does, and makes a string that is quick to look up.
+ *
+ * @internal
+ */
+export class NameText {
+  #length = 0;
+
+  /** Begins a name. */
+  begin(): void {
+    this.#length = 0;
+  }
+
+  /** Adds the label at `bytes[start..end)`. */
+  add(bytes: Uint8Array, start: number, end: number): void {
+    let length = this.#length;
+    if (length > 0) shown[length++] = DOT;
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at]!;
+      if (PLAIN[byte] === 1) shown[length++] = byte;
+      else for (const character of SHOWN[byte]!) shown[length++] = character.charCodeAt(0);
+    }
+    this.#length = length;
+  }
+
+  /** The text; that of the root when there is no label. */
+  end(): string {
+    const length = this.#length;
+    let text = "";
+    let at = 0;
+    for (; at + 8 <= length; at += 8) {
+      text += String.fromCharCode(
+        shown[at]!,
+        shown[at + 1]!,
+        shown[at + 2]!,
+        shown[at + 3]!,
+        shown[at + 4]!,
+        shown[at + 5]!,
+        shown[at + 6]!,
+        shown[at + 7]!,
+      );
+    }
+    for (; at < length; at++) text += String.fromCharCode(shown[at]!);
+    return length === 0 ? "." : text;
+  }
 }
+
+const nameText = new NameText();
 
 /**
  * Writes the bytes of a name, not compressed, into `into` from `at` on; there must be room for 256.
@@ -131,11 +181,9 @@ const USUAL = /^[\w*/-]+(?:\.[\w*/-]+)*$/;
 export function writtenDnsName(text: string): string {
   if (text.length < 64 && USUAL.test(text)) return text;
   const end = encodeName(text, scratch, 0);
-  let written = "";
-  for (let at = 0; at < end - 1; at += 1 + scratch[at]!) {
-    written += (at === 0 ? "" : ".") + labelText(scratch, at + 1, at + 1 + scratch[at]!);
-  }
-  return written === "" ? "." : written;
+  nameText.begin();
+  for (let at = 0; at < end - 1; at += 1 + scratch[at]!) nameText.add(scratch, at + 1, at + 1 + scratch[at]!);
+  return nameText.end();
 }
 
 /**
