@@ -104,7 +104,9 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   pauseBody(reason: number, isPaused: boolean): void {
-    if (!this.is(BODY_PENDING) || this.is(PAUSED) === isPaused && this.is(reason) === isPaused) return;
+    // Whoever hears that the request is lost may still have it in hand.
+    if (this.request === null || !this.is(BODY_PENDING)) return;
+    if (this.is(PAUSED) === isPaused && this.is(reason) === isPaused) return;
     this.mark(reason, isPaused);
     if (this.is(PAUSED)) {
       this.stream.disable(EV_READ);
@@ -162,12 +164,18 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     const hasBegun = request?.replyStarted === true;
     if (!hasBegun) {
       const { body, contentType } = this.core.pages.make(status, explanation, request ?? undefined);
+      if (this.closed) {
+        // By the maker of the page, which has left the request to us.
+        if (request !== null) this.#lose(request);
+        return;
+      }
       const headers = new HttpHeaders({ "Content-Type": contentType, ...fields });
       const bytes = typeof body === "string" ? encoder.encode(body) : body;
       this.heads.write(this.output, status, undefined, headers, bytes.length, "close");
       if (!isHead) this.output.add(bytes);
     }
     if (request !== null) this.#lose(request);
+    if (this.closed) return;
     if (hasBegun) this.close();
     else this.finish(true);
   }

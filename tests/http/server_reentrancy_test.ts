@@ -1,0 +1,62 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { eventually, signal, withServer } from "./server_support.ts";
+
+const HALF = "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\nhalf";
+const streamed = (server: HttpServer, handler: HttpHandler): void => server.setHandler(handler, { streamBody: true });
+
+describe("a handler that is told that its client has gone", () => {
+  forEachBackend((backend) => {
+    for (const act of ["pauseBody", "resumeBody", "readBody"] as const) {
+      it(`may call ${act} then, which changes nothing any more`, () => {
+        const asked = signal<HttpRequest>();
+        return withServer({ bodyTimeoutMs: 20 }, undefined, async ({ connect, server, errors }) => {
+          streamed(server, (request) => {
+            request.onClose = () => void Promise.resolve(request[act]()).catch(() => {});
+            asked.resolve(request);
+          });
+          const client = await connect();
+          client.send(HALF);
+          const request = await asked.promise;
+          await eventually("the piece is there", () => request.body.length === 4);
+          if (act === "resumeBody") request.pauseBody();
+          request.connection.close();
+          assertEquals(server.connectionCount, 0);
+          // Longer than what would be waited for.
+          await new Promise((resolve) => setTimeout(resolve, 60));
+          server.close();
+          assertEquals([server.connectionCount, errors], [0, []]);
+        }, backend.newBase());
+      });
+    }
+  });
+
+  it("may close the connection that is being failed", () =>
+    withServer({}, undefined, async ({ exchange, server, errors }) => {
+      streamed(server, (request) => {
+        request.onClose = () => request.connection.close();
+      });
+      const bad = "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n";
+      await exchange(`${bad}nonsense\r\n`);
+      await eventually("nobody is connected", () => server.connectionCount <= 0);
+      assertEquals([server.connectionCount, errors], [0, []]);
+    }));
+});
+
+describe("a maker of error pages", () => {
+  it("may close the connection that the page is for", () => {
+    let asked = 0;
+    const onErrorPage = (_status: number, _text: string, request: HttpRequest | undefined): undefined => {
+      asked++;
+      request?.connection.close();
+    };
+    return withServer({ onErrorPage }, undefined, async ({ exchange, server, errors }) => {
+      streamed(server, () => {});
+      const bad = "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n";
+      assertEquals(await exchange(`${bad}nonsense\r\n`), "");
+      assertEquals([server.connectionCount, asked, errors], [0, 1, []]);
+    });
+  });
+});
