@@ -240,8 +240,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     if (this.inputEnded) {
       this.endIfIdle();
     } else if (this.phase !== SERVING && !this.isBackedUp() && !this.is(PAUSED)) {
-      this.watchPeer(false);
-      this.stream.enable(EV_READ);
+      this.readAgain();
     }
   }
 

@@ -40,8 +40,14 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   /** Bytes that came while a request was being served. */
   protected waiting: WaitingBytes | null = null;
 
-  /** Goes on with what was put aside, once there is room for replies. */
+  /** Goes on with what was put aside, once there is room for replies, and then with reading; not while bytes are being parsed. */
   protected abstract goOn(): void;
+
+  /** Reads again, unless the client sends no more. */
+  protected readAgain(): void {
+    this.watchPeer(false);
+    if (!this.inputEnded) this.stream.enable(EV_READ);
+  }
 
   get mayKeepAlive(): boolean {
     // What came before the end of the stream is still answered.
@@ -114,7 +120,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
       this.unhurry();
     } else {
       this.wait(READING_BODY);
-      this.goOn();
+      if (this.is(PARSING)) this.readAgain();
+      else this.goOn();
     }
   }
 

@@ -60,3 +60,30 @@ describe("a maker of error pages", () => {
     });
   });
 });
+
+describe("a body that is stopped and let go in one breath", () => {
+  forEachBackend((backend) => {
+    for (const where of ["handler", "callback"] as const) {
+      it(`by a ${where} is read on`, () =>
+        withServer({}, undefined, async ({ connect, server }) => {
+          streamed(server, (request) => {
+            const breathe = (): void => {
+              request.pauseBody();
+              request.resumeBody();
+            };
+            if (where === "handler") breathe();
+            let length = 0;
+            request.onBody = (piece) => {
+              length += piece.length;
+              if (where === "callback") breathe();
+            };
+            request.onBodyEnd = () => request.reply(200, String(length));
+          });
+          const client = await connect();
+          await client.sendAndWait(HALF);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          assertEquals((await client.send("half").reply()).body, "8");
+        }, backend.newBase()));
+    }
+  });
+});
