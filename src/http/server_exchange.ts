@@ -169,7 +169,9 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     this.waiting = null;
     const isHead = request?.method === "HEAD";
     const hasBegun = request?.replyStarted === true;
-    if (!hasBegun) {
+    // What it has to say about the rest of a body would be taken for the reply to the next request.
+    const hasEnded = request === null && this.is(BODY_PENDING);
+    if (!hasBegun && !hasEnded) {
       const { body, contentType } = this.core.pages.make(status, explanation, request ?? undefined);
       if (this.closed) {
         // By the maker of the page, which has left the request to us.

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -86,4 +86,19 @@ describe("a body that is stopped and let go in one breath", () => {
         }, backend.newBase()));
     }
   });
+});
+
+describe("a request that was answered before its body was complete", () => {
+  for (const end of ["ends", "is late"] as const) {
+    it(`gets no second reply when that ${end}`, () =>
+      withServer({ bodyTimeoutMs: 20 }, undefined, async ({ connect, server }) => {
+        streamed(server, (request) => request.reply(200, "first"));
+        const client = await connect();
+        client.send(HALF);
+        if (end === "ends") client.end();
+        const all = await client.untilClose();
+        assertStringIncludes(all, "HTTP/1.1 200 ");
+        assertEquals(all.split("HTTP/1.1").length, 2, all);
+      }));
+  }
 });
