@@ -4,7 +4,7 @@ import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.
 import { HttpRequest } from "./request.ts";
 import { addPiece } from "./request_body.ts";
 import type { ServerCore } from "./server_core.ts";
-import { BODY_PENDING, MORE_CAME, PARSING, PAUSED, ServerExchange, STREAMED } from "./server_exchange.ts";
+import { BODY_PENDING, BODY_UNASKED, MORE_CAME, PARSING, PAUSED, ServerExchange, STREAMED } from "./server_exchange.ts";
 import { IDLE, LINGERING, READING_BODY, READING_HEAD, SERVING } from "./server_stream.ts";
 import { WaitingBytes } from "./waiting_bytes.ts";
 
@@ -107,7 +107,10 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     const { core } = this;
     const request = new HttpRequest(this, head);
     this.request = request;
-    if (bodyExpected !== "none") this.mark(BODY_PENDING, true);
+    if (bodyExpected !== "none") {
+      this.mark(BODY_PENDING, true);
+      this.mark(BODY_UNASKED, head.expectContinue && parser.contentLength !== 0);
+    }
     if (head.expectUnknown) {
       this.fail(417, "Unknown expectation");
     } else if ((head.methodId & core.methods.allowed) === 0 && !this.#allowsCustom(request)) {
@@ -115,7 +118,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     } else if (core.asksAboutRequests && !core.isWelcome(request)) {
       this.close();
     } else if (bodyExpected !== "none" && this.request === request) {
-      this.#beginBody(request, parser);
+      this.#beginBody(request);
     }
   }
 
@@ -130,17 +133,18 @@ export class ServerConnection extends ServerExchange implements ByteSink {
   }
 
   /** The body is still to come. */
-  #beginBody(request: HttpRequest, parser: RequestParser): void {
+  #beginBody(request: HttpRequest): void {
     const { core } = this;
     if (request.methodId === EVHTTP_REQ_TRACE || core.methods.isBodyless(request.method)) {
       return this.fail(400, `Method ${request.method} takes no body`);
     }
-    if (request.head.expectContinue && parser.contentLength !== 0) {
+    if (this.is(BODY_UNASKED)) {
       const mayContinue = core.mayContinue(request);
       // It may have been answered instead.
       if (this.request !== request) return;
       if (!mayContinue) return this.fail(417, "The body is not wanted");
       this.output.addAscii("HTTP/1.1 100 Continue\r\n\r\n");
+      this.mark(BODY_UNASKED, false);
     }
     if (core.routeOf(request)?.streamBody !== true) return request.reading?.begin(false);
     request.streamBody();

@@ -18,6 +18,8 @@ export const MORE_CAME: number = CLIENT_BIT << 1;
 export const BODY_PENDING: number = CLIENT_BIT << 2;
 /** A handler is at work meanwhile. */
 export const STREAMED: number = CLIENT_BIT << 3;
+/** The client was not told yet to send the body, and need not do so once it has its reply (RFC 9110 section 10.1.1). */
+export const BODY_UNASKED: number = CLIENT_BIT << 6;
 /** The client has to wait with the rest of its body. */
 export const PAUSED: number = PAUSED_BY_HANDLER | PAUSED_FULL;
 
@@ -60,7 +62,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   get isBodyRead(): boolean {
-    return !this.is(BODY_PENDING) || this.parser!.bodyBytesLeft <= DISCARDED_BYTES_MAX;
+    if (!this.is(BODY_PENDING)) return true;
+    return !this.is(BODY_UNASKED) && this.parser!.bodyBytesLeft <= DISCARDED_BYTES_MAX;
   }
 
   protected override get isServing(): boolean {

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { eventually, signal, withServer } from "./server_support.ts";
+import { echo, eventually, get, signal, withServer } from "./server_support.ts";
 
 const HALF = "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\nhalf";
 const streamed = (server: HttpServer, handler: HttpHandler): void => server.setHandler(handler, { streamBody: true });
@@ -101,4 +101,16 @@ describe("a request that was answered before its body was complete", () => {
         assertEquals(all.split("HTTP/1.1").length, 2, all);
       }));
   }
+
+  it("and before the client was told to send it ends the connection", () => {
+    const onContinue = (request: HttpRequest): void => request.replyError(413);
+    return withServer({ onContinue }, echo, async ({ exchange }) => {
+      // Whether a client goes on with that body or with its next request, nobody can tell (RFC 9110 section 10.1.1).
+      const expecting = "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+      const all = await exchange(expecting + get("/smuggled"));
+      assertStringIncludes(all, "HTTP/1.1 413 ");
+      assertStringIncludes(all, "\r\nConnection: close\r\n");
+      assertEquals(all.split("HTTP/1.1").length, 2, all);
+    });
+  });
 });
