@@ -1,4 +1,5 @@
 import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
+import type { RequestHead } from "./head.ts";
 import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_TRACE } from "./methods.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.ts";
 import { HttpRequest } from "./request.ts";
@@ -64,6 +65,11 @@ export class ServerConnection extends ServerExchange implements ByteSink {
       const event = parser.next(bytes, at, end);
       at = parser.position;
       if (event === HEAD) {
+        if (at < end && this.core.asksAboutRequests && parser.bodyExpected === "none" && mayBeTaken(parser.head)) {
+          // Whoever is asked about the request may take the stream over.
+          this.#putAside(bytes, at, end);
+          at = end;
+        }
         this.#beginRequest(parser);
       } else if (event === BODY) {
         this.#addBody(bytes, parser.bodyStart, parser.bodyEnd);
@@ -73,7 +79,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
         }
       } else if (event === END) {
         this.mark(MORE_CAME, at < end);
-        if (at < end && this.#mayBeTaken()) {
+        if (at < end && this.request !== null && mayBeTaken(this.request.head)) {
           // Whoever takes the stream over finds there what has come behind the request.
           this.#putAside(bytes, at, end);
           at = end;
@@ -216,12 +222,6 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     if (this.inputEnded) this.fail(400, "The request is incomplete");
   }
 
-  /** Whether the request is of a kind after which another protocol may follow. */
-  #mayBeTaken(): boolean {
-    const request = this.request;
-    return request !== null && (request.head.isUpgrade || request.head.methodId === EVHTTP_REQ_CONNECT);
-  }
-
   #putAside(bytes: Uint8Array, start: number, end: number): void {
     if (this.waiting === null) this.waiting = new WaitingBytes(bytes, start, end);
     else this.waiting.append(bytes, start, end);
@@ -254,4 +254,9 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     else if (this.output.length > 0) this.finish(false);
     else this.close();
   }
+}
+
+/** Whether a request is of a kind after which another protocol may follow. */
+function mayBeTaken({ isUpgrade, methodId }: RequestHead): boolean {
+  return isUpgrade || methodId === EVHTTP_REQ_CONNECT;
 }

@@ -1,10 +1,11 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { echo, eventually, get, signal, withServer } from "./server_support.ts";
 
 const HALF = "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\nhalf";
+const UPGRADE = get("/chat", "Connection: Upgrade\r\nUpgrade: echo\r\n");
 const streamed = (server: HttpServer, handler: HttpHandler): void => server.setHandler(handler, { streamBody: true });
 
 describe("a handler that is told that its client has gone", () => {
@@ -112,5 +113,31 @@ describe("a request that was answered before its body was complete", () => {
       assertStringIncludes(all, "\r\nConnection: close\r\n");
       assertEquals(all.split("HTTP/1.1").length, 2, all);
     });
+  });
+});
+
+describe("what has come behind a request", () => {
+  forEachBackend((backend) => {
+    it("belongs to whoever takes the connection over when asked about the request", () => {
+      const onNewRequest = (request: HttpRequest): void => {
+        if (request.path !== "/chat") return;
+        const stream = request.takeOver(101);
+        stream.writeBuffer(stream.input);
+        stream.closeAfterFlush();
+      };
+      return withServer({ onNewRequest }, echo, async ({ exchange, errors }) => {
+        const all = await exchange(`${get("/")}${UPGRADE}early`);
+        assert(all.endsWith("\r\n\r\nearly"), all);
+        assertEquals(errors, []);
+      }, backend.newBase());
+    });
+
+    it("is the next request when an offer was declined by whoever was asked about it", () =>
+      withServer({ onNewRequest: (request) => void echo(request) }, undefined, async ({ connect }) => {
+        const client = await connect();
+        client.send(UPGRADE + UPGRADE + get("/next"));
+        const bodies = [await client.reply(), await client.reply(), await client.reply()].map(({ body }) => body);
+        assertEquals(bodies, ["GET /chat ", "GET /chat ", "GET /next "]);
+      }, backend.newBase()));
   });
 });
