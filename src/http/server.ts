@@ -245,21 +245,23 @@ export class HttpServer extends HttpHost implements Disposable {
   }
 
   /**
-   * Serves a stream of any kind, which becomes the server's to close, also when this throws.
+   * Serves a stream of any kind, which becomes the server's to close, also when this throws. What is in its input already counts as
+   * received, such as what came behind a line of the PROXY protocol.
    *
    * @throws {SystemError} when it cannot be watched.
    * @throws {TypeError} for one that lives on another base.
    * @throws {Error} when the server was closed.
    */
   serveStream(stream: BufferEvent): void {
-    this.#serve(stream, false);
+    this.#serve(stream, false)?.takeEarly();
   }
 
-  #serve(stream: BufferEvent, isSecure: boolean): void {
+  /** Undefined: the connection is one too many. */
+  #serve(stream: BufferEvent, isSecure: boolean): ServerConnection | undefined {
     try {
       if (stream.base !== this.base) throw new TypeError("Cannot serve a stream that lives on another base");
       this.#assertOpen("accept a connection");
-      this.#adopt(stream, isSecure);
+      return this.#adopt(stream, isSecure);
     } catch (error) {
       stream.close();
       throw error;
@@ -270,17 +272,19 @@ export class HttpServer extends HttpHost implements Disposable {
     if (this.#closing) throw new Error(`Cannot ${action}: the server is closed`);
   }
 
-  #adopt(stream: BufferEvent, isSecure: boolean): void {
+  #adopt(stream: BufferEvent, isSecure: boolean): ServerConnection | undefined {
     if (this.#hasRoom()) {
-      new ServerConnection(this.#core, stream, isSecure);
       this.#connectionCount++;
-    } else if (this.#refused.size < REFUSALS_MAX) {
+      return new ServerConnection(this.#core, stream, isSecure);
+    }
+    if (this.#refused.size < REFUSALS_MAX) {
       const connection = new ServerConnection(this.#core, stream, isSecure);
       this.#refused.add(connection);
       connection.refuse();
     } else {
       stream.close();
     }
+    return undefined;
   }
 
   #hasRoom(): boolean {

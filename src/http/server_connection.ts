@@ -1,4 +1,5 @@
 import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
+import { Deferred } from "../core/deferred.ts";
 import type { RequestHead } from "./head.ts";
 import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_TRACE } from "./methods.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.ts";
@@ -27,6 +28,15 @@ export class ServerConnection extends ServerExchange implements ByteSink {
   }
 
   // Bytes in
+
+  /** Begins with what the stream has received before; from the loop, so that whoever serves it can get ready. */
+  takeEarly(): void {
+    const { input, base, priority } = this.stream;
+    if (input.length === 0) return;
+    const early = input.take();
+    this.#putAside(early, 0, early.length);
+    new Deferred(base, priority, () => this.goOn()).schedule();
+  }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
     if (this.phase === LINGERING) {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
 import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { echo, eventually, get, signal, withServer } from "./server_support.ts";
@@ -141,3 +142,54 @@ describe("what has come behind a request", () => {
       }, backend.newBase()));
   });
 });
+
+describe("a stream that has received something already", () => {
+  forEachBackend((backend) => {
+    for (
+      const [kind, early, late] of [["whole", get("/early"), get("/late")], [
+        "half",
+        "GET /early HT",
+        "TP/1.1\r\nHost: t\r\n\r\n",
+      ]] as const
+    ) {
+      it(`has its ${kind} request answered`, () =>
+        withServer({}, echo, async ({ base, server }) => {
+          const [ours, theirs] = socketPair();
+          const stream = new SocketBufferEvent(base, ours);
+          await using client = new AsyncClient(new SocketBufferEvent(base, theirs));
+          client.stream.write(`PROXY\r\n${early}`);
+          // What came before HTTP is the caller's, here a line.
+          const line = new TextDecoder().decode((await stream.readSome())!);
+          assert(line.startsWith("PROXY\r\n"));
+          stream.input.prepend(new TextEncoder().encode(line.slice(7)));
+          server.serveStream(stream);
+          client.stream.write(late);
+          assertStringIncludes(await client.until("/early "), "HTTP/1.1 200 OK\r\n");
+        }, backend.newBase()));
+    }
+  });
+});
+
+/** A client on the same loop. */
+class AsyncClient implements AsyncDisposable {
+  readonly stream: SocketBufferEvent;
+
+  constructor(stream: SocketBufferEvent) {
+    this.stream = stream;
+  }
+
+  async until(text: string): Promise<string> {
+    let received = "";
+    while (!received.includes(text)) {
+      const piece = await this.stream.readSome(undefined, { signal: AbortSignal.timeout(15_000) });
+      if (piece === null) throw new Error(`The connection has ended after ${JSON.stringify(received)}`);
+      received += new TextDecoder().decode(piece);
+    }
+    return received;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.stream.close();
+    return Promise.resolve();
+  }
+}
