@@ -193,9 +193,15 @@ export class ServerConnection extends ServerExchange implements ByteSink {
       this.parser = null;
       this.core.parsers.give(parser);
     }
-    if (request === null) this.wait(IDLE);
+    if (request === null) this.#answeredBefore();
     else if (wasStreamed) this.#endBody(request);
     else this.#serve(request);
+  }
+
+  /** What has ended now was answered before. */
+  #answeredBefore(): void {
+    this.wait(IDLE);
+    if (this.core.closing) this.closeIfIdle();
   }
 
   #serve(request: HttpRequest): void {

@@ -135,7 +135,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     this.request = null;
     request.release();
     this.mark(PAUSED, false);
-    if (!keepAlive || !isBodyRead) {
+    // The server may have begun to drain since the head of the reply was sent.
+    if (!keepAlive || !isBodyRead || this.core.closing) {
       // A client that had not said that this is its last request may be sending the next one.
       const unread = this.waiting !== null || this.is(MORE_CAME | BODY_PENDING) || request.head.keepAlive;
       this.waiting = null;

@@ -193,3 +193,39 @@ class AsyncClient implements AsyncDisposable {
     return Promise.resolve();
   }
 }
+
+describe("a server that drains", () => {
+  forEachBackend((backend) => {
+    it("closes a connection whose reply had begun before", () => {
+      const begun = signal<HttpRequest>();
+      const handler: HttpHandler = (request) => {
+        request.replyStart(200);
+        begun.resolve(request);
+      };
+      return withServer({}, handler, async ({ connect, server }) => {
+        const client = await connect();
+        client.send(get("/"));
+        const request = await begun.promise;
+        const drained = server.drain({ timeoutMs: 8000 });
+        request.replyChunk("done");
+        request.replyEnd();
+        assertEquals((await client.reply()).body, "done");
+        await client.untilClose();
+        client.end();
+        assertEquals(await drained, true);
+      }, backend.newBase());
+    });
+
+    it("closes a connection that was finishing a body which was answered before", () =>
+      withServer({}, undefined, async ({ connect, server }) => {
+        streamed(server, (request) => request.reply(200, "first"));
+        const client = await connect();
+        await client.send(HALF).reply();
+        const drained = server.drain({ timeoutMs: 8000 });
+        client.send("half");
+        await client.untilClose();
+        client.end();
+        assertEquals(await drained, true);
+      }, backend.newBase()));
+  });
+});
