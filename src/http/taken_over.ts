@@ -30,10 +30,23 @@ export class TakenOver {
     return this.#streams.size;
   }
 
-  /** Closes all of them. */
+  /**
+   * Closes all of them.
+   *
+   * @throws the first of what their owners throw when they learn of it.
+   */
   close(): void {
-    for (const stream of this.#streams) stream.close();
+    const streams = [...this.#streams];
     this.#streams.clear();
+    const failures: unknown[] = [];
+    for (const stream of streams) {
+      try {
+        stream.close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   #prune(): void {

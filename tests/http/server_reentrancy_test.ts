@@ -229,3 +229,29 @@ describe("a server that drains", () => {
       }, backend.newBase()));
   });
 });
+
+describe("a server that is closed", () => {
+  it("closes all that was taken over, also when an owner throws", () => {
+    const streams: SocketBufferEvent[] = [];
+    const handler: HttpHandler = (request) => {
+      const stream = request.takeOver(101) as SocketBufferEvent;
+      stream.whenClosed = () => {
+        throw new Error("in the owner's callback");
+      };
+      streams.push(stream);
+    };
+    return withServer({}, handler, async ({ connect, server }) => {
+      for (let count = 0; count < 3; count++) await (await connect()).send(UPGRADE).until("\r\n\r\n");
+      let thrown: unknown;
+      try {
+        server.close();
+      } catch (error) {
+        thrown = error;
+      }
+      assertEquals([String(thrown), streams.map(({ closed }) => closed)], [
+        "Error: in the owner's callback",
+        [true, true, true],
+      ]);
+    });
+  });
+});
