@@ -348,6 +348,8 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     // After both close frames, or a fault that was told, this is how it has to end.
     const isNews = this.#state !== ENDING;
     if (isNews) this.#error = new WebSocketError(code, cause ? { cause, detail: cause.message } : {});
+    // Nothing can be sent any more, also by the callback, which would hear of that once more.
+    this.#state = ENDING;
     try {
       if (isNews) this.#callbacks.error?.(this.#error!, this);
     } finally {
