@@ -139,10 +139,17 @@ export class SessionInput implements ByteSink {
   #goOn(): void {
     if (this.#held !== 0 || this.#isOver || this.#busy) return;
     const waiting = this.#waiting;
-    if (waiting !== null) {
-      this.#waiting = null;
-      this.#run(waiting.bytes, waiting.start, waiting.end);
+    this.#waiting = null;
+    try {
+      if (waiting !== null) this.#run(waiting.bytes, waiting.start, waiting.end);
+    } finally {
+      // Also when a callback has thrown: nobody else would see to it.
+      this.#readOn();
     }
+  }
+
+  /** Goes on with reading, if nothing waits. */
+  #readOn(): void {
     if (this.#isOver || this.#held !== 0 || this.#waiting !== null) return;
     if (this.#hasEnded) this.#handler.inputEnded();
     else this.#stream.enable(EV_READ);

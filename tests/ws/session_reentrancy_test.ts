@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { forEachBackend } from "../support/backends.ts";
+import { masked } from "./frame_support.ts";
 import { Rig } from "./session_support.ts";
 
 describe("a session whose callbacks use it", () => {
@@ -20,5 +21,37 @@ describe("a session whose callbacks use it", () => {
         assertEquals([errors, rig.session.state, rig.told()], [1, "closed", ["close 1006 unclean"]]);
       });
     }
+
+    it("and throw goes on with what comes later, also when it was held before", () => {
+      const heard: unknown[] = [];
+      using rig = new Rig({
+        message: (data, session) => {
+          heard.push(data);
+          if (data === "hold") session.pause();
+          if (data === "throw") throw new Error("in the callback");
+        },
+      }, backend);
+      rig.send(masked(1, "hold"), masked(1, "throw"));
+      assertEquals(heard, ["hold"]);
+      rig.session.resume();
+      assertThrows(() => rig.settle(), Error, "in the callback");
+      rig.send(masked(1, "later"));
+      assertEquals(heard, ["hold", "throw", "later"]);
+    });
+
+    it("and throw hears of the end, also when it was held before", () => {
+      using rig = new Rig({
+        message: (data, session) => {
+          if (data === "hold") session.pause();
+          if (data === "throw") throw new Error("in the callback");
+        },
+      }, backend);
+      rig.send(masked(1, "hold"), masked(1, "throw"));
+      rig.session.resume();
+      assertThrows(() => rig.settle(), Error, "in the callback");
+      rig.peer.close();
+      rig.settle();
+      assertEquals(rig.told(), ["error WS_CONNECTION_ENDED", "close 1006 unclean"]);
+    });
   });
 });
