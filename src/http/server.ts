@@ -296,7 +296,7 @@ export class HttpServer extends HttpHost implements Disposable {
   /**
    * Ends gracefully: stops listening and closes idle connections at once; what has begun is answered, with `Connection: close`, and what
    * was taken over is waited for, whose owners should end it. What is left when the time is up is cut, and the server is closed then.
-   * Nothing of this happens while the loop does not run.
+   * Nothing of this happens while the loop does not run; closing the base ends it at once.
    *
    * @returns whether everything has ended by itself.
    * @throws {RangeError} when the time is none.

@@ -1,4 +1,5 @@
 import { EV_PERSIST, type EventBase, LoopEvent } from "../core/mod.ts";
+import { Waiter } from "../core/waiter.ts";
 
 /** How {@linkcode HttpServer.drain} ends. */
 export interface DrainOptions {
@@ -21,20 +22,25 @@ export function untilDrained(base: EventBase, isDrained: () => boolean, options:
   const { timeoutMs = TIMEOUT_MS, signal } = options;
   if (!(timeoutMs >= 0)) throw new RangeError(`Cannot drain within ${timeoutMs} ms: a time is needed`);
   if (isDrained()) return Promise.resolve(true);
-  return new Promise((resolve) => {
-    const deadlineMs = base.now() + timeoutMs;
-    const end = (hasCome: boolean): void => {
-      look.close();
-      signal?.removeEventListener("abort", onAbort);
-      resolve(hasCome);
-    };
-    const onAbort = (): void => end(isDrained());
-    const look = new LoopEvent(base, -1, EV_PERSIST, () => {
-      if (isDrained()) end(true);
-      else if (base.now() >= deadlineMs) end(false);
-    });
-    look.add(LOOK_MS);
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted === true) onAbort();
+  const waiter = new Waiter<boolean>();
+  const deadlineMs = base.now() + timeoutMs;
+  const clean = (): void => {
+    look.close();
+    signal?.removeEventListener("abort", onAbort);
+  };
+  const end = (hasCome: boolean): void => {
+    clean();
+    waiter.resolve(hasCome);
+  };
+  const onAbort = (): void => end(isDrained());
+  const look = new LoopEvent(base, -1, EV_PERSIST, () => {
+    if (isDrained()) end(true);
+    else if (base.now() >= deadlineMs) end(false);
   });
+  look.add(LOOK_MS);
+  signal?.addEventListener("abort", onAbort);
+  waiter.wait(base, undefined, clean);
+  if (signal?.aborted === true) onAbort();
+  // Without its base nobody will be served any more, which is one way to run out of time.
+  return waiter.promise.catch(() => false);
 }

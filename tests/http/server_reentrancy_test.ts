@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
-import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
+import { EventBase, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { type HttpHandler, type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { echo, eventually, get, signal, withServer } from "./server_support.ts";
 
@@ -227,6 +227,19 @@ describe("a server that drains", () => {
         client.end();
         assertEquals(await drained, true);
       }, backend.newBase()));
+  });
+
+  it("is closed at once when its base is", async () => {
+    const base = new EventBase();
+    const server = new HttpServer(base);
+    const [ours, theirs] = socketPair();
+    server.serveStream(new SocketBufferEvent(base, ours));
+    using client = new SocketBufferEvent(base, theirs);
+    client.write("GET / HTTP/1.1\r\n");
+    base.loop(EVLOOP_NONBLOCK);
+    const drained = server.drain({ timeoutMs: Infinity });
+    base.close();
+    assertEquals([await drained, server.connectionCount], [false, 0]);
   });
 });
 
