@@ -1,3 +1,5 @@
+import { BaseClosedError, type EventBase } from "../core/mod.ts";
+import { Waiter } from "../core/waiter.ts";
 import type { WebSocketClose, WebSocketMessage } from "./session_options.ts";
 import type { WebSocketError } from "./ws_error.ts";
 
@@ -5,10 +7,9 @@ import type { WebSocketError } from "./ws_error.ts";
 const MESSAGES_MAX = 64;
 const BYTES_MAX = 1024 * 1024;
 
-interface Waiter {
-  resolve(result: IteratorResult<WebSocketMessage, undefined>): void;
-  reject(error: unknown): void;
-}
+type Result = IteratorResult<WebSocketMessage, undefined>;
+
+const DONE: Result = { done: true, value: undefined };
 
 /**
  * Messages that wait to be iterated over, or those who iterate and wait for messages.
@@ -17,7 +18,8 @@ interface Waiter {
  */
 export class MessageQueue {
   readonly #messages: WebSocketMessage[] = [];
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters: Waiter<Result>[] = [];
+  readonly #base: EventBase;
   readonly #onRoom: () => void;
   #bytes = 0;
   #isFull = false;
@@ -25,7 +27,8 @@ export class MessageQueue {
   #error: WebSocketError | null = null;
 
   /** @param onRoom called when there is room again after {@linkcode MessageQueue.add} has said that there is none. */
-  constructor(onRoom: () => void) {
+  constructor(base: EventBase, onRoom: () => void) {
+    this.#base = base;
     this.#onRoom = onRoom;
   }
 
@@ -50,15 +53,9 @@ export class MessageQueue {
   }
 
   /** The next message, when it comes. */
-  next(): Promise<IteratorResult<WebSocketMessage, undefined>> {
+  next(): Promise<Result> {
     const message = this.#messages.shift();
-    if (message === undefined) {
-      return new Promise((resolve, reject) => {
-        const waiter = { resolve, reject };
-        if (this.#end === null) this.#waiters.push(waiter);
-        else this.#settle(waiter);
-      });
-    }
+    if (message === undefined) return this.#wait();
     this.#bytes -= message.length;
     if (this.#isFull && this.#messages.length <= MESSAGES_MAX / 2 && this.#bytes <= BYTES_MAX / 2) {
       this.#isFull = false;
@@ -67,11 +64,26 @@ export class MessageQueue {
     return Promise.resolve({ done: false, value: message });
   }
 
+  #wait(): Promise<Result> {
+    const waiter = new Waiter<Result>();
+    if (this.#end === null) {
+      this.#waiters.push(waiter);
+      waiter.wait(this.#base, undefined, () => void this.#waiters.splice(this.#waiters.indexOf(waiter), 1));
+    } else {
+      this.#settle(waiter);
+    }
+    return waiter.promise.catch((error: unknown) => {
+      // As with other loops: nothing will come any more.
+      if (error instanceof BaseClosedError) return DONE;
+      throw error;
+    });
+  }
+
   /** The first one hears of an error; those after it, that it is over. */
-  #settle(waiter: Waiter): void {
+  #settle(waiter: Waiter<Result>): void {
     const error = this.#error;
     this.#error = null;
     if (error !== null) waiter.reject(error);
-    else waiter.resolve({ done: true, value: undefined });
+    else waiter.resolve(DONE);
   }
 }

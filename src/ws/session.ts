@@ -227,7 +227,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   }
 
   /**
-   * The messages as they come, if there is no `message` callback, until the session is over. What ends it badly is thrown. Reading stops
+   * The messages as they come, if there is no `message` callback, until the session is over, or its base is closed. What ends it badly is thrown. Reading stops
    * while 64 messages, or 1 MiB of them, wait. Leaving the loop early leaves the session open.
    *
    * @throws {TypeError} when there is a `message` callback, which gets them all.
@@ -282,7 +282,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   #messages(): MessageQueue {
     if (this.#queue === null) {
-      this.#queue = new MessageQueue(() => this.#input.release(HELD_BY_QUEUE));
+      this.#queue = new MessageQueue(this.stream.base, () => this.#input.release(HELD_BY_QUEUE));
       if (this.#close !== null) this.#queue.end(this.#close, this.#close.wasClean ? null : this.#error);
     }
     return this.#queue;

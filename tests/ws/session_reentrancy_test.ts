@@ -1,5 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { WebSocketSession } from "../../src/ws/mod.ts";
+import { settle } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { masked } from "./frame_support.ts";
 import { Rig } from "./session_support.ts";
@@ -52,6 +55,26 @@ describe("a session whose callbacks use it", () => {
       rig.peer.close();
       rig.settle();
       assertEquals(rig.told(), ["error WS_CONNECTION_ENDED", "close 1006 unclean"]);
+    });
+  });
+});
+
+describe("a loop over messages", () => {
+  forEachBackend((backend) => {
+    it("ends with the base", async () => {
+      const base = backend.newBase();
+      const [ours, theirs] = socketPair();
+      using peer = new SocketBufferEvent(base, theirs);
+      using session = new WebSocketSession(new SocketBufferEvent(base, ours), { role: "server" });
+      const messages: unknown[] = [];
+      const looping = (async () => {
+        for await (const message of session) messages.push(message);
+      })();
+      peer.write(masked(1, "one"));
+      settle(base);
+      base.close();
+      await looping;
+      assertEquals([messages, session.state], [["one"], "open"]);
     });
   });
 });
