@@ -1,4 +1,4 @@
-import { type ConnectionError, EvBuffer } from "../core/mod.ts";
+import type { ConnectionError, EvBuffer } from "../core/mod.ts";
 import { goneError } from "./reply_state.ts";
 import { PAUSED_BY_HANDLER, PAUSED_FULL, type RequestConnection } from "./request_connection.ts";
 import { REFERENCE_MIN } from "./waiting_bytes.ts";
@@ -6,8 +6,8 @@ import { REFERENCE_MIN } from "./waiting_bytes.ts";
 /** So many bytes wait for a handler to take them before the client has to wait. */
 const FULL_BYTES = 64 * 1024;
 
-interface Waiter {
-  resolve(piece: Uint8Array | null): void;
+interface Waiter<T> {
+  resolve(value: T): void;
   reject(error: unknown): void;
 }
 
@@ -28,7 +28,10 @@ export class RequestBody {
   // A handler is at work already, and takes what comes.
   #isStreamed = false;
   #error: ConnectionError | null = null;
-  #waiter: Waiter | null = null;
+  #waiter: Waiter<Uint8Array | null> | null = null;
+  // Waits for all of it.
+  #collector: Waiter<Uint8Array> | null = null;
+  #isDisturbed = false;
   #stream: ReadableStream<Uint8Array> | null = null;
 
   constructor(link: RequestConnection, buffer: EvBuffer) {
@@ -58,7 +61,7 @@ export class RequestBody {
     if (waiter !== null) {
       this.#waiter = null;
       waiter.resolve(this.buffer.take());
-    } else if (this.#isStreamed && this.buffer.length >= FULL_BYTES) {
+    } else if (this.#isStreamed && this.#collector === null && this.buffer.length >= FULL_BYTES) {
       this.#link.pauseBody(PAUSED_FULL, true);
     }
   }
@@ -69,6 +72,9 @@ export class RequestBody {
     const waiter = this.#waiter;
     this.#waiter = null;
     waiter?.resolve(null);
+    const collector = this.#collector;
+    this.#collector = null;
+    collector?.resolve(this.buffer.take());
     this.onEnd?.();
   }
 
@@ -79,6 +85,9 @@ export class RequestBody {
     const waiter = this.#waiter;
     this.#waiter = null;
     waiter?.reject(this.#error);
+    const collector = this.#collector;
+    this.#collector = null;
+    collector?.reject(this.#error);
   }
 
   /** Stops or goes on reading, when the handler wants that. */
@@ -88,10 +97,7 @@ export class RequestBody {
 
   /** The next piece; null at the end. */
   read(): Promise<Uint8Array | null> {
-    if (this.#waiter !== null) {
-      return Promise.reject(new TypeError("Cannot read the body: somebody waits for it already"));
-    }
-    if (this.onPiece !== undefined) return Promise.reject(new TypeError("Cannot read the body: a callback gets it"));
+    if (this.#isTaken()) return Promise.reject(this.#takenError());
     if (this.buffer.length > 0) {
       const piece = this.buffer.take();
       if (!this.#isComplete) this.#link.pauseBody(PAUSED_FULL, false);
@@ -105,10 +111,24 @@ export class RequestBody {
   }
 
   /** All that is still to be read. */
-  async readAll(): Promise<Uint8Array> {
-    const whole = new EvBuffer();
-    for (let piece = await this.read(); piece !== null; piece = await this.read()) whole.add(piece);
-    return whole.take();
+  readAll(): Promise<Uint8Array> {
+    if (this.#isTaken()) return Promise.reject(this.#takenError());
+    if (this.#isComplete) return Promise.resolve(this.buffer.take());
+    if (this.#error !== null) return Promise.reject(this.#error);
+    const all = new Promise<Uint8Array>((resolve, reject) => {
+      this.#collector = { resolve, reject };
+    });
+    this.#link.pauseBody(PAUSED_FULL, false);
+    return all;
+  }
+
+  #isTaken(): boolean {
+    return this.#waiter !== null || this.#collector !== null || this.onPiece !== undefined;
+  }
+
+  #takenError(): TypeError {
+    const how = this.onPiece === undefined ? "somebody waits for it already" : "a callback gets it";
+    return new TypeError(`Cannot read the body: ${how}`);
   }
 
   /** It as a stream, which pulls. */
@@ -116,13 +136,27 @@ export class RequestBody {
     return this.#stream ??= new ReadableStream({
       type: "bytes",
       pull: async (controller) => {
+        this.#isDisturbed = true;
         const piece = await this.read();
         if (piece !== null) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
         controller.close();
         controller.byobRequest?.respond(0);
       },
-      cancel: () => this.discard(),
+      cancel: () => {
+        this.#isDisturbed = true;
+        this.discard();
+      },
     });
+  }
+
+  /** Whether somebody has asked for it as a stream. */
+  get hasStream(): boolean {
+    return this.#stream !== null;
+  }
+
+  /** Whether the stream was read from, or cancelled. */
+  get isDisturbed(): boolean {
+    return this.#isDisturbed;
   }
 
   /** Nobody wants it: what is still to come goes nowhere. */
