@@ -4,6 +4,7 @@ import type { HttpRequest } from "./request.ts";
 import { HttpServer } from "./server.ts";
 import type { HttpListenOptions } from "./server_listening.ts";
 import type { HttpServerOptions } from "./server_options.ts";
+import { NoUrlError } from "./request_url.ts";
 import { standardRequest } from "./standard_request.ts";
 import { sendResponse } from "./standard_response.ts";
 
@@ -21,8 +22,9 @@ export type FetchHandler = (request: Request, info: ServeInfo) => Response | Pro
 /** Where {@linkcode serve} listens, and how the server behaves; `onError` is the server's. */
 export interface ServeOptions extends HttpServerOptions, Omit<HttpListenOptions, "onError" | "makeStream"> {}
 
-/** All that a standard request can have. */
-const METHODS = ((1 << METHOD_NAMES.length) - 1) & ~(EVHTTP_REQ_CONNECT | EVHTTP_REQ_TRACE);
+/** What no standard request can have. */
+const FORBIDDEN = EVHTTP_REQ_CONNECT | EVHTTP_REQ_TRACE;
+const METHODS = ((1 << METHOD_NAMES.length) - 1) & ~FORBIDDEN;
 
 /**
  * Serves a standard handler: any that takes a `Request` and returns a `Response`. Bodies are streamed both ways, and neither side is
@@ -59,17 +61,33 @@ export function serve(base: EventBase, options: ServeOptions, handler: FetchHand
   }
 }
 
-async function answer(request: HttpRequest, handler: FetchHandler): Promise<void> {
-  let standard: Request;
-  try {
-    standard = standardRequest(request);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return request.replyError(400, "The request has no URL");
+function answer(request: HttpRequest, handler: FetchHandler): void | Promise<void> {
+  if ((request.head.methodId & FORBIDDEN) !== 0) {
+    return request.replyError(400, "No standard request has this method");
   }
-  const response = await handler(standard, new RequestInfo(request));
+  try {
+    const response = handler(standardRequest(request), new RequestInfo(request));
+    // Nothing is waited for that is there already.
+    return response instanceof Response ? sendResponse(request, response) : answerLater(request, response);
+  } catch (error) {
+    refuse(request, error);
+  }
+}
+
+async function answerLater(request: HttpRequest, pending: Promise<Response>): Promise<void> {
+  let response: Response;
+  try {
+    response = await pending;
+  } catch (error) {
+    return refuse(request, error);
+  }
   if (!(response instanceof Response)) throw new TypeError("Cannot reply: the handler has returned no Response");
   await sendResponse(request, response);
+}
+
+function refuse(request: HttpRequest, error: unknown): void {
+  if (!(error instanceof NoUrlError) || request.finished) throw error;
+  request.replyError(400, "The request has no URL");
 }
 
 class RequestInfo implements ServeInfo {
