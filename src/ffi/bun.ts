@@ -41,7 +41,10 @@ export function bunRuntime(): Runtime {
   // waited for, which matters to whoever calls dispatch() at the top level of a program (see platform.ts).
   const { require } = import.meta as unknown as { require(name: string): unknown };
   const ffi = require("bun:ffi") as BunFfi;
-  const jsc = require("bun:jsc") as { drainMicrotasks?: () => void };
+  const jsc = require("bun:jsc") as {
+    drainMicrotasks?: () => void;
+    estimateShallowMemoryUsageOf?: (object: object) => number;
+  };
   const globals = globalThis as unknown as BunGlobals;
 
   function openLibrary<const S extends Signatures>(path: string, signatures: S): Calls<S> {
@@ -81,6 +84,7 @@ export function bunRuntime(): Runtime {
     createCallback: createCallback as Runtime["createCallback"],
     claimSignal: () => {},
     drainMicrotasks: jsc.drainMicrotasks,
+    estimateBytes: jsc.estimateShallowMemoryUsageOf,
     setImmediate: (callback) => globals.setImmediate(callback),
     createWaiter: (libcPath: string): Waiter => createWaiter(libcPath, addressOf),
   };

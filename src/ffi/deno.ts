@@ -98,6 +98,7 @@ export function denoRuntime(): Runtime {
       Deno.removeSignalListener(name as Deno.Signal, nothing);
     },
     drainMicrotasks: findMicrotaskDrain(),
+    estimateBytes: undefined,
     setImmediate: (callback) => void nodeSetImmediate(callback),
     createWaiter,
   };

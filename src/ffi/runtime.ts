@@ -92,6 +92,8 @@ export interface Runtime {
   claimSignal(name: string): void;
   /** Runs queued promise reactions now, where the runtime offers a way to; undefined where it does not. */
   readonly drainMicrotasks: (() => void) | undefined;
+  /** How many bytes of memory an object takes by itself, at an estimate; undefined where the runtime makes none. */
+  readonly estimateBytes: ((object: object) => number) | undefined;
   /** Runs `callback` on the next turn of the host's loop. */
   setImmediate(callback: () => void): void;
   /** Creates a sleeper for `run()`; see {@linkcode Waiter}. */

@@ -3,7 +3,7 @@ import type { HttpHeadersInit } from "./headers.ts";
 import { EVHTTP_REQ_CONNECT } from "./methods.ts";
 import { bytesOf, checkFile, drop, type FileBody, type ReplyBody } from "./reply_body.ts";
 import { TUNNEL } from "./reply_head.ts";
-import { FINISHED, goneError } from "./reply_state.ts";
+import { FINISHED, goneError, OPEN } from "./reply_state.ts";
 import { StreamedReply } from "./reply_streamed.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -35,11 +35,30 @@ export abstract class HttpReply extends StreamedReply {
     this.finish();
   }
 
+  /**
+   * As {@linkcode HttpReply.reply}, with no field but a content type, if that; for those who have many such replies to give.
+   *
+   * @throws as {@linkcode HttpReply.reply}.
+   * @internal
+   */
+  replyTyped(status: number, body: string | Uint8Array, type: string | undefined): void {
+    if (type === undefined) return this.reply(status, body);
+    const isSimple = this.state === OPEN && !this.gone && this.link.compression === null && body.length > 0 &&
+      status >= 200 && status <= 599 && this.mayHaveBody(status) && this.isPlain();
+    if (!isSimple) return this.reply(status, body, [["Content-Type", type]]);
+    if (typeof body === "string" && this.#replyPlainText(status, body, type)) return;
+    const { heads, output } = this.link;
+    const bytes = bytesOf(body);
+    heads.writePlain(output, status, bytes.length, type);
+    this.send(bytes);
+    this.finish();
+  }
+
   /** The short way for the most common reply: ASCII text, no fields of its own, on a connection that lives on. */
-  #replyPlainText(status: number, text: string): boolean {
+  #replyPlainText(status: number, text: string, type?: string): boolean {
     const { heads, output } = this.link;
     if (text === "" || !this.mayHaveBody(status) || !this.isPlain()) return false;
-    if (!heads.writePlainText(output, status, text)) return false;
+    if (!heads.writePlainText(output, status, text, type)) return false;
     this.finish();
     return true;
   }

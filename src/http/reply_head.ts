@@ -19,6 +19,8 @@ const LENGTH_ROOM = 24;
 /** Longer text is better left to TextEncoder. */
 const SHORT_TEXT_MAX = 256;
 const BATCH_BYTES = 4096;
+/** So many kept heads with content types of handlers' own; they are forgotten every second anyway. */
+const TYPED_MAX = 64;
 
 /**
  * Writes the heads of replies. What is the same for all replies of a second (status line, Date, Server, the default
@@ -33,6 +35,8 @@ export class ReplyHead {
   // By status code: status line, Date and Server; and the same with the default Content-Type and "Content-Length: ".
   #starts: (Uint8Array | undefined)[] = [];
   #plainStarts: (Uint8Array | undefined)[] = [];
+  // The same with other content types, by type and then by status code.
+  readonly #typedStarts = new Map<string, (Uint8Array | undefined)[]>();
 
   /**
    * @param base whose clock tells when to look at the time of day.
@@ -48,9 +52,13 @@ export class ReplyHead {
     this.#server = server === "" ? "" : `Server: ${server}\r\n`;
   }
 
-  /** Writes the head of a reply that has a body of `length` bytes, no fields of its own, and keeps the connection. */
-  writePlain(output: EvBuffer, status: number, length: number): void {
-    const start = this.#plainStart(status);
+  /**
+   * Writes the head of a reply that has a body of `length` bytes, no fields of its own but perhaps a content type, and keeps the connection.
+   *
+   * @throws {TypeError} for a type that no field can have.
+   */
+  writePlain(output: EvBuffer, status: number, length: number, type?: string): void {
+    const start = this.#plainStart(status, type);
     const chain = output.reserveTail(start.length + LENGTH_ROOM);
     chain.bytes.set(start, chain.end);
     output.commitTail(putLength(chain.bytes, chain.end + start.length, length) - chain.end);
@@ -62,10 +70,10 @@ export class ReplyHead {
    *
    * @returns false, having written nothing, when the text is not ASCII or too long for this to pay.
    */
-  writePlainText(output: EvBuffer, status: number, text: string): boolean {
+  writePlainText(output: EvBuffer, status: number, text: string, type?: string): boolean {
     const length = text.length;
     if (length > SHORT_TEXT_MAX) return false;
-    const start = this.#plainStart(status);
+    const start = this.#plainStart(status, type);
     // A batch of replies to pipelined requests shall lie in one piece, so that one plain write sends it.
     const room = start.length + LENGTH_ROOM + length;
     const chain = output.reserveTail(output.length === 0 && room < BATCH_BYTES ? BATCH_BYTES : room);
@@ -125,6 +133,7 @@ export class ReplyHead {
     this.#date = date;
     this.#starts = [];
     this.#plainStarts = [];
+    this.#typedStarts.clear();
   }
 
   #startText(status: number, reason: string | undefined, headers: HttpHeaders | null): string {
@@ -139,16 +148,22 @@ export class ReplyHead {
     return start;
   }
 
-  #plainStart(status: number): Uint8Array {
+  #plainStart(status: number, type: string | undefined): Uint8Array {
     this.#refresh();
-    return this.#plainStarts[status] ?? this.#makePlainStart(status);
+    if (type === undefined) return this.#plainStarts[status] ??= this.#makePlainStart(status, this.#contentType);
+    let starts = this.#typedStarts.get(type);
+    if (starts === undefined) {
+      new HttpHeaders({ "Content-Type": type });
+      // Types may be as many as replies, with boundaries in them, say.
+      if (this.#typedStarts.size >= TYPED_MAX) this.#typedStarts.clear();
+      this.#typedStarts.set(type, starts = []);
+    }
+    return starts[status] ??= this.#makePlainStart(status, type);
   }
 
-  #makePlainStart(status: number): Uint8Array {
-    const type = this.#contentType === null ? "" : `Content-Type: ${this.#contentType}\r\n`;
-    const start = encoder.encode(`${this.#startText(status, undefined, null)}${type}Content-Length: `);
-    this.#plainStarts[status] = start;
-    return start;
+  #makePlainStart(status: number, contentType: string | null): Uint8Array {
+    const type = contentType === null ? "" : `Content-Type: ${contentType}\r\n`;
+    return latin1Bytes(`${this.#startText(status, undefined, null)}${type}Content-Length: `);
   }
 }
 
@@ -178,4 +193,8 @@ function putLength(bytes: Uint8Array, at: number, length: number): number {
   bytes[at++] = 13;
   bytes[at++] = 10;
   return at;
+}
+
+function latin1Bytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

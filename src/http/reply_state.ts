@@ -116,6 +116,10 @@ export abstract class ReplyState {
   protected prepare(headers: HttpHeadersInit | undefined): void {
     if (this.state !== OPEN) throw new Error("Cannot reply: a reply has begun already");
     if (headers === undefined) return;
+    if (this.fields === null) {
+      this.fields = new HttpHeaders(headers);
+      return;
+    }
     for (const [name, value] of new HttpHeaders(headers)) this.replyHeaders.add(name, value);
   }
 

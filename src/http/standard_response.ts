@@ -1,25 +1,70 @@
 import type { HttpRequest } from "./request.ts";
 import type { ReplySource } from "./reply_streamed.ts";
+import { insideOf, takeKnownBody } from "./response_inside.ts";
+import { isBodyInMemory } from "./response_memory.ts";
 
 /** How many turns of the microtask queue the end of a body that is complete may take to come behind its only piece. */
 const END_TICKS = 8;
 
 type Result = ReadableStreamReadResult<Uint8Array>;
 
+type Fields = Iterable<readonly [string, string]>;
+
 /**
  * Sends a standard response. A body that turns out to be one piece is sent whole, with its length; others piece by piece, no faster
  * than the client takes them.
  *
- * @throws by rejection, what the body has failed with, and {TypeError} for one that somebody else reads.
+ * @throws what the body has failed with, and {TypeError} for one that somebody else has read; by rejection unless it is known at once.
  * @internal
  */
-export async function sendResponse(request: HttpRequest, response: Response): Promise<void> {
-  const { status, body } = response;
-  if (body === null || request.finished || request.method === "HEAD") {
-    if (!request.finished) replyWithoutBody(request, response);
-    await body?.cancel();
+export function sendResponse(request: HttpRequest, response: Response): void | Promise<void> {
+  if (request.finished || request.method === "HEAD") return sendWithoutBody(request, response);
+  const inside = insideOf(response);
+  const body = inside === undefined ? undefined : takeKnownBody(inside);
+  if (body !== undefined) return sendWhole(request, response.status, inside!.headerList, body);
+  return isBodyInMemory(response) ? sendFromMemory(request, response) : sendByStream(request, response);
+}
+
+function sendWhole(request: HttpRequest, status: number, fields: Fields, body: string | Uint8Array | null): void {
+  let type: string | undefined;
+  let count = 0;
+  for (const [name, value] of fields) {
+    if (++count > 1 || !isContentType(name)) return request.reply(status, body ?? undefined, fields);
+    type = value;
+  }
+  if (body === null) request.reply(status, undefined, fields);
+  else request.replyTyped(status, body, type);
+}
+
+function isContentType(name: string): boolean {
+  return name === "content-type" || (name.length === 12 && name.toLowerCase() === "content-type");
+}
+
+async function sendFromMemory(request: HttpRequest, response: Response): Promise<void> {
+  const { status, headers } = response;
+  if (headers.has("content-type")) {
+    const bytes = await response.bytes();
+    if (!request.finished) sendWhole(request, status, headers, bytes);
     return;
   }
+  // The type that the standard gives to text is not among the fields everywhere.
+  const blob = await response.blob();
+  const bytes = await blob.bytes();
+  if (request.finished) return;
+  const hasFields = headers[Symbol.iterator]().next().done !== true;
+  if (hasFields && blob.type !== "") headers.set("Content-Type", blob.type);
+  if (hasFields) sendWhole(request, status, headers, bytes);
+  else request.replyTyped(status, bytes, blob.type === "" ? undefined : blob.type);
+}
+
+async function sendWithoutBody(request: HttpRequest, response: Response): Promise<void> {
+  if (!request.finished) replyWithoutBody(request, response);
+  await response.body?.cancel();
+}
+
+async function sendByStream(request: HttpRequest, response: Response): Promise<void> {
+  const { status, body } = response;
+  if (body === null) return sendWhole(request, status, response.headers, null);
   const reader = body.getReader();
   const onGone = (): void => {
     reader.cancel(request.signal.reason).catch(() => {});
@@ -27,11 +72,11 @@ export async function sendResponse(request: HttpRequest, response: Response): Pr
   request.onClose = onGone;
   const first = await reader.read();
   if (request.finished) return;
-  if (first.done) return request.reply(status, undefined, response.headers);
+  if (first.done) return sendWhole(request, status, response.headers, null);
   const next = reader.read();
   const second = await soon(next);
   if (request.finished) return;
-  if (second !== null && second.done) return request.reply(status, first.value, response.headers);
+  if (second !== null && second.done) return sendWhole(request, status, response.headers, first.value);
   request.onClose = undefined;
   await request.replyFrom(status, rest(reader, first, next), response.headers);
 }
