@@ -1,6 +1,8 @@
 /**
  * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text, and
  * servers ({@linkcode DnsServer}) with the zones they serve ({@linkcode Zone}).
+ * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text; and
+ * a resolver on the loop ({@linkcode DnsResolver}).
  *
  * @module
  */
@@ -41,3 +43,9 @@ export { dnsDataText, dnsRecordText, quotedDnsText } from "./record_text.ts";
 export { Zone, zoneHandler } from "./zone.ts";
 export { parseZoneFile, type ZoneFileOptions } from "./zone_file.ts";
 export { ZoneFileError, type ZoneFileErrorCode } from "./zone_file_error.ts";
+export type { DnsAnswer } from "./answer.ts";
+export { DnsError, type DnsErrorCode, type DnsErrorFacts, dnsErrorText } from "./dns_error.ts";
+export type { DnsCallback, DnsRequest } from "./lookup.ts";
+export { DnsResolver } from "./resolver.ts";
+export { type DnsServerState, type ResolvConfParts, ResolverBase } from "./resolver_base.ts";
+export type { DnsQueryOptions, DnsResolverOptions, DnsResolverSettings } from "./resolver_options.ts";

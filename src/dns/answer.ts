@@ -1,0 +1,114 @@
+import {
+  DNS_ERR_NONE,
+  DNS_ERR_NOTEXIST,
+  DNS_FLAG_AUTHENTIC_DATA,
+  DNS_FLAG_RECURSION_AVAILABLE,
+  DNS_FLAG_TRUNCATED,
+  EVDNS_FLAGS_AA,
+  EVDNS_QTYPE_ALL,
+  EVDNS_TYPE_CNAME,
+} from "./constants.ts";
+import { codeOfRcode, DnsError } from "./dns_error.ts";
+import { type DnsMessage, dnsRcode, type DnsRecord } from "./message.ts";
+import { normalDnsName } from "./name.ts";
+
+/** What a name server has answered to a question. */
+export interface DnsAnswer {
+  /** The name that was found: with the search domain, where one was needed. */
+  readonly name: string;
+  /** Its name where all aliases end; the owner of the records. */
+  readonly canonicalName: string;
+  /** The type that was asked for. */
+  readonly type: number;
+  /** The records of that type, at least one; for {@linkcode EVDNS_QTYPE_ALL} all there are. */
+  readonly records: readonly DnsRecord[];
+  /** How many seconds all of it may be remembered: the least TTL of the records and aliases. */
+  readonly ttl: number;
+  /** Whether the name server says that it has verified all of it by DNSSEC (RFC 4035); it is worth as much as the way to it. */
+  readonly isAuthentic: boolean;
+  /** Whether there was more, which was lost. */
+  readonly isTruncated: boolean;
+  /** Whether it was remembered from an earlier lookup. */
+  readonly isFromCache: boolean;
+}
+
+/** More aliases in a row lead nowhere. */
+const ALIASES_MAX = 16;
+
+/**
+ * What a response says to a question that it was found to answer.
+ *
+ * @returns a {@linkcode DnsError} where there is no answer in it; one with the code `DNS_NXDOMAIN` or `DNS_NODATA` is final, with others
+ * somebody else may do better.
+ *
+ * @internal
+ */
+export function readAnswer(message: DnsMessage, name: string, type: number): DnsAnswer | DnsError {
+  const rcode = dnsRcode(message);
+  if (rcode !== DNS_ERR_NONE && rcode !== DNS_ERR_NOTEXIST) return new DnsError(codeOfRcode(rcode), name, { rcode });
+  const isTruncated = (message.flags & DNS_FLAG_TRUNCATED) !== 0;
+  const chain = followAliases(message, name, type);
+  const records = rcode === DNS_ERR_NONE ? chain.records : [];
+  if (records.length === 0) {
+    if (rcode === DNS_ERR_NOTEXIST) return new DnsError("DNS_NXDOMAIN", name, { rcode, ttl: negativeTtl(message) });
+    if (isTruncated) return new DnsError("DNS_TRUNCATED", name, { rcode });
+    if (isLame(message)) return new DnsError("DNS_LAME", name, { rcode });
+    return new DnsError("DNS_NODATA", name, { rcode, ttl: negativeTtl(message) });
+  }
+  return {
+    name,
+    canonicalName: chain.end,
+    type,
+    records,
+    ttl: records.reduce((least, { ttl }) => Math.min(least, ttl), chain.ttl),
+    isAuthentic: (message.flags & DNS_FLAG_AUTHENTIC_DATA) !== 0,
+    isTruncated,
+    isFromCache: false,
+  };
+}
+
+/** Whether it says nothing but who else to ask, which is no business of ours (RFC 1034 section 4.3.1). */
+function isLame({ flags, answers, authorities }: DnsMessage): boolean {
+  if ((flags & (EVDNS_FLAGS_AA | DNS_FLAG_RECURSION_AVAILABLE)) !== 0 || answers.length > 0) return false;
+  return !authorities.some(({ data }) => data.kind === "SOA");
+}
+
+/** How long it may be remembered that there is nothing (RFC 2308 section 5); undefined: not at all. */
+function negativeTtl({ authorities }: DnsMessage): number | undefined {
+  for (const { data, ttl } of authorities) if (data.kind === "SOA") return Math.min(ttl, data.minimum);
+  return undefined;
+}
+
+interface AliasChain {
+  readonly records: readonly DnsRecord[];
+  readonly end: string;
+  readonly ttl: number;
+}
+
+/** The records of the name, or of whatever it is an alias of. Others have no business in the answer, and are not believed. */
+function followAliases({ answers }: DnsMessage, name: string, type: number): AliasChain {
+  let end = name;
+  let ttl = Infinity;
+  if (type === EVDNS_QTYPE_ALL) return { records: recordsOf(answers, name, undefined), end, ttl };
+  for (let aliases = 0; aliases <= ALIASES_MAX; aliases++) {
+    const records = recordsOf(answers, end, type);
+    if (records.length > 0 || type === EVDNS_TYPE_CNAME) return { records, end, ttl };
+    const alias = recordsOf(answers, end, EVDNS_TYPE_CNAME)[0];
+    if (alias === undefined || alias.data.kind !== "CNAME") break;
+    end = alias.data.target;
+    ttl = Math.min(ttl, alias.ttl);
+  }
+  return { records: [], end, ttl };
+}
+
+/** The records of one name, with the name in our own letters: those of the answer may be the random ones of the question. */
+function recordsOf(answers: readonly DnsRecord[], name: string, type: number | undefined): DnsRecord[] {
+  const key = normalDnsName(name);
+  const found: DnsRecord[] = [];
+  for (const record of answers) {
+    if (type !== undefined && record.type !== type) continue;
+    if (record.name === name) found.push(record);
+    else if (record.name.length < 1100 && normalDnsName(record.name) === key) found.push({ ...record, name });
+  }
+  return found;
+}

@@ -1,0 +1,71 @@
+import type { EventBase } from "../core/mod.ts";
+import { Deferred } from "../core/deferred.ts";
+import { reactorOf } from "../core/event_base.ts";
+import type { Reactor } from "../core/reactor.ts";
+
+/** Something that is to be told. */
+export interface Delivery {
+  /** Calls whoever waits for it. */
+  deliver(): void;
+}
+
+/**
+ * Tells outcomes from the loop, in the order in which they came about and never from inside of what caused them. Whatever is under way keeps
+ * the loop alive until it has been told.
+ *
+ * @internal
+ */
+export class Deliveries {
+  readonly #reactor: Reactor;
+  readonly #deferred: Deferred;
+  #queue: Delivery[] = [];
+  #underWay = 0;
+
+  constructor(base: EventBase) {
+    this.#reactor = reactorOf(base);
+    this.#deferred = new Deferred(base, base.priorities >> 1, () => this.#deliver());
+  }
+
+  /** How many are under way. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Something is under way. */
+  begun(): void {
+    this.#underWay++;
+    this.#reactor.countVirtual(1);
+  }
+
+  /** It has come about. */
+  add(delivery: Delivery): void {
+    this.#queue.push(delivery);
+    this.#deferred.schedule();
+  }
+
+  /** It has come about in the loop, where nothing else could be disturbed. */
+  deliverNow(delivery: Delivery): void {
+    this.#underWay--;
+    this.#reactor.countVirtual(-1);
+    delivery.deliver();
+  }
+
+  #deliver(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    let done = 0;
+    try {
+      while (done < queue.length) {
+        this.#underWay--;
+        this.#reactor.countVirtual(-1);
+        queue[done++]!.deliver();
+      }
+    } finally {
+      // A callback has thrown: the others have their turn.
+      if (done < queue.length) {
+        this.#queue = [...queue.slice(done), ...this.#queue];
+        this.#deferred.schedule();
+      }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import { dnsLabels, dnsNameBytes } from "./name.ts";
+
+/**
+ * The names that a name may stand for, in the order in which they are tried: with fewer dots than `ndots` the domains come first
+ * and the name as it is last, otherwise the other way round. A name with a dot at its end stands for itself alone.
+ *
+ * @internal
+ */
+export function searchedNames(name: string, domains: readonly string[], ndots: number): string[] {
+  const labels = dnsLabels(name).length;
+  if (/(?:^|[^\\])(?:\\\\)*\.$/.test(name) || labels === 0) return [name];
+  const longer = domains.map((domain) => `${name}.${domain}`).filter(isName);
+  return labels - 1 >= ndots ? [name, ...longer] : [...longer, name];
+}
+
+/** A name that is too long with a domain behind it is no reason not to try the others. */
+function isName(text: string): boolean {
+  try {
+    dnsNameBytes(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,138 @@
+import {
+  BEV_EVENT_CONNECTED,
+  type BufferEvent,
+  EV_READ,
+  type EventBase,
+  type IpSocketAddress,
+  type SecureLayer,
+  SocketBufferEvent,
+} from "../core/mod.ts";
+import { LoopEvent } from "../core/event.ts";
+import { allocate } from "../ffi/mod.ts";
+import { QUERY_BYTES_MAX, writeQuery } from "./query_message.ts";
+import type { DnsResolverSettings } from "./resolver_options.ts";
+import type { Channel, Transmission } from "./transmission.ts";
+import { WaitingQueries } from "./waiting_queries.ts";
+
+/** How name servers are reached over TCP. */
+export interface TcpWay {
+  /** What encrypts it; undefined: nothing. */
+  readonly tls: SecureLayer | undefined;
+  /** The name that the certificate must have; undefined: the address. */
+  readonly tlsHostname: string | undefined;
+}
+
+const outbox = allocate(QUERY_BYTES_MAX + 2);
+
+/**
+ * A TCP or TLS connection to a name server (RFC 7766, RFC 7858). Queries are sent as they come, however many answers are still to come,
+ * and answers are taken in any order. It does not keep the loop alive while nobody waits for an answer.
+ */
+export class TcpChannel implements Channel {
+  readonly #stream: BufferEvent;
+  readonly #waiting = new WaitingQueries();
+  readonly #idleTimer: LoopEvent;
+  readonly #idleMs: number;
+  readonly #header = new Uint8Array(2);
+  #answers = 0;
+  #isRetired = false;
+  #isClosed = false;
+
+  /** Begins to connect. @throws {SystemError} when there is no socket to be had. */
+  constructor(base: EventBase, address: IpSocketAddress, settings: DnsResolverSettings, way: TcpWay) {
+    const { bindTo } = settings;
+    this.#idleMs = settings.tcpIdleMs;
+    this.#idleTimer = new LoopEvent(base, -1, 0, () => this.close(), true);
+    const socket = new SocketBufferEvent(base);
+    try {
+      // Every connection has a random port of its own; two with one port to one server there cannot be.
+      const localAddress = bindTo?.family === address.family ? { ...bindTo, port: 0 } : undefined;
+      socket.connect(address, { localAddress });
+      const hostname = way.tlsHostname ?? address.host;
+      this.#stream = way.tls === undefined ? socket : way.tls.secure(socket, { hostname });
+    } catch (error) {
+      socket.close();
+      this.#idleTimer.close();
+      throw error;
+    }
+    this.#stream.setCallbacks({ read: () => this.#read(), event: (what) => this.#happened(what) });
+  }
+
+  /** Whether another one has to take its place. */
+  get isUsedUp(): boolean {
+    return this.#isClosed || this.#isRetired;
+  }
+
+  /** Whether it has been of use already: then the other side may have closed it before it saw what was sent last. */
+  get wasUsed(): boolean {
+    return this.#answers > 0;
+  }
+
+  /** Sends a query. */
+  send(transmission: Transmission): void {
+    this.#idleTimer.delete();
+    this.#waiting.add(transmission);
+    transmission.channel = this;
+    const end = writeQuery(outbox, 2, transmission.id, transmission.question, transmission.udpBytes);
+    outbox[0] = end - 2 >> 8;
+    outbox[1] = end - 2 & 0xff;
+    this.#stream.enable(EV_READ);
+    this.#stream.write(outbox.subarray(0, end));
+  }
+
+  #read(): void {
+    const { input } = this.#stream;
+    const header = this.#header;
+    while (!this.#isClosed && input.length >= 2) {
+      input.copyOut(header);
+      const length = header[0]! << 8 | header[1]!;
+      if (input.length < length + 2) break;
+      input.drain(2);
+      const message = input.take(length);
+      this.#answers++;
+      // What concerns nobody may be the answer to a query that nobody waits for any more.
+      this.#waiting.received(message, message.length);
+    }
+  }
+
+  #happened(what: number): void {
+    if ((what & BEV_EVENT_CONNECTED) !== 0) return;
+    this.#fail(this.#stream.error ?? new Error("the name server has closed the connection"));
+  }
+
+  #fail(error: Error): void {
+    const waiting = this.#waiting.takeAll();
+    const wasUsed = this.wasUsed;
+    this.close();
+    for (const transmission of waiting) {
+      if (wasUsed && transmission.resent === 0) {
+        transmission.resent++;
+        transmission.server.send(transmission);
+      } else {
+        transmission.owner.failed(transmission, error);
+      }
+    }
+  }
+
+  forget(transmission: Transmission): void {
+    this.#waiting.delete(transmission);
+    if (this.#waiting.size > 0 || this.#isClosed) return;
+    if (this.#isRetired) return this.close();
+    this.#stream.disable(EV_READ);
+    this.#idleTimer.add(this.#idleMs);
+  }
+
+  /** Takes no more queries, and closes as soon as nobody waits for an answer. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#waiting.size === 0) this.close();
+  }
+
+  /** Closes the connection; whoever waits has to be told by others. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#idleTimer.close();
+    this.#stream.close();
+  }
+}

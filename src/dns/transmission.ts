@@ -1,0 +1,75 @@
+import type { DeadlineList, DeadlineMember } from "../core/deadline_list.ts";
+import type { DnsMessage } from "./message.ts";
+import type { NameServer } from "./name_server.ts";
+
+/** Who has sent a query. */
+export interface TransmissionOwner {
+  /** An answer to it has come, as it must be: from its server, with its id and its question. */
+  answered(transmission: Transmission, message: DnsMessage): void;
+  /** Such an answer has come, and is malformed. */
+  garbled(transmission: Transmission, error: unknown): void;
+  /** Over UDP, an answer that would do has another case of letters. It may be forged; the right one may still come. */
+  wrongCase(transmission: Transmission): void;
+  /** It could not be sent, or there is nobody at the other end. */
+  failed(transmission: Transmission, error: unknown): void;
+  /** Its time is up. An answer that comes later is still told of. */
+  timedOut(transmission: Transmission): void;
+}
+
+/** What it travels by. */
+export interface Channel {
+  /** It is not waited for any more. */
+  forget(transmission: Transmission): void;
+}
+
+/** A query that is on its way to a name server. */
+export class Transmission implements DeadlineMember<Transmission> {
+  /** Who has sent it. */
+  readonly owner: TransmissionOwner;
+  /** To whom. */
+  readonly server: NameServer;
+  /** Over TCP or TLS. */
+  readonly overTcp: boolean;
+  /** The question, in the letters it is asked in. */
+  readonly question: Uint8Array;
+  /** What it says by EDNS about answers over UDP; 512: it has no EDNS. */
+  readonly udpBytes: number;
+  /** Whether it asks again because the answer over UDP was cut. */
+  readonly isAfterTruncation: boolean;
+  /** Its number on the channel. */
+  id = -1;
+  /** The channel that waits for an answer to it. */
+  channel: Channel | null = null;
+  /** How often it was sent again because a connection that had been idle was closed at the same time. */
+  resent = 0;
+
+  deadlineList: DeadlineList<Transmission> | null = null;
+  deadlineMs = NaN;
+  deadlineNext: Transmission | null = null;
+  deadlinePrevious: Transmission | null = null;
+
+  constructor(
+    owner: TransmissionOwner,
+    server: NameServer,
+    question: Uint8Array,
+    options: { readonly overTcp: boolean; readonly udpBytes: number; readonly isAfterTruncation?: boolean },
+  ) {
+    this.owner = owner;
+    this.server = server;
+    this.question = question;
+    this.overTcp = options.overTcp;
+    this.udpBytes = options.udpBytes;
+    this.isAfterTruncation = options.isAfterTruncation === true;
+  }
+
+  deadlinePassed(): void {
+    this.owner.timedOut(this);
+  }
+
+  /** Nobody waits for it any more. */
+  forget(): void {
+    this.deadlineList?.remove(this);
+    this.channel?.forget(this);
+    this.channel = null;
+  }
+}

@@ -1,0 +1,281 @@
+import { assert, assertEquals, assertNotEquals, assertStrictEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Datagram, DnsError, type EventBase } from "../../mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { openDescriptorCount } from "../support/descriptors.ts";
+import { withVirtualTime } from "../support/virtual_base.ts";
+import { lookedUp, Outcomes, resolverFor } from "./resolver_support.ts";
+import { a, aaaa, cname, type Script, ScriptedServer, soa } from "./scripted_server.ts";
+
+const one: Script = (query) => query.answer([a("192.0.2.1")]);
+
+forEachBackend((backend) => {
+  /** A test with virtual time that must leave no descriptor open. */
+  function test(title: string, body: (base: EventBase, time: { elapsedMs: number }) => void): void {
+    it(title, () => {
+      const before = openDescriptorCount();
+      withVirtualTime(backend, body);
+      assertEquals(openDescriptorCount(), before, "descriptors");
+    });
+  }
+
+  test("finds the records of a name, from the loop and never before", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.asked === "www.test A") query.answer([a("192.0.2.1"), a("192.0.2.2")]);
+      else query.answer([aaaa("2001:db8::1")]);
+    });
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1 192.0.2.2");
+    assertEquals(lookedUp(resolver, "WWW.test", "AAAA"), "2001:db8::1");
+    assertEquals(server.asked, ["www.test A", "www.test AAAA"]);
+  });
+
+  test("follows aliases, believes only what belongs to the name, and says where they end", (base) => {
+    using server = new ScriptedServer(base, (query) =>
+      query.answer([
+        ["elsewhere.test", 60, a("192.0.2.66")],
+        ["end.test", 50, a("192.0.2.1")],
+        [query.question.name, 40, cname("middle.test")],
+        ["MIDDLE.test", 45, cname("end.test")],
+      ]));
+    using resolver = resolverFor(base, [server.address]);
+    const outcomes = new Outcomes(base);
+    resolver.query("www.test", "A", {}, outcomes.note);
+    assertEquals(outcomes.untilThereAre(1), ["192.0.2.1"]);
+    const { name, canonicalName, ttl, records } = outcomes.answers[0]!;
+    assertEquals([name, canonicalName, ttl], ["www.test", "end.test", 40]);
+    assertEquals(records[0]!.name, "end.test");
+  });
+
+  test("aliases that lead in a circle lead nowhere", (base) => {
+    using server = new ScriptedServer(base, (query) =>
+      query.answer([
+        [query.question.name, 40, cname("b.test")],
+        ["b.test", 40, cname("a.test")],
+      ]));
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "a.test"), "DNS_NODATA");
+  });
+
+  test("each failure has a code of its own", (base) => {
+    const rcodes: Record<string, [rcode: number, code: string]> = {
+      "one.test A": [1, "DNS_FORMERR"],
+      "two.test A": [2, "DNS_SERVFAIL"],
+      "three.test A": [3, "DNS_NXDOMAIN"],
+      "four.test A": [4, "DNS_NOTIMP"],
+      "five.test A": [5, "DNS_REFUSED"],
+      "nine.test A": [9, "DNS_RCODE"],
+      "zero.test A": [0, "DNS_NODATA"],
+    };
+    using server = new ScriptedServer(base, (query) => query.refuse(rcodes[query.asked]![0]));
+    using resolver = resolverFor(base, [server.address]);
+    for (const [asked, [rcode, code]] of Object.entries(rcodes)) {
+      const outcomes = new Outcomes(base);
+      resolver.query(asked.split(" ")[0]!, "A", {}, outcomes.note);
+      assertEquals(outcomes.untilThereAre(1), [code]);
+      assertEquals(outcomes.errors[0]!.rcode, rcode);
+      assert(outcomes.errors[0] instanceof DnsError);
+      assertEquals(outcomes.errors[0].host, asked.split(" ")[0]);
+    }
+    assertEquals(lookedUp(resolver, "a..b"), "DNS_BAD_NAME");
+    assertEquals(lookedUp(resolver, ""), "DNS_BAD_NAME");
+  });
+
+  test(
+    "silence is a timeout after as many queries as there may be attempts, each with another id and port",
+    (base, time) => {
+      using server = new ScriptedServer(base, () => {});
+      using resolver = resolverFor(base, [server.address], { timeoutMs: 1000, attempts: 3, queriesPerSocket: 1 });
+      assertEquals(lookedUp(resolver, "www.test"), "DNS_TIMEOUT");
+      assertEquals(server.asked, ["www.test A", "www.test A", "www.test A"]);
+      assertStrictEquals(time.elapsedMs, 3000);
+      const ports = server.queries.map(({ sender }) => sender.family === "ipv4" && sender.port);
+      assertEquals(new Set(ports).size, 3);
+      const [first, second, third] = server.queries.map(({ message }) => message.id);
+      assert(first !== second || second !== third);
+      // The second was without EDNS, in case something on the way does not let it through.
+      assertEquals(server.queries.map(({ message }) => message.edns?.udpSize), [1232, undefined, undefined]);
+    },
+  );
+
+  test("a lost query is sent again, and a late answer is as good as any", (base, time) => {
+    let held: (() => void) | undefined;
+    using server = new ScriptedServer(base, (query) => {
+      if (held === undefined) held = () => query.answer([a("192.0.2.7")]);
+      else base.once(-1, 1, () => held!(), 500);
+    });
+    using resolver = resolverFor(base, [server.address], { timeoutMs: 1000 });
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.7");
+    assertStrictEquals(time.elapsedMs, 1500);
+  });
+
+  test("answers with another id, from elsewhere or to another question are not believed", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      const { bytes, message, question, sender } = query;
+      const forged = (change: (answer: Uint8Array) => void): void => {
+        const answer = bytes.slice();
+        answer[2] = 0x81;
+        answer[3] = 0x83;
+        change(answer);
+        query.send(answer);
+      };
+      forged((answer) => answer[0]! ^= 1);
+      forged((answer) => answer[13]! ^= 3);
+      forged((answer) => answer[2] = 0x01);
+      forged((answer) => answer[2] = 0x89);
+      forged((answer) => answer[5] = 0);
+      query.send(bytes.slice(0, 11));
+      query.send(new Uint8Array(0));
+      assertEquals(question.type, 1);
+      assert(message.id !== 0xffff);
+      using other = new Datagram(base, { port: 0 }, () => {});
+      const right = bytes.slice();
+      right[2] = 0x81;
+      right[3] = 0x83;
+      other.send(right, sender);
+      query.answer([a("192.0.2.1")]);
+    });
+    using resolver = resolverFor(base, [server.address], { ednsUdpBytes: 512 });
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+    assertEquals(server.asked.length, 1);
+  });
+
+  test("asks in letters of random case, and does not believe others over UDP", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.overTcp) return query.answer([a("192.0.2.2")]);
+      const { bytes } = query;
+      const answer = bytes.slice();
+      answer[2] = 0x81;
+      answer[3] = 0x83;
+      for (let at = 13; at < 33; at++) answer[at]! ^= 0x20;
+      query.send(answer);
+    });
+    using resolver = resolverFor(base, [server.address], { timeoutMs: 1000 });
+    const name = "abcdefghijklmnopqrst.test";
+    assertEquals(lookedUp(resolver, name), "192.0.2.2");
+    assertEquals(server.asked, [`${name} A`, `${name} A over TCP`]);
+    // With 24 letters a name in plain case is one chance in sixteen million.
+    assertNotEquals(server.queries[0]!.question.name, name);
+    assertStrictEquals(server.queries[1]!.question.name, name);
+  });
+
+  test("the right answer over UDP wins over one in wrong case that came before", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      const forged = query.bytes.slice();
+      forged[2] = 0x81;
+      forged[3] = 0x83;
+      for (let at = 13; at < 33; at++) forged[at]! ^= 0x20;
+      query.send(forged);
+      query.answer([a("192.0.2.1")]);
+    }, { tcp: false });
+    using resolver = resolverFor(base, [server.address], { timeoutMs: 1000 });
+    assertEquals(lookedUp(resolver, "abcdefghijklmnopqrst.test"), "192.0.2.1");
+    assertEquals(server.asked.length, 1);
+  });
+
+  test("without random case names go as they are, and answers in any case will do", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      const answer = query.bytes.slice();
+      answer[2] = 0x81;
+      answer[3] = 0x83;
+      answer[13]! ^= 0x20;
+      query.send(answer);
+    });
+    using resolver = resolverFor(base, [server.address], { randomizeCase: false, ednsUdpBytes: 512 });
+    assertEquals(lookedUp(resolver, "wWw.test"), "DNS_NXDOMAIN");
+    assertStrictEquals(server.queries[0]!.question.name, "wWw.test");
+  });
+
+  test("asks over TCP when the answer was cut, over the same connection again and again", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.overTcp) query.answer([a("192.0.2.1"), a("192.0.2.2")]);
+      else query.answer([a("192.0.2.1")], { truncated: true });
+    });
+    using resolver = resolverFor(base, [server.address]);
+    for (const name of ["a.test", "b.test"]) assertEquals(lookedUp(resolver, name), "192.0.2.1 192.0.2.2");
+    assertEquals(server.asked, ["a.test A", "a.test A over TCP", "b.test A", "b.test A over TCP"]);
+    assertStrictEquals(server.accepted, 1);
+    assertEquals(lookedUp(resolver, "c.test", "A", { ignoreTruncation: true }), "192.0.2.1");
+    assertEquals(server.asked.slice(4), ["c.test A"]);
+  });
+
+  test("a cut answer that cannot be had over TCP is an error of its own", (base) => {
+    using server = new ScriptedServer(base, (query) => query.answer([a("192.0.2.1")], { truncated: true }), {
+      tcp: false,
+    });
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "a.test"), "DNS_TRUNCATED");
+  });
+
+  test("does without EDNS where it is not understood, and remembers that", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.message.edns === undefined) query.answer([a("192.0.2.1")]);
+      else query.refuse(query.asked.startsWith("a") ? 1 : 4);
+    });
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+    assertEquals(lookedUp(resolver, "b.test"), "192.0.2.1");
+    assertEquals(server.queries.map(({ message }) => message.edns !== undefined), [true, false, false]);
+  });
+
+  test("a refusal to read the query may come without the question", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.message.edns === undefined) return query.answer([a("192.0.2.1")]);
+      query.send(Uint8Array.of(query.bytes[0]!, query.bytes[1]!, 0x81, 0x01, 0, 0, 0, 0, 0, 0, 0, 0));
+    });
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+  });
+
+  test("a malformed answer is an error, unless another server does better", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      const answer = query.bytes.slice();
+      answer[2] = 0x81;
+      answer[7] = 9;
+      query.send(answer);
+    });
+    using better = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "a.test"), "DNS_BAD_ANSWER");
+    resolver.addNameserver(better.address);
+    assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+  });
+
+  test("many who ask the same at one time share one question, and leave it one by one", (base) => {
+    const held: (() => void)[] = [];
+    using server = new ScriptedServer(base, (query) => held.push(() => query.answer([a("192.0.2.1")])));
+    using resolver = resolverFor(base, [server.address], { timeoutMs: 1000, attempts: 1 });
+    const outcomes = new Outcomes(base);
+    const requests = ["www.test", "WWW.TEST", "www.test."].map((name) => resolver.query(name, "A", {}, outcomes.note));
+    base.once(-1, 1, () => {
+      requests[0]!.cancel();
+      requests[0]!.cancel();
+      held[0]!();
+    }, 100);
+    assertEquals(outcomes.untilThereAre(3), ["DNS_CANCELLED", "192.0.2.1", "192.0.2.1"]);
+    assertEquals(server.asked.length, 1);
+    assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
+  });
+
+  test("remembers absence as long as the zone says, and answers as long as they say", (base, time) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.asked.startsWith("no")) return query.refuse(3, { authorities: [["test", 100, soa(30)]] });
+      if (query.asked.startsWith("un")) return query.refuse(3);
+      query.answer([[query.question.name, 50, a("192.0.2.1")]]);
+    });
+    using resolver = resolverFor(base, [server.address]);
+    for (const [name, seconds] of [["www.test", 50], ["no.test", 30]] as const) {
+      const start = server.asked.length;
+      const first = lookedUp(resolver, name);
+      time.elapsedMs += seconds * 1000 - 10;
+      assertEquals(lookedUp(resolver, name.toUpperCase()), first);
+      assertEquals(server.asked.length, start + 1);
+      time.elapsedMs += 20;
+      assertEquals(lookedUp(resolver, name), first);
+      assertEquals(server.asked.length, start + 2);
+    }
+    lookedUp(resolver, "un.test");
+    lookedUp(resolver, "un.test");
+    assertEquals(server.asked.slice(4), ["un.test A", "un.test A"]);
+  });
+});
