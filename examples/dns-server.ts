@@ -13,8 +13,8 @@ import {
   backendNames,
   DNS_ERR_NOTEXIST,
   type DnsHandler,
-  type DnsRequest,
   DnsServer,
+  type DnsServerRequest,
   dnsTypeName,
   EvBuffer,
   EVDNS_TYPE_A,
@@ -80,7 +80,7 @@ function readOptions() {
 }
 
 /** What libevent's dns-example answers with its option -T. */
-function answerAsSample(request: DnsRequest): void {
+function answerAsSample(request: DnsServerRequest): void {
   const { name, type } = request.question;
   if (type === EVDNS_TYPE_A) request.addA(name, "192.168.11.11", 10);
   else if (type === EVDNS_TYPE_PTR) request.addPtr(name, "foo.bar.example.com", 10);

@@ -1,6 +1,6 @@
 import type { SystemError } from "../core/mod.ts";
 import { DNS_EDNS_UDP_BYTES, DNS_MESSAGE_BYTES_MAX, DNS_OPCODE_QUERY, DNS_UDP_BYTES } from "./constants.ts";
-import type { DnsRequest } from "./dns_request.ts";
+import type { DnsServerRequest } from "./dns_server_request.ts";
 
 /**
  * Answers a query: at once, later from a callback, or by a promise. One that returns nothing may answer whenever it likes within
@@ -8,7 +8,7 @@ import type { DnsRequest } from "./dns_request.ts";
  *
  * When it throws, or its promise is rejected or fulfilled without an answer, the answer is SERVFAIL.
  */
-export type DnsHandler = (request: DnsRequest) => void | Promise<void>;
+export type DnsHandler = (request: DnsServerRequest) => void | Promise<void>;
 
 /** How a {@linkcode DnsServer} treats its clients. */
 export interface DnsServerOptions {
@@ -45,7 +45,7 @@ export interface DnsServerOptions {
    */
   readonly queriesPerSecondMax?: number | undefined;
   /** Told what a handler has thrown. Without it that is logged as a warning, at most once a second. */
-  readonly onError?: ((error: unknown, request: DnsRequest) => void) | undefined;
+  readonly onError?: ((error: unknown, request: DnsServerRequest) => void) | undefined;
   /** Told what the system refuses: an answer that cannot be sent, a connection that cannot be accepted. */
   readonly onSystemError?: ((error: SystemError) => void) | undefined;
 }

@@ -8,7 +8,7 @@
  */
 
 export * from "./constants.ts";
-export { type DnsAnswer, DnsRequest } from "./dns_request.ts";
+export { type DnsServerAnswer, DnsServerRequest } from "./dns_server_request.ts";
 export { type DnsListenOptions, DnsServer, type DnsServerCounts, type DnsTcpListenOptions } from "./dns_server.ts";
 export type { DnsHandler, DnsServerOptions } from "./dns_server_options.ts";
 export { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption, simpleEdns } from "./edns.ts";

@@ -2,7 +2,7 @@ import { EVENT_LOG_WARN, type EventBase, type SocketAddress } from "../core/mod.
 import { DeadlineList, type DeadlineMember } from "../core/deadline_list.ts";
 import { log } from "../core/log.ts";
 import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED } from "./constants.ts";
-import { DnsRequest, type DnsRoute } from "./dns_request.ts";
+import { type DnsRoute, DnsServerRequest } from "./dns_server_request.ts";
 import type { DnsHandler, DnsServerLimits } from "./dns_server_options.ts";
 import { type DnsMessage, writeMessage } from "./message.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -28,10 +28,10 @@ class Pending implements DeadlineMember<Pending> {
   deadlineMs = -Infinity;
   deadlineNext: Pending | null = null;
   deadlinePrevious: Pending | null = null;
-  readonly request: DnsRequest;
-  readonly #expired: (request: DnsRequest) => void;
+  readonly request: DnsServerRequest;
+  readonly #expired: (request: DnsServerRequest) => void;
 
-  constructor(request: DnsRequest, expired: (request: DnsRequest) => void) {
+  constructor(request: DnsServerRequest, expired: (request: DnsServerRequest) => void) {
     this.request = request;
     this.#expired = expired;
   }
@@ -94,7 +94,7 @@ export class ServerRequests {
   pendingCount = 0;
   readonly #base: EventBase;
   readonly #handler: DnsHandler;
-  readonly #onError: ((error: unknown, request: DnsRequest) => void) | undefined;
+  readonly #onError: ((error: unknown, request: DnsServerRequest) => void) | undefined;
   readonly #onEmpty: () => void;
   readonly #waiting: DeadlineList<Pending>;
   readonly #writer = new MessageWriter(4096);
@@ -105,7 +105,7 @@ export class ServerRequests {
     base: EventBase,
     limits: DnsServerLimits,
     handler: DnsHandler,
-    onError: ((error: unknown, request: DnsRequest) => void) | undefined,
+    onError: ((error: unknown, request: DnsServerRequest) => void) | undefined,
     onEmpty: () => void,
   ) {
     this.limits = limits;
@@ -137,7 +137,7 @@ export class ServerRequests {
 
   #handle(message: DnsMessage, rcode: number | undefined, source: QuerySource): void {
     const route = new Route(this, source, source.answerBytesMax(message));
-    const request = new DnsRequest(message, route, this.limits.ednsUdpSize);
+    const request = new DnsServerRequest(message, route, this.limits.ednsUdpSize);
     if (rcode !== undefined) {
       request.respond(rcode);
       return;
@@ -165,7 +165,7 @@ export class ServerRequests {
     return sent;
   }
 
-  #call(request: DnsRequest): void {
+  #call(request: DnsServerRequest): void {
     try {
       const promise = this.#handler(request);
       if (typeof promise?.then !== "function") return;
@@ -175,7 +175,7 @@ export class ServerRequests {
     }
   }
 
-  #handlerFailed(error: unknown, request: DnsRequest): void {
+  #handlerFailed(error: unknown, request: DnsServerRequest): void {
     this.#fail(request);
     if (this.#onError !== undefined) {
       this.#onError(error, request);
@@ -188,7 +188,7 @@ export class ServerRequests {
   }
 
   /** Answers in the handler's stead, if it has not. */
-  #fail(request: DnsRequest): void {
+  #fail(request: DnsServerRequest): void {
     if (request.isDone || this.#isClosed) return;
     this.counts.failed++;
     request.fail(DNS_ERR_SERVERFAILED);

@@ -11,7 +11,7 @@ import {
   EVDNS_TYPE_NS,
   EVDNS_TYPE_SOA,
 } from "./constants.ts";
-import type { DnsAnswer } from "./dns_request.ts";
+import type { DnsServerAnswer } from "./dns_server_request.ts";
 import type { DnsHandler } from "./dns_server_options.ts";
 import { type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
 import { dnsLabels, isDnsName, normalDnsName } from "./name.ts";
@@ -86,7 +86,7 @@ export class Zone {
   }
 
   /** The answer to a question; REFUSED for what the zone is not asked about. */
-  answer(question: DnsQuestion): DnsAnswer {
+  answer(question: DnsQuestion): DnsServerAnswer {
     const isMeta = question.type === OPT_TYPE || (question.type >= META_TYPES_FROM && question.type <= META_TYPES_TO);
     const isInternet = question.class === EVDNS_CLASS_INET || question.class === DNS_CLASS_ANY;
     let owner = question.name;
@@ -118,7 +118,7 @@ export class Zone {
     return alias.data.target;
   }
 
-  #end(node: ZoneNode | undefined, owner: string, type: number, answers: DnsRecord[]): DnsAnswer {
+  #end(node: ZoneNode | undefined, owner: string, type: number, answers: DnsRecord[]): DnsServerAnswer {
     // Of all types one is enough to say that the name exists (RFC 8482).
     const found = type === EVDNS_QTYPE_ALL ? node?.firstSet ?? [] : node?.records(type) ?? [];
     if (found.length === 0) {
@@ -130,7 +130,7 @@ export class Zone {
     return { flags: EVDNS_FLAGS_AA, answers, additionals: this.#addresses(found) };
   }
 
-  #referral(cut: ZoneNode, answers: DnsRecord[]): DnsAnswer {
+  #referral(cut: ZoneNode, answers: DnsRecord[]): DnsServerAnswer {
     const authorities = cut.records(EVDNS_TYPE_NS);
     // An answer that begins with aliases of ours is ours as far as it goes.
     const flags = answers.length > 0 ? EVDNS_FLAGS_AA : 0;

@@ -5,15 +5,15 @@ import {
   buildDnsMessage,
   DNS_FLAG_RESPONSE,
   DNS_FLAG_TRUNCATED,
-  type DnsRequest,
   DnsServer,
+  type DnsServerRequest,
   parseDnsMessage,
 } from "../../src/dns/mod.ts";
 import { CUT, DROP, PASS, QueryRates } from "../../src/dns/query_rates.ts";
 import { settle, until } from "../core/bufferevent_support.ts";
 import { framed, query, TcpClient, UdpClient } from "./server_support.ts";
 
-function oneAddress(request: DnsRequest): void {
+function oneAddress(request: DnsServerRequest): void {
   request.addA(request.question.name, "192.0.2.1", 60);
   request.respond();
 }
@@ -21,7 +21,7 @@ function oneAddress(request: DnsRequest): void {
 describe("the limits of a DNS server", () => {
   it("end a connection that is idle, or sends single bytes, but none that waits for an answer", () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     using server = new DnsServer(base, { tcpIdleTimeoutMs: 100 }, (request) => void waiting.push(request));
     const { port } = server.listen({ port: 0 });
     using silent = new TcpClient(base, port);
@@ -85,7 +85,7 @@ describe("the limits of a DNS server", () => {
 
   it("leave further queries of a connection unread while too many wait", () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     using server = new DnsServer(base, { maxPipelined: 3 }, (request) => void waiting.push(request));
     const { port } = server.listen({ port: 0 });
     using client = new TcpClient(base, port);
@@ -126,7 +126,7 @@ describe("the limits of a DNS server", () => {
 
   it("drop queries while too many wait for their answers", () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     using server = new DnsServer(base, { maxPending: 5 }, (request) => void waiting.push(request));
     using client = new UdpClient(base, server.listen({ port: 0 }).port);
     for (let id = 0; id < 8; id++) client.send(query("a", "A", { id }));
@@ -141,7 +141,7 @@ describe("the limits of a DNS server", () => {
 
   it("answer a client that has sent all it wanted to, and close then", () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     using server = new DnsServer(base, {}, (request) => void waiting.push(request));
     using client = new TcpClient(base, server.listen({ port: 0 }).port);
     until(base, () => client.stream.isConnected, "the connection");
@@ -164,7 +164,7 @@ describe("the limits of a DNS server", () => {
 
   it("let go of a client that has gone, whose answer then is too late", () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     using server = new DnsServer(base, {}, (request) => void waiting.push(request));
     const client = new TcpClient(base, server.listen({ port: 0 }).port);
     client.send(query("a"));

@@ -13,8 +13,8 @@ import {
   DNS_RCODE_BADVERS,
   dnsRcode,
   dnsRecord,
-  type DnsRequest,
   DnsServer,
+  type DnsServerRequest,
   EVDNS_ADDITIONAL_SECTION,
   EVDNS_AUTHORITY_SECTION,
   EVDNS_FLAGS_AA,
@@ -27,7 +27,7 @@ import { bytes, hex } from "./message_support.ts";
 import { edns, query, TcpClient, UdpClient } from "./server_support.ts";
 
 /** Answers everything with one address. */
-function oneAddress(request: DnsRequest): void {
+function oneAddress(request: DnsServerRequest): void {
   request.addA(request.question.name, "192.0.2.1", 60);
   request.respond();
 }
@@ -160,7 +160,7 @@ describe("a DNS server", () => {
 
   it("answers later, in any order, by callback or promise", async () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     using server = new DnsServer(base, {}, (request) => {
       if (request.question.type === 1) return void waiting.push(request);
       return Promise.resolve().then(() => oneAddress(request));
@@ -337,7 +337,7 @@ describe("a DNS server", () => {
 
   it("stops when what waits has been answered, and takes nothing more meanwhile", () => {
     using base = new EventBase();
-    const waiting: DnsRequest[] = [];
+    const waiting: DnsServerRequest[] = [];
     const server = new DnsServer(base, {}, (request) => void waiting.push(request));
     const { port } = server.listen({ port: 0 });
     using udp = new UdpClient(base, port);

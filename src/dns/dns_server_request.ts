@@ -31,8 +31,8 @@ export interface DnsRoute {
   finish(reply: DnsMessage | null): boolean;
 }
 
-/** What a whole answer consists of; see {@linkcode DnsRequest.answer}. */
-export interface DnsAnswer {
+/** What a whole answer consists of; see {@linkcode DnsServerRequest.answer}. */
+export interface DnsServerAnswer {
   /** Response code; {@linkcode DNS_ERR_NONE} by default. */
   readonly rcode?: number | undefined;
   /** {@linkcode EVDNS_FLAGS_AA}, {@linkcode DNS_FLAG_RECURSION_AVAILABLE} and {@linkcode DNS_FLAG_AUTHENTIC_DATA}, joined by `|`. */
@@ -46,10 +46,10 @@ export interface DnsAnswer {
 }
 
 /**
- * A query that waits for its answer (libevent's evdns_server_request). Records are added, then {@linkcode DnsRequest.respond} sends them;
- * or {@linkcode DnsRequest.answer} does both.
+ * A query that waits for its answer (libevent's evdns_server_request). Records are added, then {@linkcode DnsServerRequest.respond} sends them;
+ * or {@linkcode DnsServerRequest.answer} does both.
  */
-export class DnsRequest {
+export class DnsServerRequest {
   /** The whole query. */
   readonly query: DnsMessage;
   readonly #route: DnsRoute;
@@ -172,8 +172,8 @@ export class DnsRequest {
     this.add(EVDNS_ANSWER_SECTION, dnsRecord(name, ttl, { kind: "CNAME", target }));
   }
 
-  /** Adds everything, and responds. See {@linkcode DnsRequest.respond}. */
-  answer(answer: DnsAnswer): boolean {
+  /** Adds everything, and responds. See {@linkcode DnsServerRequest.respond}. */
+  answer(answer: DnsServerAnswer): boolean {
     if (answer.flags !== undefined) this.setFlags(answer.flags);
     for (const record of answer.answers ?? NOTHING) this.add(EVDNS_ANSWER_SECTION, record);
     for (const record of answer.authorities ?? NOTHING) this.add(EVDNS_AUTHORITY_SECTION, record);
