@@ -15,9 +15,12 @@ import { isFull, onServerCore, rounds } from "./support/settings.ts";
 import { loadInSlices, type SlicedLoad } from "./support/slice_load.ts";
 
 const CONNECTIONS = 64;
+/** Those that differ in how they send the large body only. */
+const BY_REFERENCE = ", by reference";
+const GET_LARGE: SlicedLoad["what"] = `get:${LARGE_BYTES}`;
 const scenarios: readonly (readonly [name: string, what: SlicedLoad["what"]])[] = [
   ["64 connections, POST of 1 KiB that comes back", "post:1024"],
-  ["64 connections, responses of 100 KiB", `get:${LARGE_BYTES}`],
+  ["64 connections, responses of 100 KiB", GET_LARGE],
 ];
 
 const evhttp: CProgram = compile("bench/peers/bodies_evhttp.c", ["event_core", "event_extra"]);
@@ -25,6 +28,8 @@ const load: CProgram = compile("bench/peers/load.c", []);
 const servers: readonly (readonly [name: string, command: readonly string[] | undefined])[] = [
   ["evbase, Bun", runWith("bun", "bench/peers/bodies_evbase.ts")],
   ["evbase, Deno", runWith("deno", "bench/peers/bodies_evbase.ts")],
+  [`evbase, Bun${BY_REFERENCE}`, runWith("bun", "bench/peers/bodies_evbase.ts", ["--reference"])],
+  [`evbase, Deno${BY_REFERENCE}`, runWith("deno", "bench/peers/bodies_evbase.ts", ["--reference"])],
   ["Bun.serve", runWith("bun", "bench/peers/bodies_bun_serve.ts")],
   ["Deno.serve", runWith("deno", "bench/peers/bodies_deno_serve.ts")],
   ["node:http, Bun", runWith("bun", "bench/peers/bodies_node_http.ts")],
@@ -60,8 +65,14 @@ describe("bodies over HTTP", () => {
     it.skip(`come rightly from every server (${problem})`, () => {});
     return;
   }
+  const takingPart = (what: SlicedLoad["what"]): string[] =>
+    started.filter((name) => what === GET_LARGE || !name.endsWith(BY_REFERENCE));
   const measure = (what: SlicedLoad["what"]): ReturnType<typeof loadInSlices> =>
-    loadInSlices(path, started.map((name) => running.get(name)!), { what, connections: CONNECTIONS, depth: 1 });
+    loadInSlices(path, takingPart(what).map((name) => running.get(name)!), {
+      what,
+      connections: CONNECTIONS,
+      depth: 1,
+    });
 
   if (isFull) {
     it("warm every server up", () => {
@@ -71,14 +82,15 @@ describe("bodies over HTTP", () => {
   for (const [name, what] of scenarios) {
     for (let part = 1; part <= rounds; part++) {
       it(`come rightly from every server: ${name}, part ${part} of ${rounds}`, () => {
-        for (const { server, result, cpuNs } of measure(what)) results.add(name, started[server]!, result, cpuNs);
+        const names = takingPart(what);
+        for (const { server, result, cpuNs } of measure(what)) results.add(name, names[server]!, result, cpuNs);
       });
     }
   }
 
   it("are counted for every server and scenario", () => {
-    for (const server of started) {
-      for (const [name] of scenarios) assert(results.countOf(name, server) > 0, `${server}, ${name}`);
+    for (const [name, what] of scenarios) {
+      for (const server of takingPart(what)) assert(results.countOf(name, server) > 0, `${server}, ${name}`);
     }
     if (isFull) console.log(`\n${results.table()}\n`);
   });
