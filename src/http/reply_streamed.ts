@@ -1,4 +1,5 @@
 import type { EvBuffer } from "../core/mod.ts";
+import { Waiter } from "../core/waiter.ts";
 import type { BodyEncoder } from "./body_encoder.ts";
 import type { HttpHeadersInit } from "./headers.ts";
 import { bytesOf, drop, type ReplyBody } from "./reply_body.ts";
@@ -121,15 +122,21 @@ export abstract class StreamedReply extends ReplyState {
    * As {@linkcode StreamedReply.replyChunk}, for producers that can wait: resolves at once while little waits for the client, else when
    * all of it has been handed to the system.
    *
-   * @throws {ConnectionError} by rejection, `CLOSED`, when the client has gone; and as {@linkcode StreamedReply.replyChunk}.
+   * @throws {ConnectionError} by rejection, `CLOSED`, when the client has gone; {BaseClosedError} when the base is closed; and as
+   * {@linkcode StreamedReply.replyChunk}.
    */
   async replyWrite(piece: ReplyBody): Promise<void> {
     const waiting = this.replyChunk(piece);
     if (this.gone) throw goneError();
     if (waiting < WRITE_HIGH_BYTES) return;
-    await new Promise<void>((resolve, reject) => {
-      this.link.afterSent((isSent) => isSent ? resolve() : reject(goneError()));
+    const waiter = new Waiter<void>();
+    waiter.wait(this.link.server.base, undefined, () => {});
+    this.link.afterSent((isSent) => {
+      if (waiter.isSettled) return;
+      if (isSent) waiter.resolve();
+      else waiter.reject(goneError());
     });
+    await waiter.promise;
   }
 
   /**

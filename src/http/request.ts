@@ -126,6 +126,7 @@ export class HttpRequest extends HttpReply {
    *
    * @throws {ConnectionError} by rejection, `CLOSED`, when the rest will not come: the client has gone, has broken the rules or a limit, or
    * the reply was complete before.
+   * @throws {BaseClosedError} by rejection, when the base is closed meanwhile.
    * @throws {TypeError} by rejection, when somebody waits already, or a callback gets the body.
    */
   readBody(): Promise<Uint8Array | null> {

@@ -1,15 +1,11 @@
 import type { ConnectionError, EvBuffer } from "../core/mod.ts";
+import { Waiter } from "../core/waiter.ts";
 import { goneError } from "./reply_state.ts";
 import { PAUSED_BY_HANDLER, PAUSED_FULL, type RequestConnection } from "./request_connection.ts";
 import { REFERENCE_MIN } from "./waiting_bytes.ts";
 
 /** So many bytes wait for a handler to take them before the client has to wait. */
 const FULL_BYTES = 64 * 1024;
-
-interface Waiter<T> {
-  resolve(value: T): void;
-  reject(error: unknown): void;
-}
 
 /**
  * The body of a request as it comes: handed to a callback, or held until it is taken, while the client waits when that is much.
@@ -105,9 +101,9 @@ export class RequestBody {
     }
     if (this.#error !== null) return Promise.reject(this.#error);
     if (this.#isComplete) return Promise.resolve(null);
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-    });
+    const waiter = this.#waiter = new Waiter();
+    waiter.wait(this.#link.server.base, undefined, () => this.#waiter = null);
+    return waiter.promise;
   }
 
   /** All that is still to be read. */
@@ -115,11 +111,10 @@ export class RequestBody {
     if (this.#isTaken()) return Promise.reject(this.#takenError());
     if (this.#isComplete) return Promise.resolve(this.buffer.take());
     if (this.#error !== null) return Promise.reject(this.#error);
-    const all = new Promise<Uint8Array>((resolve, reject) => {
-      this.#collector = { resolve, reject };
-    });
+    const collector = this.#collector = new Waiter();
+    collector.wait(this.#link.server.base, undefined, () => this.#collector = null);
     this.#link.pauseBody(PAUSED_FULL, false);
-    return all;
+    return collector.promise;
   }
 
   #isTaken(): boolean {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EventBase, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { BaseClosedError, EventBase, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
 import { type HttpHandler, type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { echo, eventually, get, signal, withServer } from "./server_support.ts";
@@ -14,7 +14,7 @@ describe("a handler that is told that its client has gone", () => {
     for (const act of ["pauseBody", "resumeBody", "readBody"] as const) {
       it(`may call ${act} then, which changes nothing any more`, () => {
         const asked = signal<HttpRequest>();
-        return withServer({ bodyTimeoutMs: 20 }, undefined, async ({ connect, server, errors }) => {
+        return withServer({}, undefined, async ({ connect, server, errors }) => {
           streamed(server, (request) => {
             request.onClose = () => void Promise.resolve(request[act]()).catch(() => {});
             asked.resolve(request);
@@ -24,6 +24,7 @@ describe("a handler that is told that its client has gone", () => {
           const request = await asked.promise;
           await eventually("the piece is there", () => request.body.length === 4);
           if (act === "resumeBody") request.pauseBody();
+          server.setTimeouts({ bodyTimeoutMs: 20 });
           request.connection.close();
           assertEquals(server.connectionCount, 0);
           // Longer than what would be waited for.
@@ -266,5 +267,33 @@ describe("a server that is closed", () => {
         [true, true, true],
       ]);
     });
+  });
+});
+
+describe("a handler that waits when the base is closed", () => {
+  forEachBackend((backend) => {
+    for (const what of ["readBody", "replyWrite"] as const) {
+      it(`in ${what} learns of that`, async () => {
+        const base = backend.newBase();
+        const outcome = signal<unknown>();
+        using server = new HttpServer(base);
+        streamed(server, (request) => {
+          request.replyStart(200);
+          const waiting: Promise<unknown> = what === "readBody"
+            ? request.readBody()
+            : request.replyWrite(new Uint8Array(8 * 1024 * 1024));
+          waiting.then(outcome.resolve, outcome.resolve);
+          request.connection.server.base.loopBreak();
+        });
+        const [ours, theirs] = socketPair();
+        server.serveStream(new SocketBufferEvent(base, ours));
+        using client = new SocketBufferEvent(base, theirs);
+        client.write(HALF.slice(0, -4));
+        base.loop();
+        base.close();
+        const error = await outcome.promise;
+        assert(error instanceof BaseClosedError, String(error));
+      });
+    }
   });
 });
