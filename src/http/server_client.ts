@@ -85,7 +85,10 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
     }
     const callbacks = this.#sentCallbacks;
     this.#sentCallbacks = null;
-    const isSent = !this.closed;
+    this.#tell(callbacks, !this.closed);
+  }
+
+  #tell(callbacks: readonly ((isSent: boolean) => void)[], isSent: boolean): void {
     for (const callback of callbacks) {
       try {
         callback(isSent);
@@ -136,6 +139,13 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
 
   protected override giveAway(): BufferEvent {
     this.watchPeer(false);
-    return super.giveAway();
+    const callbacks = this.#sentCallbacks;
+    this.#sentCallbacks = null;
+    const stream = super.giveAway();
+    // Replies to earlier requests may still be on their way.
+    if (callbacks !== null) {
+      stream.flushed().then(() => this.#tell(callbacks, true), () => this.#tell(callbacks, false));
+    }
+    return stream;
   }
 }

@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { BaseClosedError, EventBase, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import {
+  BaseClosedError,
+  type BufferEvent,
+  EV_READ,
+  EventBase,
+  EVLOOP_NONBLOCK,
+  SocketBufferEvent,
+  socketPair,
+} from "../../src/core/mod.ts";
 import { type HttpHandler, type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { echo, eventually, get, signal, withServer } from "./server_support.ts";
@@ -297,3 +305,28 @@ describe("a handler that waits when the base is closed", () => {
     }
   });
 });
+
+describe("a connection that is taken over", () => {
+  forEachBackend((backend) => {
+    it("still tells what became of the reply before", () => {
+      const outcome = signal<boolean>();
+      const handler: HttpHandler = (request) => {
+        if (request.path === "/chat") return echoBytes(request.takeOver(101));
+        request.onComplete = outcome.resolve;
+        request.reply(200, "x".repeat(100_000));
+      };
+      return withServer({}, handler, async ({ connect }) => {
+        const client = await connect();
+        client.send(get("/") + UPGRADE);
+        assertEquals((await client.reply()).body.length, 100_000);
+        assertEquals(await outcome.promise, true);
+      }, backend.newBase());
+    });
+  });
+});
+
+/** Sends back what comes, until its end. */
+function echoBytes(stream: BufferEvent): void {
+  stream.setCallbacks({ read: () => stream.writeBuffer(stream.input), event: () => stream.closeAfterFlush() });
+  stream.enable(EV_READ);
+}
