@@ -1,6 +1,7 @@
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_PEER_CLOSED,
+  BEV_EVENT_READING,
   type BufferEvent,
   type SocketAddress,
   SocketBufferEvent,
@@ -145,6 +146,10 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
     // Replies to earlier requests may still be on their way.
     if (callbacks !== null) {
       stream.flushed().then(() => this.#tell(callbacks, true), () => this.#tell(callbacks, false));
+    }
+    // Sockets tell the end of their stream again to who reads again. Of others, such as those that are encrypted, we have had it.
+    if (this.inputEnded && !(stream instanceof SocketBufferEvent)) {
+      stream.triggerEvent(BEV_EVENT_EOF | BEV_EVENT_READING, { defer: true });
     }
     return stream;
   }

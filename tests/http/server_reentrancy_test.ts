@@ -2,10 +2,13 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {
   BaseClosedError,
+  BEV_FINISHED,
   type BufferEvent,
   EV_READ,
+  EV_WRITE,
   EventBase,
   EVLOOP_NONBLOCK,
+  PairBufferEvent,
   SocketBufferEvent,
   socketPair,
 } from "../../src/core/mod.ts";
@@ -320,6 +323,22 @@ describe("a connection that is taken over", () => {
         client.send(get("/") + UPGRADE);
         assertEquals((await client.reply()).body.length, 100_000);
         assertEquals(await outcome.promise, true);
+      }, backend.newBase());
+    });
+
+    it("tells its new owner of an end that has come before", () => {
+      const asked = signal<HttpRequest>();
+      return withServer({}, asked.resolve, async ({ base, server }) => {
+        const [ours, theirs] = PairBufferEvent.create(base);
+        theirs.enable(EV_READ);
+        server.serveStream(ours);
+        theirs.write(UPGRADE);
+        const request = await asked.promise;
+        theirs.flush(EV_WRITE, BEV_FINISHED);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        echoBytes(request.takeOver(101));
+        await eventually("the new owner has closed it", () => ours.closed);
+        theirs.close();
       }, backend.newBase());
     });
   });
