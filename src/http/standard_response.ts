@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { HttpRequest } from "./request.ts";
 import type { ReplySource } from "./reply_streamed.ts";
 import { insideOf, takeKnownBody } from "./response_inside.ts";
@@ -42,19 +43,14 @@ function isContentType(name: string): boolean {
 
 async function sendFromMemory(request: HttpRequest, response: Response): Promise<void> {
   const { status, headers } = response;
-  if (headers.has("content-type")) {
-    const bytes = await response.bytes();
-    if (!request.finished) sendWhole(request, status, headers, bytes);
-    return;
-  }
-  // The type that the standard gives to text is not among the fields everywhere.
-  const blob = await response.blob();
-  const bytes = await blob.bytes();
+  const bytes = await response.bytes();
   if (request.finished) return;
+  if (headers.has("content-type")) return sendWhole(request, status, headers, bytes);
+  // Text gets a type by the standard, which is not among the fields here; left to guess, browsers may take it for HTML.
+  const type = isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream";
   const hasFields = headers[Symbol.iterator]().next().done !== true;
-  if (hasFields && blob.type !== "") headers.set("Content-Type", blob.type);
-  if (hasFields) sendWhole(request, status, headers, bytes);
-  else request.replyTyped(status, bytes, blob.type === "" ? undefined : blob.type);
+  if (hasFields) request.reply(status, bytes, [...headers, ["Content-Type", type]]);
+  else request.replyTyped(status, bytes, type);
 }
 
 async function sendWithoutBody(request: HttpRequest, response: Response): Promise<void> {
@@ -63,8 +59,10 @@ async function sendWithoutBody(request: HttpRequest, response: Response): Promis
 }
 
 async function sendByStream(request: HttpRequest, response: Response): Promise<void> {
+  // First of all: the type of a blob is among them only until a stream was made of it, on some runtimes.
+  const fields = wireFields(response);
   const { status, body } = response;
-  if (body === null) return sendWhole(request, status, response.headers, null);
+  if (body === null) return sendWhole(request, status, fields, null);
   const reader = body.getReader();
   const onGone = (): void => {
     reader.cancel(request.signal.reason).catch(() => {});
@@ -72,13 +70,19 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   request.onClose = onGone;
   const first = await reader.read();
   if (request.finished) return;
-  if (first.done) return sendWhole(request, status, response.headers, null);
+  if (first.done) return sendWhole(request, status, fields, null);
   const next = reader.read();
   const second = await soon(next);
   if (request.finished) return;
-  if (second !== null && second.done) return sendWhole(request, status, response.headers, first.value);
+  if (second !== null && second.done) return sendWhole(request, status, fields, first.value);
   request.onClose = undefined;
-  await request.replyFrom(status, rest(reader, first, next), response.headers);
+  await request.replyFrom(status, rest(reader, first, next), fields);
+}
+
+/** The fields, as they are true of the body: what fetch() has decoded is not encoded any more, nor as long as it was. */
+function wireFields({ url, headers }: Response): Fields {
+  if (url === "" || !headers.has("content-encoding")) return headers;
+  return [...headers].filter(([name]) => name !== "content-encoding" && name !== "content-length");
 }
 
 function replyWithoutBody(request: HttpRequest, { status, headers }: Response): void {
