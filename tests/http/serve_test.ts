@@ -1,49 +1,13 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EventBase } from "../../src/core/mod.ts";
-import { type FetchHandler, type HttpServer, serve, type ServeOptions } from "../../src/http/mod.ts";
+import { type FetchHandler, serve } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { HttpClient } from "../support/http_client.ts";
-import { testCertificates } from "../tls/certificate_folder.ts";
 import { serverContext } from "../tls/tls_support.ts";
+import { withHandler } from "./serve_support.ts";
 import { eventually, get, post, signal } from "./server_support.ts";
 
 const LARGE = "0123456789abcdef".repeat(64 * 1024);
-
-interface Serving {
-  readonly server: HttpServer;
-  readonly errors: unknown[];
-  connect(): Promise<HttpClient>;
-}
-
-async function withHandler(
-  handler: FetchHandler,
-  body: (serving: Serving) => Promise<void>,
-  options: ServeOptions = {},
-  base: EventBase = new EventBase(),
-): Promise<void> {
-  const errors: unknown[] = [];
-  const server = serve(base, { port: 0, onError: (error) => void errors.push(error), ...options }, handler);
-  const { port } = server.listeners[0]!;
-  const clients: HttpClient[] = [];
-  const connect = async (): Promise<HttpClient> => {
-    const { authority } = testCertificates();
-    const client =
-      await (options.tls === undefined ? HttpClient.connect(port) : HttpClient.connectTls(port, authority.certificate));
-    clients.push(client);
-    return client;
-  };
-  const running = base.run();
-  try {
-    await body({ server, errors, connect });
-  } finally {
-    server.close();
-    for (const client of clients) client.close();
-    base.loopBreak();
-    await running.catch(() => {});
-    base.close();
-  }
-}
 
 const describing: FetchHandler = async (request, { remoteAddress }) => {
   const { method, url, headers } = request;

@@ -1,0 +1,185 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { gzipSync } from "node:zlib";
+import { insideOf } from "../../src/http/response_inside.ts";
+import { isBodyInMemory } from "../../src/http/response_memory.ts";
+import { withHandler } from "./serve_support.ts";
+import { get, signal, withServer } from "./server_support.ts";
+
+const BYTES = new Uint8Array([0, 255, 128, 65]);
+const LONG = "long text, ".repeat(20_000);
+const UTF8 = "text \u00e9 \u{1f600}";
+const FORM = "application/x-www-form-urlencoded;charset=utf-8";
+
+const streamOf = (...pieces: string[]): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    pull(controller) {
+      const piece = pieces.shift();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(new TextEncoder().encode(piece));
+    },
+  });
+
+/** What a handler may return: the body as characters for bytes and the content type that come of it, "" for none. */
+const RESPONSES: readonly (readonly [name: string, make: () => Response, body: string, type: string])[] = [
+  ["nothing", () => new Response(), "", ""],
+  ["no text", () => new Response(""), "", ""],
+  ["text", () => new Response("text"), "text", "text/plain;charset=utf-8"],
+  ["text beyond ASCII", () => new Response(UTF8), latin1(UTF8), "text/plain;charset=utf-8"],
+  ["long text", () => new Response(LONG), LONG, "text/plain;charset=utf-8"],
+  ["text with a type", () => new Response("a", { headers: { "content-type": "a/b" } }), "a", "a/b"],
+  ["JSON", () => Response.json({ a: 1 }), '{"a":1}', "application/json"],
+  ["bytes", () => new Response(BYTES), "\0\xff\x80A", ""],
+  ["a part of bytes", () => new Response(BYTES.subarray(1, 3)), "\xff\x80", ""],
+  ["a buffer", () => new Response(BYTES.buffer), "\0\xff\x80A", ""],
+  ["a blob", () => new Response(new Blob(["blob"], { type: "c/d" })), "blob", "c/d"],
+  ["parameters", () => new Response(new URLSearchParams("a=b")), "a=b", FORM],
+  ["a stream of one piece", () => new Response(streamOf("piece")), "piece", ""],
+  ["a stream", () => new Response(streamOf("one", "two")), "onetwo", ""],
+  ["a stream with a status text", () => new Response(streamOf("one", "two"), { statusText: "Long" }), "onetwo", ""],
+  ["a copy", () => new Response(new Response("copy").body), "copy", ""],
+  ["a clone", () => new Response("clone").clone(), "clone", "text/plain;charset=utf-8"],
+  ["something looked at", () => looked(new Response("seen")), "seen", "text/plain;charset=utf-8"],
+];
+
+function latin1(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+function looked(response: Response): Response {
+  assert(response.body !== null && !response.bodyUsed);
+  return response;
+}
+
+describe("a response of a standard handler", () => {
+  it("arrives as it was made, at once and later", async () => {
+    for (const isLater of [false, true]) {
+      let make = RESPONSES[0]![1];
+      await withHandler(() => isLater ? Promise.resolve().then(make) : make(), async ({ connect, errors }) => {
+        const client = await connect();
+        for (const [name, each, body, type] of RESPONSES) {
+          make = each;
+          // The second comes by what was kept of the first.
+          for (let round = 0; round < 2; round++) {
+            const { status, headers, body: received } = await client.send(get("/")).reply();
+            assertEquals([status, received === body], [200, true], name);
+            // Runtimes differ in spelling parameters, and in what they give to no text at all, and to JSON.
+            const receivedType = (headers["content-type"] ?? "").toLowerCase().replace(/; /g, ";");
+            if (type === "") assert(body === "" || !receivedType.startsWith("text/"), `${name}: ${receivedType}`);
+            else assertStringIncludes(receivedType, type, name);
+          }
+        }
+        assertEquals(errors, []);
+      });
+    }
+  });
+
+  it("keeps its status and all of its fields", () =>
+    withHandler(() => {
+      const headers = new Headers({ "Content-Type": "a/b", "X-Own": "own" });
+      headers.append("Set-Cookie", "a=1");
+      headers.append("Set-Cookie", "b=2");
+      return new Response("text", { status: 404, headers });
+    }, async ({ connect }) => {
+      const { status, headers, headerLines } = await (await connect()).send(get("/")).reply();
+      assertEquals([status, headers["content-type"], headers["x-own"]], [404, "a/b", "own"]);
+      assertEquals(headerLines.filter((line) => /^set-cookie/i.test(line)).length, 2);
+    }));
+
+  it("may be changed until it is returned", () =>
+    withHandler(() => {
+      const response = new Response("text");
+      response.headers.set("Content-Type", "a/b");
+      response.headers.set("X-Own", "own");
+      return response;
+    }, async ({ connect }) => {
+      const { headers, body } = await (await connect()).send(get("/")).reply();
+      assertEquals([headers["content-type"], headers["x-own"], body], ["a/b", "own", "text"]);
+    }));
+
+  it("counts as read when it was sent, so that a second time is an error", async () => {
+    const kept = [new Response("text"), new Response(BYTES), new Response(streamOf("a", "b")), Response.json(1)];
+    for (const response of kept) {
+      await withHandler(() => response, async ({ connect, errors }) => {
+        const client = await connect();
+        assertEquals((await client.send(get("/")).reply()).status, 200);
+        assertEquals(response.bodyUsed, true);
+        assertEquals((await client.send(get("/")).reply()).status, 500);
+        assertEquals(errors.length, 1);
+      });
+    }
+  });
+
+  it("is sent piece by piece, as they come, when it is a stream", () => {
+    const second = signal();
+    let count = 0;
+    return withHandler(() =>
+      new Response(
+        new ReadableStream({
+          pull: async (controller) => {
+            if (count++ > 0) await second.promise;
+            controller.enqueue(new TextEncoder().encode(`piece ${count} `));
+            if (count === 2) controller.close();
+          },
+        }),
+        { headers: { "Content-Type": "text/plain", "X-Own": "own" } },
+      ), async ({ connect }) => {
+      const client = await connect();
+      client.send(get("/"));
+      assertStringIncludes(await client.until("piece 1 "), "Transfer-Encoding: chunked");
+      second.resolve();
+      await client.until("piece 2 ");
+    });
+  });
+
+  it("refuses a content type that would split the reply", () =>
+    withHandler(() => {
+      const response = new Response("text");
+      try {
+        response.headers.set("Content-Type", "a/b\r\nX-Evil: 1");
+      } catch {
+        response.headers.set("Content-Type", "a/b\x01c");
+      }
+      return response;
+    }, async ({ connect }) => {
+      const { headers } = await (await connect()).send(get("/")).reply();
+      assertEquals(headers["x-evil"], undefined);
+    }));
+
+  it("is compressed when the server is told to", () =>
+    withHandler(() => new Response(LONG), async ({ connect }) => {
+      const { headers } = await (await connect()).send(get("/", "Accept-Encoding: gzip\r\n")).reply();
+      assertEquals(headers["content-encoding"], "gzip");
+    }, { compression: true }));
+
+  it("may be another server's, also a compressed one", () =>
+    withServer({}, (request) => {
+      if (request.path === "/plain") return request.reply(200, "plain", { "X-Own": "own" });
+      request.reply(200, gzipSync("compressed"), { "Content-Encoding": "gzip", "Content-Type": "text/plain" });
+    }, async (upstream) => {
+      await withHandler((request) => {
+        return fetch(`http://127.0.0.1:${upstream.port}${new URL(request.url).pathname}`);
+      }, async ({ connect, errors }) => {
+        const client = await connect();
+        const plain = await client.send(get("/plain")).reply();
+        assertEquals([plain.body, plain.headers["x-own"]], ["plain", "own"]);
+        const compressed = await client.send(get("/gzip")).reply();
+        assertEquals([compressed.body, compressed.headers["content-encoding"]], ["compressed", undefined]);
+        assertEquals(errors, []);
+      });
+    }));
+});
+
+describe("what is known of a response beforehand", () => {
+  it("is where text and bytes are, on this runtime", () => {
+    const isKnown = (response: Response): boolean => {
+      const inside = insideOf(response);
+      return inside === undefined ? isBodyInMemory(response) : !(inside.body?.streamOrStatic instanceof ReadableStream);
+    };
+    for (const response of [new Response("text"), new Response(BYTES), Response.json(1)]) assert(isKnown(response));
+    for (const headers of [{}, { "X-Own": "x".repeat(5000) }]) {
+      assert(!isKnown(new Response(streamOf("a"), { headers })));
+      assert(!isKnown(new Response(streamOf("a"), { headers, statusText: "A long one, longer than a pointer" })));
+    }
+  });
+});
