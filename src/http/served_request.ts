@@ -118,6 +118,12 @@ export function servedRequestOn(Base: RequestBase): ServedRequestClass {
       return real;
     }
 
+    /** For console.log(): a Request that this stands on, if there is one, knows nothing of this one. */
+    [Symbol.for("nodejs.util.inspect.custom")](): object {
+      const { method, url, headers, bodyUsed } = this;
+      return { method, url, headers, bodyUsed };
+    }
+
     static {
       // The other ways to read a body, and what later standards may add.
       for (const name of Object.getOwnPropertyNames(Request.prototype)) {

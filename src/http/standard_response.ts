@@ -42,15 +42,14 @@ function isContentType(name: string): boolean {
 }
 
 async function sendFromMemory(request: HttpRequest, response: Response): Promise<void> {
-  const { status, headers } = response;
+  const fields = [...response.headers];
   const bytes = await response.bytes();
   if (request.finished) return;
-  if (headers.has("content-type")) return sendWhole(request, status, headers, bytes);
-  // Text gets a type by the standard, which is not among the fields here; left to guess, browsers may take it for HTML.
-  const type = isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream";
-  const hasFields = headers[Symbol.iterator]().next().done !== true;
-  if (hasFields) request.reply(status, bytes, [...headers, ["Content-Type", type]]);
-  else request.replyTyped(status, bytes, type);
+  if (!fields.some(([name]) => name === "content-type")) {
+    // Text gets a type by the standard, which is not among the fields here; left to guess, browsers may take it for HTML.
+    fields.push(["content-type", isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream"]);
+  }
+  sendWhole(request, response.status, fields, bytes);
 }
 
 async function sendWithoutBody(request: HttpRequest, response: Response): Promise<void> {

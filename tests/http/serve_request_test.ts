@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Hono } from "hono";
+import { inspect } from "node:util";
 import { CopiedRequest } from "../../src/http/standard_request.ts";
 import { withHandler } from "./serve_support.ts";
 import { get, post, signal, withServer } from "./server_support.ts";
@@ -226,6 +227,12 @@ describe("a request that a standard handler gets", () => {
         assert(await aborted.promise instanceof Error);
       });
     });
+  });
+
+  it("shows itself when it is printed", async () => {
+    const shown = await look(POST, (request) => inspect(request));
+    assertStringIncludes(shown, "http://test/path?query");
+    assertStringIncludes(shown, "POST");
   });
 
   it("serves a framework", async () => {
