@@ -31,6 +31,7 @@ const nativeTypes: Readonly<Record<NativeType, string>> = {
 interface BunGlobals {
   process: { platform: string; arch: string };
   setImmediate(callback: () => void): void;
+  Bun: { peek?: (promise: Promise<unknown>) => unknown };
 }
 
 const archNames: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
@@ -85,6 +86,7 @@ export function bunRuntime(): Runtime {
     claimSignal: () => {},
     drainMicrotasks: jsc.drainMicrotasks,
     estimateBytes: jsc.estimateShallowMemoryUsageOf,
+    peek: globals.Bun.peek,
     setImmediate: (callback) => globals.setImmediate(callback),
     createWaiter: (libcPath: string): Waiter => createWaiter(libcPath, addressOf),
   };

@@ -99,6 +99,7 @@ export function denoRuntime(): Runtime {
     },
     drainMicrotasks: findMicrotaskDrain(),
     estimateBytes: undefined,
+    peek: undefined,
     setImmediate: (callback) => void nodeSetImmediate(callback),
     createWaiter,
   };

@@ -94,6 +94,8 @@ export interface Runtime {
   readonly drainMicrotasks: (() => void) | undefined;
   /** How many bytes of memory an object takes by itself, at an estimate; undefined where the runtime makes none. */
   readonly estimateBytes: ((object: object) => number) | undefined;
+  /** What a promise has come to, or the promise itself while that is open; undefined where the runtime does not tell. */
+  readonly peek: ((promise: Promise<unknown>) => unknown) | undefined;
   /** Runs `callback` on the next turn of the host's loop. */
   setImmediate(callback: () => void): void;
   /** Creates a sleeper for `run()`; see {@linkcode Waiter}. */

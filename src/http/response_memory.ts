@@ -1,4 +1,4 @@
-import { estimateBytes } from "../core/object_size.ts";
+import { estimateBytes } from "../core/host_insight.ts";
 
 // What a response weighs whose body is not in memory; NaN where that does not tell; undefined: nobody has asked yet.
 let emptyBytes: number | undefined;

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { peek } from "../core/host_insight.ts";
 import type { HttpRequest } from "./request.ts";
 import type { ReplySource } from "./reply_streamed.ts";
 import { insideOf, takeKnownBody } from "./response_inside.ts";
@@ -41,15 +42,22 @@ function isContentType(name: string): boolean {
   return name === "content-type" || (name.length === 12 && name.toLowerCase() === "content-type");
 }
 
-async function sendFromMemory(request: HttpRequest, response: Response): Promise<void> {
+function sendFromMemory(request: HttpRequest, response: Response): void | Promise<void> {
   const fields = [...response.headers];
-  const bytes = await response.bytes();
+  const pending = response.bytes();
+  const bytes = peek(pending);
+  // Replies to pipelined requests leave together only if nothing has to be waited for.
+  if (bytes instanceof Uint8Array) return sendBytes(request, response.status, fields, bytes);
+  return pending.then((late) => sendBytes(request, response.status, fields, late));
+}
+
+function sendBytes(request: HttpRequest, status: number, fields: [string, string][], bytes: Uint8Array): void {
   if (request.finished) return;
   if (!fields.some(([name]) => name === "content-type")) {
     // Text gets a type by the standard, which is not among the fields here; left to guess, browsers may take it for HTML.
     fields.push(["content-type", isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream"]);
   }
-  sendWhole(request, response.status, fields, bytes);
+  sendWhole(request, status, fields, bytes);
 }
 
 async function sendWithoutBody(request: HttpRequest, response: Response): Promise<void> {

@@ -24,7 +24,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 const mappedNames = ["@std/assert", "@std/testing/bdd"];
 
 /** Packages that single files need, because they show or test how both work together. */
-const packages: Readonly<Record<string, readonly string[]>> = { "examples/hono.ts": ["hono"] };
+const packages: Readonly<Record<string, readonly string[]>> = {
+  "examples/hono.ts": ["hono"],
+  "tests/http/serve_request_test.ts": ["hono"],
+};
 
 /** The part of the project a path belongs to: a folder of src, another folder, or a file at the top. */
 function partOf(path: string): string {
