@@ -1,5 +1,6 @@
 /** What the tests of the resolver share. */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
 import type { DnsAnswer } from "../../mod.ts";
 import {
   type DnsCallback,
@@ -9,6 +10,9 @@ import {
   type DnsResolverOptions,
   type EventBase,
 } from "../../mod.ts";
+import type { BackendUnderTest } from "../support/backends.ts";
+import { openDescriptorCount } from "../support/descriptors.ts";
+import { withVirtualTime } from "../support/virtual_base.ts";
 
 /** A resolver that knows nothing of this machine. */
 export function resolverFor(
@@ -66,4 +70,17 @@ export function lookedUp(
   resolver.query(name, type, options, outcomes.note);
   assert(outcomes.list.length === 0, "it was told before the loop ran");
   return outcomes.untilThereAre(1).join(" and ");
+}
+
+/** Registers a test on virtual time for one backend; it must leave no descriptor open. */
+export function virtualTest(
+  backend: BackendUnderTest,
+  title: string,
+  body: (base: EventBase, time: { elapsedMs: number }) => void,
+): void {
+  it(title, () => {
+    const before = openDescriptorCount();
+    withVirtualTime(backend, body);
+    assertEquals(openDescriptorCount(), before, "descriptors");
+  });
 }

@@ -1,23 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertStrictEquals } from "@std/assert";
-import { it } from "@std/testing/bdd";
-import { Datagram, DnsError, type EventBase } from "../../mod.ts";
+import { Datagram, DnsError } from "../../mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { openDescriptorCount } from "../support/descriptors.ts";
-import { withVirtualTime } from "../support/virtual_base.ts";
-import { lookedUp, Outcomes, resolverFor } from "./resolver_support.ts";
+import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
 import { a, aaaa, cname, type Script, ScriptedServer, soa } from "./scripted_server.ts";
 
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
 
 forEachBackend((backend) => {
-  /** A test with virtual time that must leave no descriptor open. */
-  function test(title: string, body: (base: EventBase, time: { elapsedMs: number }) => void): void {
-    it(title, () => {
-      const before = openDescriptorCount();
-      withVirtualTime(backend, body);
-      assertEquals(openDescriptorCount(), before, "descriptors");
-    });
-  }
+  const test = virtualTest.bind(null, backend);
 
   test("finds the records of a name, from the loop and never before", (base) => {
     using server = new ScriptedServer(base, (query) => {
