@@ -91,21 +91,26 @@ export class Zone {
     const isInternet = question.class === EVDNS_CLASS_INET || question.class === DNS_CLASS_ANY;
     let owner = question.name;
     let key = normalDnsName(owner);
-    if (isMeta || !isInternet || !this.#nodes.covers(key)) return { rcode: DNS_ERR_REFUSED };
+    // Looked up once: finding a name costs more than all that follows.
+    let found = this.#nodes.find(key);
+    const isOurs = found !== undefined || this.#nodes.covers(key);
+    if (isMeta || !isInternet || !isOurs) return { rcode: DNS_ERR_REFUSED };
     const answers: DnsRecord[] = [];
     for (let aliases = 0;; aliases++) {
       const cut = this.#nodes.delegation(key, question.type === DS_TYPE);
       if (cut !== undefined) return this.#referral(cut, answers);
       const dname = this.#nodes.redirection(key);
-      const node = dname === undefined ? this.#nodes.findOrWildcard(key) : undefined;
+      const node = dname === undefined ? found ?? this.#nodes.wildcard(key) : undefined;
       const next = dname === undefined
         ? this.#alias(node, owner, question.type, answers)
         : redirect(dname, owner, answers);
       if (next === null) return { rcode: YXDOMAIN, flags: EVDNS_FLAGS_AA, answers };
       if (next === undefined) return this.#end(node, owner, question.type, answers);
       key = normalDnsName(owner = next);
+      found = this.#nodes.find(key);
+      const leadsOut = found === undefined && !this.#nodes.covers(key);
       // What lies outside is asked elsewhere; what leads in circles has been answered with what there is.
-      if (!this.#nodes.covers(key) || aliases === ALIASES_MAX) return { flags: EVDNS_FLAGS_AA, answers };
+      if (leadsOut || aliases === ALIASES_MAX) return { flags: EVDNS_FLAGS_AA, answers };
     }
   }
 

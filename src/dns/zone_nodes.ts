@@ -87,7 +87,7 @@ export class ZoneNodes {
 
   /** Whether a name in normal form is the zone's or below. */
   covers(key: string): boolean {
-    return this.#nodes.has(key) || isNormalNameIn(key, this.#apexKey);
+    return isNormalNameIn(key, this.#apexKey);
   }
 
   /** The node of a name. */
@@ -95,10 +95,8 @@ export class ZoneNodes {
     return this.#nodes.get(key);
   }
 
-  /** The node of a name, or of the `*` that stands for it (RFC 4592). */
-  findOrWildcard(key: string): ZoneNode | undefined {
-    const node = this.#nodes.get(key);
-    if (node !== undefined) return node;
+  /** The node of the `*` that stands for a name that does not exist (RFC 4592). */
+  wildcard(key: string): ZoneNode | undefined {
     let above = parentDnsName(key);
     while (!this.#nodes.has(above)) above = parentDnsName(above);
     return this.#nodes.get(above === "." ? "*" : `*.${above}`);
