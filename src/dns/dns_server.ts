@@ -212,7 +212,7 @@ export class DnsServer implements Disposable {
     // Whatever a handler waits for, a promise perhaps, the loop has to be there for the answer.
     reactorOf(this.base).countVirtual(1);
     for (const listener of this.#listeners) listener.close();
-    for (const { socket } of this.#ports) socket.pause();
+    for (const { socket } of this.#ports) if (!socket.closed) socket.pause();
     this.#connections.stop();
     this.#closeIfOver();
   }

@@ -5,6 +5,7 @@ import {
   Datagram,
   EV_READ,
   type EventBase,
+  ipSocketAddress,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import {
@@ -43,10 +44,12 @@ export class UdpClient implements Disposable {
   readonly #base: EventBase;
   readonly #socket: Datagram;
 
-  constructor(base: EventBase, port: number) {
+  constructor(base: EventBase, port: number, host: string = "127.0.0.1") {
     this.#base = base;
-    this.#socket = new Datagram(base, {}, (datagram) => this.replies.push(datagram.bytes.slice()));
-    this.#socket.connect({ family: "ipv4", host: "127.0.0.1", port });
+    const address = ipSocketAddress(host, port)!;
+    const keep = ({ bytes }: { readonly bytes: Uint8Array }) => void this.replies.push(bytes.slice());
+    this.#socket = new Datagram(base, { family: address.family }, keep);
+    this.#socket.connect(address);
   }
 
   send(message: DnsMessage | Uint8Array): void {

@@ -373,6 +373,56 @@ describe("a DNS server", () => {
     assert(slow.closed);
   });
 
+  it("keeps the loop running for the promises that it waits for when it stops", async () => {
+    using base = new EventBase();
+    let answer = (): void => {};
+    const server = new DnsServer(base, {}, async (request) => {
+      await new Promise<void>((resolve) => answer = resolve);
+      request.respond();
+    });
+    const { port } = server.listen({ port: 0 });
+    using tcp = new TcpClient(base, port);
+    tcp.send(query("a"));
+    until(base, () => server.pendingCount === 1, "the request");
+    server.stop();
+    tcp.stream.close();
+    setTimeout(() => answer(), 20);
+    await base.run();
+    assert(server.closed);
+  });
+
+  it("answers from the address that it was asked at, and over IPv6", () => {
+    using base = new EventBase();
+    using server = new DnsServer(base, {}, oneAddress);
+    const { port } = server.listen({ host: "0.0.0.0", port: 0 });
+    for (const host of ["127.0.0.1", "127.0.0.2"]) {
+      using udp = new UdpClient(base, port, host);
+      // A connected socket hears of no other address.
+      assertStrictEquals(udp.ask(query("a")).answers.length, 1);
+    }
+    const six = server.listen({ host: "::1", port: 0 });
+    using udp = new UdpClient(base, six.port, "::1");
+    assertStrictEquals(udp.ask(query("a")).answers.length, 1);
+  });
+
+  it("listens on several sockets, and does not mind that some were closed", () => {
+    using base = new EventBase();
+    const server = new DnsServer(base, {}, oneAddress);
+    const [one, other] = [server.listenUdp({ port: 0 }), server.listenUdp({ port: 0 })];
+    const listener = server.listenTcp({ port: 0 });
+    for (const { port } of [one, other]) {
+      using udp = new UdpClient(base, port);
+      udp.ask(query("a"));
+    }
+    using tcp = new TcpClient(base, listener.port);
+    tcp.ask(query("a"));
+    one.close();
+    listener.close();
+    server.stop();
+    tcp.untilEnd();
+    until(base, () => server.closed, "the server has closed");
+  });
+
   it("refuses options and flags that are out of range", () => {
     using base = new EventBase();
     for (const options of [{ maxUdpBytes: 511 }, { maxPending: 0 }, { tcpIdleTimeoutMs: NaN }, { maxPipelined: 1.5 }]) {
