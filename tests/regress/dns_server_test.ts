@@ -7,8 +7,8 @@ import {
   DNS_FLAG_TRUNCATED,
   dnsRcode,
   dnsRecordText,
-  type DnsRequest,
   DnsServer,
+  type DnsServerRequest,
   EVDNS_TYPE_A,
   EVDNS_TYPE_AAAA,
   isSameDnsName,
@@ -21,7 +21,7 @@ const V4 = "192.168.11.11";
 const V6 = "fff0::aaaa:1111:0:efef";
 
 /** Answers as the handler of libevent's test does. */
-function regressHandler(request: DnsRequest): void {
+function regressHandler(request: DnsServerRequest): void {
   const { name, type } = request.question;
   if (isSameDnsName(name, "drop.example.com")) return request.drop();
   if (isSameDnsName(name, "zz.example.com")) {
@@ -36,7 +36,7 @@ function regressHandler(request: DnsRequest): void {
 }
 
 /** Answers with as many addresses as the name says, `many.` with more than a datagram holds. */
-function addresses(request: DnsRequest): void {
+function addresses(request: DnsServerRequest): void {
   const count = request.question.name.startsWith("many.") ? 300 : 64;
   request.addA(request.question.name, Array<string>(count).fill("11.22.33.45"), 1);
   request.respond();

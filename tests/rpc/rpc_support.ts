@@ -1,6 +1,6 @@
 /** What the tests of calls share: a server and a pool on one base. */
 import type { EventBase } from "../../src/core/mod.ts";
-import { HttpClientConnection, type HttpConnectionOptions, HttpServer } from "../../src/http/mod.ts";
+import { HttpClientConnection, type HttpClientConnectionOptions, HttpServer } from "../../src/http/mod.ts";
 import { RpcPool, type RpcPoolOptions, RpcServer } from "../../src/rpc/mod.ts";
 import { alongside } from "../core/async_support.ts";
 
@@ -23,7 +23,7 @@ export class RpcPair {
   }
 
   /** Gives the pool connections to the server. */
-  connect(count: number = 1, options: HttpConnectionOptions = {}): HttpClientConnection[] {
+  connect(count: number = 1, options: HttpClientConnectionOptions = {}): HttpClientConnection[] {
     return Array.from({ length: count }, () => {
       const connection = this.connection(options);
       this.pool.addConnection(connection);
@@ -32,7 +32,7 @@ export class RpcPair {
   }
 
   /** A connection to the server that nobody has. */
-  connection(options: HttpConnectionOptions = {}): HttpClientConnection {
+  connection(options: HttpClientConnectionOptions = {}): HttpClientConnection {
     return new HttpClientConnection(this.base, { host: "127.0.0.1", port: this.port }, options);
   }
 
