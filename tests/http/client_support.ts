@@ -1,9 +1,13 @@
 /** What the tests of the client share: servers that say literally what they are told to. */
+import process from "node:process";
 import { EV_READ, type EventBase, getSocketType, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
 import { HttpClientConnection, type HttpClientConnectionOptions } from "../../src/http/mod.ts";
 import { bytesOf, textOf } from "./parse_support.ts";
 
 export const HOST = "127.0.0.1";
+
+/** An address of this process, for ports that are to be free again when a server has gone: on the usual one others may take them. */
+export const OWN_HOST = `127.${1 + (process.pid >> 15) % 100}.${1 + (process.pid >> 8) % 128}.${1 + process.pid % 250}`;
 
 /** One connection that a server has accepted. */
 export class Peer {
@@ -34,8 +38,8 @@ export class ScriptedServer implements Disposable {
   readonly listener: Listener;
   readonly peers: Peer[] = [];
 
-  constructor(base: EventBase, script: Script, onAccept: Script = () => {}) {
-    this.listener = new Listener(base, { host: HOST, port: 0 }, (fd) => {
+  constructor(base: EventBase, script: Script, onAccept: Script = () => {}, host: string = HOST) {
+    this.listener = new Listener(base, { host, port: 0 }, (fd) => {
       const stream = new SocketBufferEvent(base, fd);
       const peer = new Peer(stream);
       const index = this.peers.push(peer) - 1;

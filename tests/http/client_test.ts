@@ -131,13 +131,12 @@ forEachBackend((backend) => {
         assertEquals(client.waitingCount, 0);
       }));
 
-    it("makes room for another host by closing what has nothing to do, and closes that after a while", () =>
+    it("makes room for another host by closing what has nothing to do", () =>
       withServer(echo, async (client, url) => {
         await client.request(url);
         await client.request(url.replace(HOST, "localhost"));
         assertEquals([client.connectionCount, client.idleCount], [1, 1]);
-        await eventually(() => client.connectionCount === 0, "it is not kept for long");
-      }, { maxConnections: 1, idleTimeoutMs: 50 }));
+      }, { maxConnections: 1 }));
 
     it("ends what waits, by cancel(), a signal and close(), and leaves nothing open", async () => {
       const run = (): Promise<void> =>

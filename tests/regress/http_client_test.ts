@@ -11,6 +11,7 @@ import {
   openStream,
 } from "../../src/http/mod.ts";
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
+import { OWN_HOST } from "../http/client_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { itNeeds } from "../support/requires.ts";
 import { clientContext, serverContext } from "../tls/tls_support.ts";
@@ -77,11 +78,14 @@ forEachBackend((backend) => {
           const secure = scheme === "https";
           const listen = (port: number): { server: HttpServer; port: number } => {
             const server = new HttpServer(base, {}, answer);
-            return { server, port: server.listen({ host: HOST, port, ...(secure ? { tls: serverTls } : {}) }).port };
+            return {
+              server,
+              port: server.listen({ host: OWN_HOST, port, ...(secure ? { tls: serverTls } : {}) }).port,
+            };
           };
           const first = listen(0);
           const options = secure ? { tls: clientTls, tlsHostname: "localhost" } : {};
-          using connection = new HttpClientConnection(base, { host: HOST, port: first.port }, options);
+          using connection = new HttpClientConnection(base, { host: OWN_HOST, port: first.port }, options);
           await connection.send("/");
           let closed = 0;
           connection.onClose = () => void closed++;
@@ -92,7 +96,7 @@ forEachBackend((backend) => {
             "HTTP_CONNECT_FAILED",
             "ECONNREFUSED",
           ]);
-          using retrying = new HttpClientConnection(base, { host: HOST, port: first.port }, {
+          using retrying = new HttpClientConnection(base, { host: OWN_HOST, port: first.port }, {
             ...options,
             retries: -1,
             initialRetryMs: 5,
@@ -264,8 +268,8 @@ forEachBackend((backend) => {
     it("connects again to the address that it knows, though the name leads elsewhere now", () =>
       alongside(base, async () => {
         const server = new HttpServer(base, {}, answer);
-        const { port } = server.listen({ host: HOST, port: 0 });
-        const answers = [[{ host: HOST }], [{ host: "127.0.0.77" }]];
+        const { port } = server.listen({ host: OWN_HOST, port: 0 });
+        const answers = [[{ host: OWN_HOST }], [{ host: "127.0.0.77" }]];
         const resolver = { resolve: () => answers.shift() ?? [] };
         using connection = new HttpClientConnection(base, { host: "example.test", port }, {
           resolver,
@@ -279,7 +283,7 @@ forEachBackend((backend) => {
         const pending = connection.send("/");
         assertEquals(await isPending(pending), true);
         using again = new HttpServer(base, {}, answer);
-        again.listen({ host: HOST, port });
+        again.listen({ host: OWN_HOST, port });
         assertEquals((await pending).status, 200);
         assertEquals(answers.length, 1);
       }));
