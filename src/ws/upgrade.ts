@@ -57,12 +57,15 @@ export function upgradeWebSocket(request: HttpRequest, options: UpgradeOptions =
   for (const [name] of headers) refuseOwnField(name);
   if (request.finished) return null;
   const refusal = refusalOf(request, options);
+  // Whoever was asked may have answered in its own way.
+  if (request.finished) return null;
   if (refusal !== null) {
     for (const [name, value] of Object.entries(refusal.headers ?? {})) request.replyHeaders.set(name, value);
     request.replyError(refusal.status, refusal.text);
     return null;
   }
   const protocol = chosenProtocol(request, options);
+  if (request.finished) return null;
   const deflate = chosenDeflate(request, options);
   headers.set("Upgrade", "websocket");
   headers.set("Sec-WebSocket-Accept", acceptOf(request.headers.get("sec-websocket-key")!));

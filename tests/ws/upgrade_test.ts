@@ -69,6 +69,22 @@ describe("upgradeWebSocket", () => {
     });
   });
 
+  it("is answered in its own way by whoever is asked about it", async () => {
+    const refusers: UpgradeOptions[] = [
+      { checkOrigin: (_origin, request) => (request.replyError(401), false) },
+      { checkOrigin: (_origin, request) => (request.replyError(401), true) },
+      { protocols: (_offered, request) => void request.replyError(401) },
+    ];
+    for (const options of refusers) {
+      const results: unknown[] = [];
+      await withServer({}, (request) => void results.push(upgradeWebSocket(request, options)), async (running) => {
+        const client = await running.connect();
+        assertEquals((await client.send(handshake()).reply()).status, 401);
+        assertEquals([results, running.errors], [[null], []]);
+      });
+    }
+  });
+
   it("refuses what is no handshake, with the status that fits", () =>
     withUpgrades({ checkOrigin: (origin) => origin !== "http://evil.example" }, async (reply) => {
       const refusals: [string, string, string?][] = [
