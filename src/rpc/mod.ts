@@ -23,6 +23,9 @@ export {
   type RpcPoolHookContext,
   type RpcServerHookContext,
 } from "./rpc_hooks.ts";
+export { type GenerateOptions, generateRpcModule } from "./idl_generator.ts";
+export { RpcSyntaxError } from "./idl_lexer.ts";
+export { type IdlMember, type IdlStruct, parseRpcFile } from "./idl_parser.ts";
 export { type RpcMethod, rpcMethod } from "./rpc_method.ts";
 export { RpcPool, type RpcPoolOptions } from "./rpc_pool.ts";
 export { RpcServer, type RpcServerOptions } from "./rpc_server.ts";
