@@ -107,6 +107,7 @@ forEachBackend((backend) => {
           (await post(pair, "/.rpc.Deliver", body, method)).status;
         const good = Letter.marshal(shortLetter());
         assertStrictEquals(await status(good), 200);
+        assertStrictEquals(await status(good, "GET"), 503);
         assertStrictEquals(await status(good, "PUT"), 503);
         assertStrictEquals(await status(new Uint8Array(0)), 503);
         assertStrictEquals(await status(good.slice(0, -1)), 503);
