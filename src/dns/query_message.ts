@@ -5,7 +5,7 @@ import { encodeName, NAME_BYTES_MAX } from "./name.ts";
 import { randomWord } from "./random.ts";
 
 /** Where the question begins. */
-const QUESTION_AT = 12;
+export const QUESTION_AT = 12;
 /** The most a query takes: header, name, type and class, and an OPT record. */
 export const QUERY_BYTES_MAX: number = QUESTION_AT + NAME_BYTES_MAX + 1 + 4 + 11;
 

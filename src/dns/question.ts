@@ -126,7 +126,13 @@ export class Question implements TransmissionOwner {
     // A connection cannot be forged from elsewhere.
     const question = randomizeCase && !overTcp ? withRandomCase(this.#plain) : this.#plain;
     const udpBytes = withEdns ? ednsUdpBytes : 512;
-    const transmission = new Transmission(this, server, question, { overTcp, udpBytes, isAfterTruncation });
+    const plainQuestion = this.#plain;
+    const transmission = new Transmission(this, server, question, {
+      overTcp,
+      udpBytes,
+      isAfterTruncation,
+      plainQuestion,
+    });
     this.#open.add(transmission);
     server.send(transmission);
   }

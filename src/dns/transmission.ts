@@ -32,6 +32,8 @@ export class Transmission implements DeadlineMember<Transmission> {
   readonly overTcp: boolean;
   /** The question, in the letters it is asked in. */
   readonly question: Uint8Array;
+  /** The question in the letters of whoever wants to know. */
+  readonly plainQuestion: Uint8Array;
   /** What it says by EDNS about answers over UDP; 512: it has no EDNS. */
   readonly udpBytes: number;
   /** Whether it asks again because the answer over UDP was cut. */
@@ -52,11 +54,17 @@ export class Transmission implements DeadlineMember<Transmission> {
     owner: TransmissionOwner,
     server: NameServer,
     question: Uint8Array,
-    options: { readonly overTcp: boolean; readonly udpBytes: number; readonly isAfterTruncation?: boolean },
+    options: {
+      readonly overTcp: boolean;
+      readonly udpBytes: number;
+      readonly isAfterTruncation?: boolean;
+      readonly plainQuestion?: Uint8Array;
+    },
   ) {
     this.owner = owner;
     this.server = server;
     this.question = question;
+    this.plainQuestion = options.plainQuestion ?? question;
     this.overTcp = options.overTcp;
     this.udpBytes = options.udpBytes;
     this.isAfterTruncation = options.isAfterTruncation === true;

@@ -1,5 +1,5 @@
 import { parseDnsMessage } from "./message.ts";
-import { compareQuestion, OTHER_QUESTION, SAME_BUT_FOR_CASE } from "./query_message.ts";
+import { compareQuestion, OTHER_QUESTION, QUESTION_AT, SAME_BUT_FOR_CASE } from "./query_message.ts";
 import { randomId } from "./random.ts";
 import type { Transmission } from "./transmission.ts";
 
@@ -44,6 +44,8 @@ export class WaitingQueries {
       transmission.owner.wrongCase(transmission);
       return true;
     }
+    // Names of the answer point at that of the question, and would be in its random letters.
+    if (verdict !== OTHER_QUESTION) bytes.set(transmission.plainQuestion, QUESTION_AT);
     let message;
     try {
       message = parseDnsMessage(bytes.subarray(0, length));

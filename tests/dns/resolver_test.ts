@@ -197,6 +197,20 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "DNS_TRUNCATED");
   });
 
+  test("names in an answer that point at the question come in plain letters", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      const { name } = query.question;
+      query.answer([[name, 60, { kind: "MX", preference: 1, exchange: `mail.${name}` }]]);
+    });
+    using resolver = resolverFor(base, [server.address]);
+    const outcomes = new Outcomes(base);
+    resolver.query("Abcdefghijklm.nopqrst.test", "MX", {}, outcomes.note);
+    outcomes.untilThereAre(1);
+    assertEquals(outcomes.answers[0]!.records.map(({ name, data }) => [name, data]), [
+      ["Abcdefghijklm.nopqrst.test", { kind: "MX", preference: 1, exchange: "mail.Abcdefghijklm.nopqrst.test" }],
+    ]);
+  });
+
   test("does without EDNS where it is not understood, and remembers that", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.message.edns === undefined) query.answer([a("192.0.2.1")]);
