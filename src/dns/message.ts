@@ -116,7 +116,11 @@ export function parseDnsMessage(bytes: Uint8Array): DnsMessage {
   return { id, flags, questions, answers, authorities, additionals, edns };
 }
 
-function readRecords(reader: MessageReader, count: number): DnsRecord[] {
+/** What most sections of a query are. */
+const NO_RECORDS: readonly DnsRecord[] = Object.freeze([]);
+
+function readRecords(reader: MessageReader, count: number): readonly DnsRecord[] {
+  if (count === 0) return NO_RECORDS;
   const records: DnsRecord[] = [];
   for (; count > 0; count--) {
     const start = reader.position;
