@@ -42,9 +42,9 @@ const both: Script = (query) => {
 const stream = { type: "stream" } as const;
 
 forEachBackend((backend) => {
-  const test = virtualTest.bind(null, backend);
+  const it = virtualTest.bind(null, backend);
 
-  test("asks for both families at one time, and puts IPv4 first", (base) => {
+  it("asks for both families at one time, and puts IPv4 first", (base) => {
     using server = new ScriptedServer(base, both);
     using resolver = resolverFor(base, [server.address]);
     assertEquals(info(resolver, "www.test", 443, stream), [
@@ -57,7 +57,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked.length, 2, "the rest is remembered");
   });
 
-  test("gives an address once for each kind of socket that is wanted", (base) => {
+  it("gives an address once for each kind of socket that is wanted", (base) => {
     using resolver = resolverFor(base, []);
     assertEquals(info(resolver, "192.0.2.1"), ["192.0.2.1:80 tcp", "192.0.2.1:80 udp"]);
     assertEquals(info(resolver, "192.0.2.1", 80, { type: "datagram" }), ["192.0.2.1:80 udp"]);
@@ -66,7 +66,7 @@ forEachBackend((backend) => {
     assertEquals(info(resolver, "fe80::1%1", null, stream), ["[fe80::1%1]:0 tcp"]);
   });
 
-  test("knows services by name, each for its protocol, and refuses others", (base) => {
+  it("knows services by name, each for its protocol, and refuses others", (base) => {
     using resolver = resolverFor(base, []);
     assertEquals(info(resolver, "192.0.2.1", "https", stream), ["192.0.2.1:443 tcp"]);
     assertEquals(info(resolver, "192.0.2.1", "http"), ["192.0.2.1:80 tcp"]);
@@ -80,14 +80,14 @@ forEachBackend((backend) => {
     assertEquals(ServicesTable.usual().port("domain", "udp"), 53);
   });
 
-  test("stands for this host without a name: to connect to, or to bind", (base) => {
+  it("stands for this host without a name: to connect to, or to bind", (base) => {
     using resolver = resolverFor(base, []);
     assertEquals(info(resolver, null, 80, stream), ["127.0.0.1:80 tcp", "[::1]:80 tcp"]);
     assertEquals(info(resolver, null, 80, { ...stream, passive: true }), ["0.0.0.0:80 tcp", "[::]:80 tcp"]);
     assertEquals(info(resolver, null, 80, { ...stream, passive: true, family: "ipv6" }), ["[::]:80 tcp"]);
   });
 
-  test("takes addresses as text, and nothing else where that is asked for", (base) => {
+  it("takes addresses as text, and nothing else where that is asked for", (base) => {
     using resolver = resolverFor(base, []);
     const numeric = { ...stream, numericHost: true };
     assertEquals(info(resolver, "::1", 80, numeric), ["[::1]:80 tcp"]);
@@ -96,7 +96,7 @@ forEachBackend((backend) => {
     assertEquals(info(resolver, "a..b", 80, stream), ["DNS_BAD_NAME", "EAI_NONAME"]);
   });
 
-  test("knows localhost and all below it, and what the hosts file says, without asking", (base) => {
+  it("knows localhost and all below it, and what the hosts file says, without asking", (base) => {
     using resolver = resolverFor(base, []);
     for (const host of ["localhost", "LOCALHOST.", "a.localhost"]) {
       assertEquals(info(resolver, host, 80, stream), ["127.0.0.1:80 tcp", "[::1]:80 tcp"], host);
@@ -111,7 +111,7 @@ forEachBackend((backend) => {
     assertEquals(info(resolver, "box", 80, { ...stream, family: "ipv6" })[0], "DNS_NO_SERVERS");
   });
 
-  test("gives the canonical name with the first answer when it is asked for", (base) => {
+  it("gives the canonical name with the first answer when it is asked for", (base) => {
     using server = new ScriptedServer(base, (query) =>
       query.answer([
         [query.question.name, 60, cname("end.test")],
@@ -124,7 +124,7 @@ forEachBackend((backend) => {
     ]);
   });
 
-  test("one family that fails is no failure, and two that fail are that which says more", (base) => {
+  it("one family that fails is no failure, and two that fail are that which says more", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.asked.endsWith("AAAA")) query.refuse(2);
       else both(query, server);
@@ -137,7 +137,7 @@ forEachBackend((backend) => {
     assertEquals(info(resolver, "b.test", 80, stream), ["DNS_NXDOMAIN", "EAI_NONAME"]);
   });
 
-  test(
+  it(
     "waits for the second family only for so long, and for as long as it takes where the first has failed",
     (base, time) => {
       using server = new ScriptedServer(base, (query) => {
@@ -157,7 +157,7 @@ forEachBackend((backend) => {
     },
   );
 
-  test("both families are found under the same name", (base) => {
+  it("both families are found under the same name", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.asked === "www.one.test A") query.answer([a("192.0.2.1")]);
       else if (query.asked === "www.two.test AAAA") query.answer([aaaa("2001:db8::2")]);
@@ -168,7 +168,7 @@ forEachBackend((backend) => {
     assertEquals(info(resolver, "www", 80, { ...stream, family: "ipv6" }), ["[2001:db8::2]:80 tcp"]);
   });
 
-  test("IPv4-mapped addresses take the place of IPv6 ones, or stand beside them", (base) => {
+  it("IPv4-mapped addresses take the place of IPv6 ones, or stand beside them", (base) => {
     using server = new ScriptedServer(base, both);
     using resolver = resolverFor(base, [server.address]);
     const six = { ...stream, family: "ipv6", mapped: true } as const;
@@ -181,7 +181,7 @@ forEachBackend((backend) => {
     assertEquals(info(resolver, "192.0.2.7", 80, six), ["[::ffff:192.0.2.7]:80 tcp"]);
   });
 
-  test("can be cancelled at any time, by hand and by signal, and is told so from the loop", (base) => {
+  it("can be cancelled at any time, by hand and by signal, and is told so from the loop", (base) => {
     using server = new ScriptedServer(base, () => {});
     using resolver = resolverFor(base, [server.address]);
     for (const host of ["www.test", "192.0.2.1"]) {
@@ -204,7 +204,7 @@ forEachBackend((backend) => {
     assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
   });
 
-  test("many are begun and cancelled at random times, and nothing is left", (base) => {
+  it("many are begun and cancelled at random times, and nothing is left", (base) => {
     using server = new ScriptedServer(base, () => {});
     using resolver = resolverFor(base, [server.address], { maxInflight: 10, waitingMax: 100_000 });
     let told = 0;
@@ -218,7 +218,7 @@ forEachBackend((backend) => {
     assertEquals([told, resolver.inflightCount, resolver.waitingCount], [2000, 0, 0]);
   });
 
-  test("answers can be put into the cache and looked up there", (base, time) => {
+  it("answers can be put into the cache and looked up there", (base, time) => {
     using server = new ScriptedServer(base, (query) => query.refuse(3));
     using resolver = resolverFor(base, [server.address]);
     resolver.cacheWrite("Www.test", ["192.0.2.1", "2001:db8::1", "192.0.2.2"], 30);

@@ -8,9 +8,9 @@ const one: Script = (query) => query.answer([a("192.0.2.1")]);
 const silent: Script = () => {};
 
 forEachBackend((backend) => {
-  const test = virtualTest.bind(null, backend);
+  const it = virtualTest.bind(null, backend);
 
-  test("a first server that is dead costs one timeout, and after some of them nothing any more", (base, time) => {
+  it("a first server that is dead costs one timeout, and after some of them nothing any more", (base, time) => {
     using dead = new ScriptedServer(base, silent);
     using live = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [dead.address, live.address], { timeoutMs: 1000, maxTimeouts: 3, cache: false });
@@ -22,7 +22,7 @@ forEachBackend((backend) => {
     assertEquals([dead.asked.length, live.asked.length], [3, 5]);
   });
 
-  test("a server that is down is probed at growing intervals, and asked again when it answers", (base, time) => {
+  it("a server that is down is probed at growing intervals, and asked again when it answers", (base, time) => {
     using dead = new ScriptedServer(base, silent);
     using live = new ScriptedServer(base, one);
     const told: string[] = [];
@@ -57,7 +57,7 @@ forEachBackend((backend) => {
     assertEquals(told.map((text) => / is (down|up again)/.exec(text)?.[1]), ["down", "up again"]);
   });
 
-  test("probes keep no loop alive, nor does anything but a lookup", (base) => {
+  it("probes keep no loop alive, nor does anything but a lookup", (base) => {
     using resolver = resolverFor(base, ["127.0.0.1:1"], { maxTimeouts: 1, cache: false });
     assertFalse(base.dispatch());
     const outcomes = new Outcomes(base);
@@ -69,7 +69,7 @@ forEachBackend((backend) => {
     assertFalse(base.dispatch());
   });
 
-  test("when all are down any of them is asked, and the first answer brings it up again", (base) => {
+  it("when all are down any of them is asked, and the first answer brings it up again", (base) => {
     using first = new ScriptedServer(base, silent);
     using second = new ScriptedServer(base, silent);
     const options = { timeoutMs: 100, attempts: 2, maxTimeouts: 1, cache: false };
@@ -81,7 +81,7 @@ forEachBackend((backend) => {
     assertEquals(resolver.nameservers.map(({ isDown }) => isDown), [true, false]);
   });
 
-  test(
+  it(
     "another server is asked after each answer that is none, and the first such answer is the error",
     (base, time) => {
       for (const rcode of [2, 4, 5, 1, 9]) {
@@ -100,7 +100,7 @@ forEachBackend((backend) => {
     },
   );
 
-  test("a server that only knows whom else to ask is lame, and another one is asked", (base) => {
+  it("a server that only knows whom else to ask is lame, and another one is asked", (base) => {
     using lame = new ScriptedServer(
       base,
       (query) => query.answer([], { flags: 0x8000, authorities: [["test", 60, { kind: "NS", target: "ns.test" }]] }),
@@ -112,7 +112,7 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
   });
 
-  test("a slow server is overtaken by the next one", (base, time) => {
+  it("a slow server is overtaken by the next one", (base, time) => {
     using slow = new ScriptedServer(base, (query) => base.once(-1, 1, () => query.answer([a("192.0.2.9")]), 5000));
     using quick = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [slow.address, quick.address], { timeoutMs: 1000 });
@@ -120,7 +120,7 @@ forEachBackend((backend) => {
     assertStrictEquals(time.elapsedMs, 1000);
   });
 
-  test("a port where nobody listens is noticed at once", (base, time) => {
+  it("a port where nobody listens is noticed at once", (base, time) => {
     using closed = new ScriptedServer(base, silent, { tcp: false });
     using live = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [closed.address, live.address], { cache: false });
@@ -129,7 +129,7 @@ forEachBackend((backend) => {
     assertStrictEquals(time.elapsedMs, 0);
   });
 
-  test("spreads queries over all servers when told to", (base) => {
+  it("spreads queries over all servers when told to", (base) => {
     using first = new ScriptedServer(base, one);
     using second = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [first.address, second.address], { rotate: true });
@@ -137,7 +137,7 @@ forEachBackend((backend) => {
     assertEquals([first.asked.length, second.asked.length], [3, 3]);
   });
 
-  test("asks no more questions at one time than allowed, lets some wait, and refuses the rest", (base) => {
+  it("asks no more questions at one time than allowed, lets some wait, and refuses the rest", (base) => {
     const held: (() => void)[] = [];
     using server = new ScriptedServer(base, (query) => held.push(() => query.answer([a("192.0.2.1")])));
     using resolver = resolverFor(base, [server.address], { maxInflight: 3, waitingMax: 4, timeoutMs: 60_000 });
@@ -156,7 +156,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked.length, 7);
   });
 
-  test("suspended, what was asked waits, and is asked of new servers", (base) => {
+  it("suspended, what was asked waits, and is asked of new servers", (base) => {
     using old = new ScriptedServer(base, silent);
     using fresh = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [old.address], { maxInflight: 1 });
@@ -175,7 +175,7 @@ forEachBackend((backend) => {
     assertEquals(fresh.asked, ["a.test A", "b.test A", "c.test A"]);
   });
 
-  test("suspended or without servers, nothing waits longer than its deadline", (base, time) => {
+  it("suspended or without servers, nothing waits longer than its deadline", (base, time) => {
     using resolver = resolverFor(base, []);
     assertEquals(lookedUp(resolver, "www.test"), "DNS_NO_SERVERS");
     resolver.clearNameserversAndSuspend();
@@ -185,7 +185,7 @@ forEachBackend((backend) => {
     assertStrictEquals(time.elapsedMs, 32_500);
   });
 
-  test("closing tells whoever waits, also from within a callback, and gives everything back", (base) => {
+  it("closing tells whoever waits, also from within a callback, and gives everything back", (base) => {
     using server = new ScriptedServer(base, silent);
     const resolver = resolverFor(base, [server.address], { maxInflight: 1 });
     const outcomes = new Outcomes(base);
@@ -200,7 +200,7 @@ forEachBackend((backend) => {
     assertThrows(() => resolver.addNameserver("127.0.0.1"), Error, "closed");
   });
 
-  test("a callback that throws does not keep the others from being called", (base) => {
+  it("a callback that throws does not keep the others from being called", (base) => {
     using server = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [server.address]);
     const outcomes = new Outcomes(base);
@@ -212,7 +212,7 @@ forEachBackend((backend) => {
     assertEquals(outcomes.untilThereAre(1), ["192.0.2.1"]);
   });
 
-  test("sockets are used for so many queries, and idle ones not for long", (base, time) => {
+  it("sockets are used for so many queries, and idle ones not for long", (base, time) => {
     using server = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [server.address], { queriesPerSocket: 4, cache: false });
     const ports = (): number[] => server.queries.map(({ sender }) => (sender as { port: number }).port);
@@ -225,7 +225,7 @@ forEachBackend((backend) => {
     assert(ports()[8] !== ports()[9]);
   });
 
-  test("asks from the address it is bound to, over IPv4 and IPv6", (base) => {
+  it("asks from the address it is bound to, over IPv4 and IPv6", (base) => {
     using four = new ScriptedServer(base, one);
     using six = new ScriptedServer(base, one, { host: "::1" });
     using resolver = resolverFor(base, [four.address, six.address], { rotate: true });

@@ -7,9 +7,9 @@ import { a, type Script, ScriptedServer } from "./scripted_server.ts";
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
 
 forEachBackend((backend) => {
-  const test = virtualTest.bind(null, backend);
+  const it = virtualTest.bind(null, backend);
 
-  test("asks over TCP only when told to, many at a time over one connection, and takes answers in any order", (base) => {
+  it("asks over TCP only when told to, many at a time over one connection, and takes answers in any order", (base) => {
     const held: (() => void)[] = [];
     using server = new ScriptedServer(base, (query) => {
       held.push(() => query.answer([a(`192.0.2.${held.length}`)]));
@@ -23,7 +23,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked[4], "4.test A over TCP");
   });
 
-  test("a connection is kept while it is used, and closed when it was idle for so long", (base) => {
+  it("a connection is kept while it is used, and closed when it was idle for so long", (base) => {
     using server = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [server.address], { useTcp: true, tcpIdleMs: 2000 });
     const idle = (ms: number): void => {
@@ -41,7 +41,7 @@ forEachBackend((backend) => {
     assertStrictEquals(server.accepted, 2);
   });
 
-  test("an idle connection does not keep the loop alive", (base) => {
+  it("an idle connection does not keep the loop alive", (base) => {
     const server = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [server.address], { useTcp: true });
     assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
@@ -49,7 +49,7 @@ forEachBackend((backend) => {
     assertFalse(base.dispatch());
   });
 
-  test("a connection that the server has closed when it was idle is replaced, and nothing is lost", (base, time) => {
+  it("a connection that the server has closed when it was idle is replaced, and nothing is lost", (base, time) => {
     using server = new ScriptedServer(base, (query) => {
       query.answer([a("192.0.2.1")]);
       base.once(-1, 1, () => query.hangUp(), 100);
@@ -64,7 +64,7 @@ forEachBackend((backend) => {
     assertStrictEquals(time.elapsedMs < 2000, true);
   });
 
-  test("a server that closes instead of answering, or has nobody there, cannot be reached", (base, time) => {
+  it("a server that closes instead of answering, or has nobody there, cannot be reached", (base, time) => {
     using server = new ScriptedServer(base, (query) => query.hangUp());
     using better = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [server.address], { useTcp: true });
@@ -74,7 +74,7 @@ forEachBackend((backend) => {
     assertStrictEquals(time.elapsedMs, 0);
   });
 
-  test("a connection that says nothing is given up, and not used again", (base, time) => {
+  it("a connection that says nothing is given up, and not used again", (base, time) => {
     using server = new ScriptedServer(base, (query, { accepted }) => {
       if (accepted === 2) query.answer([a("192.0.2.1")]);
     });
@@ -83,7 +83,7 @@ forEachBackend((backend) => {
     assertEquals([server.accepted, time.elapsedMs], [2, 1000]);
   });
 
-  test("an answer that nobody waits for any more is no trouble", (base) => {
+  it("an answer that nobody waits for any more is no trouble", (base) => {
     const held: (() => void)[] = [];
     using server = new ScriptedServer(base, (query) => {
       if (query.asked === "late.test A") return void held.push(() => query.answer([a("192.0.2.2")]));
@@ -101,7 +101,7 @@ forEachBackend((backend) => {
     assertStrictEquals(server.accepted, 1);
   });
 
-  test("an answer of nearly 64 KiB is taken", (base) => {
+  it("an answer of nearly 64 KiB is taken", (base) => {
     using server = new ScriptedServer(
       base,
       (query) => query.answer(Array.from({ length: 4000 }, (_, index) => a(`10.0.${index >> 8}.${index & 255}`))),

@@ -7,9 +7,9 @@ import { a, aaaa, cname, type Script, ScriptedServer, soa } from "./scripted_ser
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
 
 forEachBackend((backend) => {
-  const test = virtualTest.bind(null, backend);
+  const it = virtualTest.bind(null, backend);
 
-  test("finds the records of a name, from the loop and never before", (base) => {
+  it("finds the records of a name, from the loop and never before", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.asked === "www.test A") query.answer([a("192.0.2.1"), a("192.0.2.2")]);
       else query.answer([aaaa("2001:db8::1")]);
@@ -20,7 +20,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked, ["www.test A", "www.test AAAA"]);
   });
 
-  test("follows aliases, believes only what belongs to the name, and says where they end", (base) => {
+  it("follows aliases, believes only what belongs to the name, and says where they end", (base) => {
     using server = new ScriptedServer(base, (query) =>
       query.answer([
         ["elsewhere.test", 60, a("192.0.2.66")],
@@ -37,7 +37,7 @@ forEachBackend((backend) => {
     assertEquals(records[0]!.name, "end.test");
   });
 
-  test("aliases that lead in a circle lead nowhere", (base) => {
+  it("aliases that lead in a circle lead nowhere", (base) => {
     using server = new ScriptedServer(base, (query) =>
       query.answer([
         [query.question.name, 40, cname("b.test")],
@@ -47,7 +47,7 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "DNS_NODATA");
   });
 
-  test("each failure has a code of its own", (base) => {
+  it("each failure has a code of its own", (base) => {
     const rcodes: Record<string, [rcode: number, code: string]> = {
       "one.test A": [1, "DNS_FORMERR"],
       "two.test A": [2, "DNS_SERVFAIL"],
@@ -71,7 +71,7 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, ""), "DNS_BAD_NAME");
   });
 
-  test(
+  it(
     "silence is a timeout after as many queries as there may be attempts, each with another id and port",
     (base, time) => {
       using server = new ScriptedServer(base, () => {});
@@ -88,7 +88,7 @@ forEachBackend((backend) => {
     },
   );
 
-  test("a lost query is sent again, and a late answer is as good as any", (base, time) => {
+  it("a lost query is sent again, and a late answer is as good as any", (base, time) => {
     let held: (() => void) | undefined;
     using server = new ScriptedServer(base, (query) => {
       if (held === undefined) held = () => query.answer([a("192.0.2.7")]);
@@ -99,7 +99,7 @@ forEachBackend((backend) => {
     assertStrictEquals(time.elapsedMs, 1500);
   });
 
-  test("answers with another id, from elsewhere or to another question are not believed", (base) => {
+  it("answers with another id, from elsewhere or to another question are not believed", (base) => {
     using server = new ScriptedServer(base, (query) => {
       const { bytes, message, question, sender } = query;
       const forged = (change: (answer: Uint8Array) => void): void => {
@@ -130,7 +130,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked.length, 1);
   });
 
-  test("asks in letters of random case, and does not believe others over UDP", (base) => {
+  it("asks in letters of random case, and does not believe others over UDP", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.overTcp) return query.answer([a("192.0.2.2")]);
       const { bytes } = query;
@@ -149,7 +149,7 @@ forEachBackend((backend) => {
     assertStrictEquals(server.queries[1]!.question.name, name);
   });
 
-  test("the right answer over UDP wins over one in wrong case that came before", (base) => {
+  it("the right answer over UDP wins over one in wrong case that came before", (base) => {
     using server = new ScriptedServer(base, (query) => {
       const forged = query.bytes.slice();
       forged[2] = 0x81;
@@ -163,7 +163,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked.length, 1);
   });
 
-  test("without random case names go as they are, and answers in any case will do", (base) => {
+  it("without random case names go as they are, and answers in any case will do", (base) => {
     using server = new ScriptedServer(base, (query) => {
       const answer = query.bytes.slice();
       answer[2] = 0x81;
@@ -176,7 +176,7 @@ forEachBackend((backend) => {
     assertStrictEquals(server.queries[0]!.question.name, "wWw.test");
   });
 
-  test("asks over TCP when the answer was cut, over the same connection again and again", (base) => {
+  it("asks over TCP when the answer was cut, over the same connection again and again", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.overTcp) query.answer([a("192.0.2.1"), a("192.0.2.2")]);
       else query.answer([a("192.0.2.1")], { truncated: true });
@@ -189,7 +189,7 @@ forEachBackend((backend) => {
     assertEquals(server.asked.slice(4), ["c.test A"]);
   });
 
-  test("a cut answer that cannot be had over TCP is an error of its own", (base) => {
+  it("a cut answer that cannot be had over TCP is an error of its own", (base) => {
     using server = new ScriptedServer(base, (query) => query.answer([a("192.0.2.1")], { truncated: true }), {
       tcp: false,
     });
@@ -197,7 +197,7 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "DNS_TRUNCATED");
   });
 
-  test("names in an answer that point at the question come in plain letters", (base) => {
+  it("names in an answer that point at the question come in plain letters", (base) => {
     using server = new ScriptedServer(base, (query) => {
       const { name } = query.question;
       query.answer([[name, 60, { kind: "MX", preference: 1, exchange: `mail.${name}` }]]);
@@ -211,7 +211,7 @@ forEachBackend((backend) => {
     ]);
   });
 
-  test("does without EDNS where it is not understood, and remembers that", (base) => {
+  it("does without EDNS where it is not understood, and remembers that", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.message.edns === undefined) query.answer([a("192.0.2.1")]);
       else query.refuse(query.asked.startsWith("a") ? 1 : 4);
@@ -222,7 +222,7 @@ forEachBackend((backend) => {
     assertEquals(server.queries.map(({ message }) => message.edns !== undefined), [true, false, false]);
   });
 
-  test("a refusal to read the query may come without the question", (base) => {
+  it("a refusal to read the query may come without the question", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.message.edns === undefined) return query.answer([a("192.0.2.1")]);
       query.send(Uint8Array.of(query.bytes[0]!, query.bytes[1]!, 0x81, 0x01, 0, 0, 0, 0, 0, 0, 0, 0));
@@ -231,7 +231,7 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
   });
 
-  test("a malformed answer is an error, unless another server does better", (base) => {
+  it("a malformed answer is an error, unless another server does better", (base) => {
     using server = new ScriptedServer(base, (query) => {
       const answer = query.bytes.slice();
       answer[2] = 0x81;
@@ -245,7 +245,7 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
   });
 
-  test("many who ask the same at one time share one question, and leave it one by one", (base) => {
+  it("many who ask the same at one time share one question, and leave it one by one", (base) => {
     const held: (() => void)[] = [];
     using server = new ScriptedServer(base, (query) => held.push(() => query.answer([a("192.0.2.1")])));
     using resolver = resolverFor(base, [server.address], { timeoutMs: 1000, attempts: 1 });
@@ -261,7 +261,7 @@ forEachBackend((backend) => {
     assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
   });
 
-  test("remembers absence as long as the zone says, and answers as long as they say", (base, time) => {
+  it("remembers absence as long as the zone says, and answers as long as they say", (base, time) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.asked.startsWith("no")) return query.refuse(3, { authorities: [["test", 100, soa(30)]] });
       if (query.asked.startsWith("un")) return query.refuse(3);
