@@ -80,7 +80,7 @@ export class Zone {
     return new Zone(parseZoneFile(text, options));
   }
 
-  /** Whether the zone is, or has above it, the one a name belongs to. */
+  /** Whether a name is the zone's own or below it, delegated ones included. @throws {RangeError} when the text is no name. */
   covers(name: string): boolean {
     return this.#nodes.covers(normalDnsName(name));
   }
