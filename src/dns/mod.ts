@@ -1,8 +1,6 @@
 /**
- * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text, and
- * servers ({@linkcode DnsServer}) with the zones they serve ({@linkcode Zone}).
- * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text; and
- * a resolver on the loop ({@linkcode DnsResolver}).
+ * The Domain Name System: messages as bytes and back ({@linkcode parseDnsMessage}, {@linkcode buildDnsMessage}), names and their text;
+ * servers ({@linkcode DnsServer}) with the zones they serve ({@linkcode Zone}); and a resolver on the loop ({@linkcode DnsResolver}).
  *
  * @module
  */
