@@ -75,6 +75,8 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
   #timer: LazyTimer | null = null;
   // Has it until it is released.
   #connection: HttpClientConnection | null = null;
+  // What hooks have seen, and may have changed; empty once it was sent.
+  #outgoing: EvBuffer | null = null;
   #http: HttpClientRequest | null = null;
   #isStarted = false;
   #endHooks: (() => void) | null = null;
@@ -115,9 +117,10 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
   /** Goes out by a connection that has nothing else to do. */
   start(connection: HttpClientConnection): void {
     this.#connection = connection;
-    const body = new EvBuffer();
-    body.add(this.#bytes);
     const headers = new HttpHeaders();
+    if (!this.#owner.hooks.has(EVRPC_OUTPUT)) return this.#send(connection, this.#bytes, headers);
+    const body = this.#outgoing = new EvBuffer();
+    body.add(this.#bytes);
     this.#passHooks(this.#context(EVRPC_OUTPUT, body, headers, null), (goesOn, error) => {
       if (goesOn) this.#send(connection, body, headers);
       else this.fail("RPC_UNSTARTED", error);
@@ -158,7 +161,7 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
     else this.#endHooks = cancel;
   }
 
-  #send(connection: HttpClientConnection, body: EvBuffer, headers: HttpHeaders): void {
+  #send(connection: HttpClientConnection, body: Uint8Array | EvBuffer, headers: HttpHeaders): void {
     const { idempotent } = this.#options;
     try {
       this.#http = connection.request(
@@ -217,6 +220,7 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#endHooks?.();
     this.#endHooks = null;
+    this.#outgoing?.close();
     const http = this.#http;
     const connection = this.#connection;
     this.#http = null;

@@ -27,7 +27,7 @@ export type RpcErrorCode =
   | "RPC_QUEUE_FULL"
   /** It was cancelled on this side; `cause` is the reason of a signal. */
   | "RPC_CANCELLED"
-  /** The pool, or its base, was closed. */
+  /** The pool, its base, or the connection that had the call, was closed on this side. */
   | "RPC_CLOSED";
 
 const FAULTS: Readonly<Record<RpcErrorCode, readonly [text: string, status: number]>> = {
@@ -38,7 +38,7 @@ const FAULTS: Readonly<Record<RpcErrorCode, readonly [text: string, status: numb
   RPC_HOOK_ABORTED: ["a hook has refused the reply", EVRPC_STATUS_ERR_HOOKABORTED],
   RPC_QUEUE_FULL: ["too many calls are waiting", EVRPC_STATUS_ERR_UNSTARTED],
   RPC_CANCELLED: ["it was cancelled", EVRPC_STATUS_ERR_TIMEOUT],
-  RPC_CLOSED: ["the pool was closed", EVRPC_STATUS_ERR_TIMEOUT],
+  RPC_CLOSED: ["it was closed on this side", EVRPC_STATUS_ERR_TIMEOUT],
 };
 
 /** What an {@linkcode RpcError} knows besides its code. */

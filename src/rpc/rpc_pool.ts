@@ -135,7 +135,7 @@ export class RpcPool implements Disposable {
 
   /**
    * Makes a call (EVRPC_MAKE_REQUEST). The callback is called once, from the loop or from inside whatever ends the call, but never from
-   * inside this method. While there is no connection the call waits for one.
+   * inside this method, unless the base is closed. While there is no connection the call waits for one.
    *
    * @throws {TypeError} when the request is not complete.
    * @throws {RangeError} for a time that is none.
@@ -147,8 +147,9 @@ export class RpcPool implements Disposable {
     callback: RpcCallback<Reply>,
   ): RpcRequest {
     const timeoutMs = checkTimeout(options.timeoutMs ?? this.#timeoutMs);
-    const call = new PoolCall(this.#owner, method, request, options, timeoutMs, callback);
-    if (this.#isClosed) call.fail("RPC_CLOSED");
+    const isClosed = this.#isClosed || reactorOf(this.base).closed;
+    const call = new PoolCall(this.#owner, method, request, options, isClosed ? Infinity : timeoutMs, callback);
+    if (isClosed) call.fail("RPC_CLOSED");
     else if (options.signal?.aborted === true) call.cancel(options.signal.reason);
     else this.#add(call);
     call.isNew = false;

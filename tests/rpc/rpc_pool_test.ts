@@ -175,9 +175,10 @@ forEachBackend((backend) => {
         const error = await failure(pair.pool, { timeoutMs: 200 });
         assertFailed(error, "RPC_TIMEOUT", EVRPC_STATUS_ERR_TIMEOUT);
         pair.pool.timeoutMs = Infinity;
-        const next = pair.pool.call(Sum, { each: [1] });
-        await eventually(() => held.length === 3, "the next comes");
-        held[2]!.done({ total: 3 });
+        const next = pair.pool.call(Sum, { each: [77] });
+        const last = (): SumCall | undefined => held.find(({ request }) => request.each[0] === 77);
+        await eventually(() => last() !== undefined, "the next comes");
+        last()!.done({ total: 3 });
         assertEquals(await next, { total: 3 });
       }));
 
@@ -264,6 +265,12 @@ forEachBackend((backend) => {
       other.close();
       for (const error of errors) assertStrictEquals((await error as RpcError).code, "RPC_CLOSED");
       assertStrictEquals(pool.pendingCount, 0);
+      assertFailed(await failure(pool, { timeoutMs: 1000 }), "RPC_CLOSED", EVRPC_STATUS_ERR_UNSTARTED);
+      const unused = backend.newBase();
+      const late = new RpcPool(unused, { timeoutMs: 1000 });
+      unused.close();
+      assertFailed(await failure(late), "RPC_CLOSED", EVRPC_STATUS_ERR_UNSTARTED);
+      late.close();
     });
   });
 
