@@ -8,10 +8,13 @@
  */
 
 import { type Chain, CHAIN_FILE, CHAIN_MEMORY, shareChain, splitBorrowed } from "./chain.ts";
-import type { ChunkPool } from "./chunk_pool.ts";
+import { CHUNK_SIZE_MAX, type ChunkPool } from "./chunk_pool.ts";
 
 /** Up to so many bytes a loop is faster than a view of them and a call of `set`. */
 const SLICE_LOOP_MAX = 128;
+
+/** What is added at once goes into so many pooled chunks at most; more than that gets one piece of memory of its own. */
+const PIECES_MAX = 8;
 
 /** A singly linked list of chains; no chain in it is empty. */
 export class ChainQueue {
@@ -122,10 +125,14 @@ export class ChainQueue {
         done = room;
       }
     }
-    if (done < total) {
-      const chain = this.reserveTail(total - done);
-      chain.bytes.set(done === 0 ? data : data.subarray(done), chain.end);
-      this.commitTail(total - done);
+    // Chunks larger than the pool's would be new memory each time, whose pages cost more to come by than the copy does.
+    const pieceMax = total <= PIECES_MAX * CHUNK_SIZE_MAX ? CHUNK_SIZE_MAX : total;
+    while (done < total) {
+      const count = Math.min(total - done, pieceMax);
+      const chain = this.reserveTail(count);
+      chain.bytes.set(count === total ? data : data.subarray(done, done + count), chain.end);
+      this.commitTail(count);
+      done += count;
     }
   }
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertNotStrictEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { CHAIN_MEMORY, referenceChain } from "../../src/core/chain.ts";
+import { ChainQueue } from "../../src/core/chain_queue.ts";
 import { CHUNK_SIZE_MAX, CHUNK_SIZES, ChunkPool } from "../../src/core/chunk_pool.ts";
 
 describe("ChunkPool", () => {
@@ -91,5 +92,24 @@ describe("ChunkPool", () => {
     for (const bytesMax of [-1, 1.5, NaN]) {
       assertThrows(() => new ChunkPool({ bytesMax }), RangeError, "bytesMax");
     }
+  });
+
+  it("serves what is copied in at once too, where that is not very much", () => {
+    const pool = new ChunkPool();
+    const queue = new ChainQueue(pool);
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, at) => at % 251);
+    queue.addBytes(bytes);
+    queue.drain(bytes.length);
+    const rested = pool.bytesFree;
+    assertEquals(rested, 2 * CHUNK_SIZE_MAX);
+    queue.addBytes(bytes);
+    assertEquals([pool.bytesFree, queue.length], [0, bytes.length]);
+    const chains = [queue.first!, queue.last!];
+    assertEquals(chains.map(({ start, end }) => end - start), [CHUNK_SIZE_MAX, bytes.length - CHUNK_SIZE_MAX]);
+    assertEquals(chains.flatMap(({ bytes, start, end }) => [...bytes.subarray(start, end)]), [...bytes]);
+    // Very much is one piece, which need not be put together again by whoever wants it in one.
+    queue.drain(bytes.length);
+    queue.addBytes(new Uint8Array(8 * CHUNK_SIZE_MAX + 1));
+    assertStrictEquals(queue.first, queue.last);
   });
 });
