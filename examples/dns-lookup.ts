@@ -12,7 +12,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import {
   type DnsAnswer,
-  type DnsData,
+  dnsDataText,
   DnsError,
   DnsResolver,
   dnsTypeName,
@@ -96,38 +96,7 @@ async function lookUp(resolver: DnsResolver, name: string, values: Values): Prom
 }
 
 function linesOf({ records }: DnsAnswer): string[] {
-  return records.map(({ name, ttl, type, data }) => `${name} ${ttl} ${dnsTypeName(type)} ${dataText(data)}`);
-}
-
-const utf8 = new TextDecoder();
-
-/** What a record says, nearly as zone files have it. */
-function dataText(data: DnsData): string {
-  switch (data.kind) {
-    case "A":
-    case "AAAA":
-      return data.address;
-    case "TXT":
-    case "SPF":
-      return data.strings.map((text) => JSON.stringify(utf8.decode(text))).join(" ");
-    case "CAA":
-      return `${data.flags} ${data.tag} ${JSON.stringify(utf8.decode(data.value))}`;
-    case "SVCB":
-    case "HTTPS":
-      return [
-        data.priority,
-        data.target,
-        ...data.params.map(({ key, value }) => `key${key}=${hex(value)}`),
-      ].join(" ");
-    case "unknown":
-      return `\\# ${data.bytes.length} ${hex(data.bytes)}`;
-    default:
-      return Object.entries(data).filter(([key]) => key !== "kind").map(([, value]) => value).join(" ");
-  }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return records.map(({ name, ttl, type, data }) => `${name} ${ttl} ${dnsTypeName(type)} ${dnsDataText(data)}`);
 }
 
 async function main(): Promise<number> {

@@ -1,5 +1,15 @@
 import { assert, assertEquals, assertFalse, assertStrictEquals, assertThrows } from "@std/assert";
-import { EVENT_LOG_WARN, EVLOOP_NONBLOCK } from "../../mod.ts";
+import {
+  compareSocketAddresses,
+  EVENT_LOG_WARN,
+  EVLOOP_NONBLOCK,
+  getReceiveBufferBytes,
+  getSendBufferBytes,
+  type SystemError,
+} from "../../mod.ts";
+import { optionalAddress } from "../../src/core/socket_address.ts";
+import { sys } from "../../src/ffi/libc.ts";
+import { errno, getsockname, os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
 import { a, type Script, ScriptedServer } from "./scripted_server.ts";
@@ -81,24 +91,21 @@ forEachBackend((backend) => {
     assertEquals(resolver.nameservers.map(({ isDown }) => isDown), [true, false]);
   });
 
-  it(
-    "another server is asked after each answer that is none, and the first such answer is the error",
-    (base, time) => {
-      for (const rcode of [2, 4, 5, 1, 9]) {
-        using first = new ScriptedServer(base, (query) => query.refuse(rcode));
-        using second = new ScriptedServer(base, one);
-        const options = { cache: false, ednsUdpBytes: 512 };
-        using resolver = resolverFor(base, [first.address, second.address], options);
-        assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
-        second.script = (query) => query.refuse(5);
-        const codes: Record<number, string> = { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED", 9: "RCODE" };
-        assertEquals(lookedUp(resolver, "www.test"), `DNS_${codes[rcode]}`);
-        assertEquals([first.asked.length, second.asked.length], [2, 2]);
-        assertEquals(resolver.nameservers.map(({ isDown }) => isDown), [false, false]);
-      }
-      assertStrictEquals(time.elapsedMs, 0);
-    },
-  );
+  it("another server is asked after an answer that is none, and the first such is the error", (base, time) => {
+    for (const rcode of [2, 4, 5, 1, 9]) {
+      using first = new ScriptedServer(base, (query) => query.refuse(rcode));
+      using second = new ScriptedServer(base, one);
+      const options = { cache: false, ednsUdpBytes: 512 };
+      using resolver = resolverFor(base, [first.address, second.address], options);
+      assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+      second.script = (query) => query.refuse(5);
+      const codes: Record<number, string> = { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED", 9: "RCODE" };
+      assertEquals(lookedUp(resolver, "www.test"), `DNS_${codes[rcode]}`);
+      assertEquals([first.asked.length, second.asked.length], [2, 2]);
+      assertEquals(resolver.nameservers.map(({ isDown }) => isDown), [false, false]);
+    }
+    assertStrictEquals(time.elapsedMs, 0);
+  });
 
   it("a server that only knows whom else to ask is lame, and another one is asked", (base) => {
     using lame = new ScriptedServer(
@@ -223,6 +230,62 @@ forEachBackend((backend) => {
     time.elapsedMs += 11_000;
     lookedUp(resolver, "b.test");
     assert(ports()[8] !== ports()[9]);
+  });
+
+  it("cancelled while suspended, a lookup is not asked later", (base) => {
+    using server = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address], { maxInflight: 1 });
+    const outcomes = new Outcomes(base);
+    const requests = ["a.test", "b.test"].map((name) => resolver.query(name, "A", {}, outcomes.note));
+    resolver.clearNameserversAndSuspend();
+    for (const request of requests) request.cancel();
+    assertEquals(outcomes.untilThereAre(2), ["DNS_CANCELLED", "DNS_CANCELLED"]);
+    resolver.addNameserver(server.address);
+    resolver.resume();
+    assertEquals(lookedUp(resolver, "c.test"), "192.0.2.1");
+    // The first one had left before.
+    assertEquals(server.asked, ["a.test A", "c.test A"]);
+  });
+
+  it("sockets have the buffers that are asked for", (base) => {
+    using server = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    const buffers = (): [receive: number, send: number] => {
+      assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+      const { sender } = server.queries.at(-1)!;
+      for (let fd = 3; fd < 1000; fd++) {
+        const local = optionalAddress(fd, getsockname);
+        if (local === undefined || local.family !== "ipv4" || compareSocketAddresses(local, sender) !== 0) continue;
+        return [getReceiveBufferBytes(fd), getSendBufferBytes(fd)];
+      }
+      throw new Error("There is no such socket");
+    };
+    const [receiveBefore, sendBefore] = buffers();
+    resolver.setOption("so-rcvbuf", "8192");
+    resolver.setOption("so-sndbuf", "8192");
+    const [receive, send] = buffers();
+    assert(receive >= 8192 && receive < receiveBefore, `${receive} of ${receiveBefore}`);
+    assert(send >= 8192 && send < sendBefore, `${send} of ${sendBefore}`);
+  });
+
+  it("without descriptors a lookup fails, and says why", (base) => {
+    using server = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address]);
+    const calls = sys as { socket: (family: number, type: number, protocol: number) => number };
+    const real = calls.socket;
+    const outcomes = new Outcomes(base);
+    calls.socket = () => {
+      errno[0] = os.errno["EMFILE"]!;
+      return -1;
+    };
+    try {
+      resolver.query("www.test", "A", {}, outcomes.note);
+    } finally {
+      calls.socket = real;
+    }
+    assertEquals(outcomes.untilThereAre(1), ["DNS_UNREACHABLE"]);
+    assertStrictEquals((outcomes.errors[0]!.cause as SystemError).code, "EMFILE");
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
   });
 
   it("asks from the address it is bound to, over IPv4 and IPv6", (base) => {

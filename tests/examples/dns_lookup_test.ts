@@ -48,7 +48,7 @@ describe("examples/dns-lookup.ts", () => {
   });
 
   it("looks up records of a type, and names of addresses", async () => {
-    assertEquals(await printed(["-t", "mx", "www.test"]), [0, "www.test 60 MX 10 mail.test\n"]);
+    assertEquals(await printed(["-t", "mx", "www.test"]), [0, "www.test 60 MX 10 mail.test.\n"]);
     assertEquals(await printed(["-t", "TXT", "--tcp", "www.test"]), [0, 'www.test 60 TXT "say \\"hello\\""\n']);
     assertEquals(await printed(["-x", "192.0.2.1", "192.0.2.9"]), [
       1,
