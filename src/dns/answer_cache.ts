@@ -19,6 +19,7 @@ const NO_NAME = 0;
 export class AnswerCache {
   // From the one that was not asked for the longest to the one asked for last.
   readonly #entries = new Map<string, Entry>();
+  #records = 0;
 
   /** How many there are, those whose time is over included. */
   get size(): number {
@@ -46,9 +47,12 @@ export class AnswerCache {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     this.#entries.delete(key);
-    if (entry.endMs <= nowMs) return undefined;
-    this.#entries.set(key, entry);
-    return entry;
+    if (entry.endMs > nowMs) {
+      this.#entries.set(key, entry);
+      return entry;
+    }
+    this.#records -= weightOf(entry);
+    return undefined;
   }
 
   /** Remembers an answer, or that there is none, for as long as it says and the settings allow. */
@@ -57,30 +61,45 @@ export class AnswerCache {
     if (seconds <= 0) return;
     const isNoName = answer instanceof DnsError && answer.code === "DNS_NXDOMAIN";
     const key = `${isNoName ? NO_NAME : type} ${normalDnsName(name)}`;
-    this.#entries.delete(key);
-    this.#entries.set(key, { answer, storedMs: nowMs, endMs: nowMs + seconds * 1000 });
-    this.limit(settings.cacheEntriesMax);
+    this.#drop(key);
+    const entry = { answer, storedMs: nowMs, endMs: nowMs + seconds * 1000 };
+    this.#entries.set(key, entry);
+    this.#records += weightOf(entry);
+    this.limit(settings.cacheRecordsMax);
   }
 
   /** Forgets what is too much. */
-  limit(entriesMax: number): void {
-    if (this.#entries.size <= entriesMax) return;
+  limit(recordsMax: number): void {
+    if (this.#records <= recordsMax) return;
     for (const key of this.#entries.keys()) {
-      this.#entries.delete(key);
-      if (this.#entries.size <= entriesMax) return;
+      this.#drop(key);
+      if (this.#records <= recordsMax) return;
     }
+  }
+
+  #drop(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#records -= weightOf(entry);
   }
 
   /** Forgets all about a name, or about one type of it. */
   delete(name: string, types: readonly number[]): void {
     const key = normalDnsName(name);
-    for (const type of [...types, NO_NAME]) this.#entries.delete(`${type} ${key}`);
+    for (const type of [...types, NO_NAME]) this.#drop(`${type} ${key}`);
   }
 
   /** Forgets everything. */
   clear(): void {
     this.#entries.clear();
+    this.#records = 0;
   }
+}
+
+/** What it counts for. */
+function weightOf({ answer }: Entry): number {
+  return answer instanceof DnsError ? 1 : answer.records.length;
 }
 
 function lifetime(answer: DnsAnswer | DnsError, settings: DnsResolverSettings): number {

@@ -60,6 +60,8 @@ export class Question implements TransmissionOwner {
   readonly #done = new Set<NameServer>();
   #unanswered = 0;
   #error: DnsError | null = null;
+  // How often it was begun anew.
+  #round = 0;
 
   /** @throws {RangeError} when `name` is none. */
   constructor(owner: QuestionOwner, key: string, name: string, type: number, way: QuestionWay) {
@@ -92,6 +94,7 @@ export class Question implements TransmissionOwner {
   reset(): void {
     for (const transmission of this.#open) transmission.forget();
     this.#open.clear();
+    this.#round++;
     this.#asked.clear();
     this.#done.clear();
     this.#unanswered = 0;
@@ -189,6 +192,13 @@ export class Question implements TransmissionOwner {
     if (!this.#isAsking()) this.#askNext();
   }
 
+  /** A server has not answered. False when that, by the log hook, has put an end to this question, or begun it anew. */
+  #isMissedBy(server: NameServer): boolean {
+    const round = this.#round;
+    server.isMissed();
+    return round === this.#round;
+  }
+
   wrongCase(transmission: Transmission): void {
     const { server, udpBytes } = transmission;
     for (const other of this.#open) if (other.server === server && other.overTcp) return;
@@ -202,7 +212,7 @@ export class Question implements TransmissionOwner {
     // An answer over UDP may still come, or another server is asked already.
     if (this.#isAsking()) return;
     this.#error ??= new DnsError(isAfterTruncation ? "DNS_TRUNCATED" : "DNS_UNREACHABLE", this.name, { cause });
-    if (!isAfterTruncation) server.isMissed();
+    if (!isAfterTruncation && !this.#isMissedBy(server)) return;
     this.#done.add(server);
     this.#askNext();
   }
@@ -216,7 +226,7 @@ export class Question implements TransmissionOwner {
     }
     if (this.#isAsking()) return;
     if (isAfterTruncation) this.#error ??= new DnsError("DNS_TRUNCATED", this.name);
-    server.isMissed();
+    if (!this.#isMissedBy(server)) return;
     this.#unanswered++;
     this.#askNext();
   }

@@ -94,7 +94,7 @@ export class QuestionDesk implements QuestionOwner {
     this.settings = { ...this.settings, ...settings };
     for (const server of this.#servers) server.renewSockets();
     if (!this.settings.cache) this.cache.clear();
-    this.cache.limit(this.settings.cacheEntriesMax);
+    this.cache.limit(this.settings.cacheRecordsMax);
     this.pump();
   }
 

@@ -46,8 +46,11 @@ export interface DnsResolverSettings {
   readonly queriesPerSocket: number;
   /** Remember answers; true by default. */
   readonly cache: boolean;
-  /** Answers that are remembered, 1 to ten million; 10,000 by default. Those that were not asked for the longest go first. */
-  readonly cacheEntriesMax: number;
+  /**
+   * Records that are remembered, 1 to ten million; 20,000 by default. That there are none counts as one. The answers that were not asked for
+   * the longest go first.
+   */
+  readonly cacheRecordsMax: number;
   /** How many seconds an answer is remembered at least, 0 to an hour; 0 by default. */
   readonly cacheTtlMin: number;
   /** How many seconds an answer is remembered at most, 0 to a week; 86,400 by default. */
@@ -124,7 +127,7 @@ export const DEFAULT_SETTINGS: DnsResolverSettings = {
   ednsUdpBytes: 1232,
   queriesPerSocket: 32,
   cache: true,
-  cacheEntriesMax: 10_000,
+  cacheRecordsMax: 20_000,
   cacheTtlMin: 0,
   cacheTtlMax: 86_400,
   cacheNegativeTtlMax: 3600,

@@ -22,7 +22,7 @@ const RANGES: Readonly<Partial<Record<keyof DnsResolverSettings, readonly [least
   tcpIdleMs: [0, HOUR_MS],
   ednsUdpBytes: [512, 65_535],
   queriesPerSocket: [1, 10_000],
-  cacheEntriesMax: [1, 10_000_000],
+  cacheRecordsMax: [1, 10_000_000],
   cacheTtlMin: [0, 3600],
   cacheTtlMax: [0, WEEK],
   cacheNegativeTtlMax: [0, WEEK],

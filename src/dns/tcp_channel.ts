@@ -105,6 +105,7 @@ export class TcpChannel implements Channel {
     const wasUsed = this.wasUsed;
     this.close();
     for (const transmission of waiting) {
+      if (transmission.channel !== this) continue;
       if (wasUsed && transmission.resent === 0) {
         transmission.resent++;
         transmission.server.send(transmission);

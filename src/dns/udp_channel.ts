@@ -108,7 +108,8 @@ export class UdpChannel implements Channel {
     this.#unsent = [];
     for (let index = 0; index < unsent.length; index++) {
       if (this.#isClosed) return;
-      if (this.#trySend(unsent[index]!)) continue;
+      // What was told of the one before may have made this one needless.
+      if (unsent[index]!.channel !== this || this.#trySend(unsent[index]!)) continue;
       this.#unsent.push(...unsent.slice(index + 1));
       return;
     }
@@ -124,7 +125,9 @@ export class UdpChannel implements Channel {
         return;
       } else if (length !== -EINTR!) {
         const error = systemError(length, "recv", "hear from a name server");
-        for (const transmission of this.#waiting.takeAll()) transmission.owner.failed(transmission, error);
+        for (const transmission of this.#waiting.takeAll()) {
+          if (transmission.channel === this) transmission.owner.failed(transmission, error);
+        }
         return;
       }
     }
