@@ -207,6 +207,28 @@ forEachBackend((backend) => {
     assertThrows(() => resolver.addNameserver("127.0.0.1"), Error, "closed");
   });
 
+  it("the log hook may close the resolver, or suspend it, in the middle of things", (base) => {
+    using server = new ScriptedServer(base, silent);
+    for (const deed of ["close", "suspend"]) {
+      const outcomes = new Outcomes(base);
+      using resolver = resolverFor(base, [server.address], {
+        maxTimeouts: 1,
+        attempts: 3,
+        timeoutMs: 100,
+        deadlineMs: 1000,
+        log: (level) => {
+          if (level !== EVENT_LOG_WARN) return;
+          if (deed === "close") resolver.close();
+          else resolver.clearNameserversAndSuspend();
+        },
+      });
+      for (const name of ["a.test", "b.test"]) resolver.query(`${deed}.${name}`, "A", {}, outcomes.note);
+      assertEquals(outcomes.untilThereAre(2), Array(2).fill(deed === "close" ? "DNS_SHUTDOWN" : "DNS_TIMEOUT"));
+      assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
+    }
+    assertEquals(server.asked.length, 4, "nothing is asked after that");
+  });
+
   it("a callback that throws does not keep the others from being called", (base) => {
     using server = new ScriptedServer(base, one);
     using resolver = resolverFor(base, [server.address]);

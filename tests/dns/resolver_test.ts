@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertStrictEquals } from "@std/assert";
 import { Datagram, DnsError } from "../../mod.ts";
 import { forEachBackend } from "../support/backends.ts";
+import { Random } from "../support/fuzz.ts";
+import { bytes } from "./message_support.ts";
 import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
 import { a, aaaa, cname, type Script, ScriptedServer, soa } from "./scripted_server.ts";
 
@@ -240,6 +242,36 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "DNS_BAD_ANSWER");
     resolver.addNameserver(better.address);
     assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+  });
+
+  it("answers that were mutated at random are refused or read, and never more than that", (base) => {
+    const random = new Random(20_261_127);
+    const right = bytes(`0000 8180 0001 0003 0001 0001 "www" "test" 00 0001 0001
+      c00c 0005 0001 0000003c 0006 03 656e64 c010
+      c026 0001 0001 0000003c 0004 c0000201
+      c026 0001 0001 0000003c 0004 c0000202
+      c010 0002 0001 0000003c 0005 "ns" c010
+      00 0029 04d0 00000000 0000`);
+    using server = new ScriptedServer(base, (query) => {
+      const answer = right.slice();
+      answer.set(query.bytes.subarray(0, 2));
+      // The question stays, or nothing of it would be looked at.
+      answer.set(query.bytes.subarray(12, 26), 12);
+      for (let count = random.below(4); count > 0; count--) {
+        const at = 2 + random.below(answer.length - 2);
+        if (at < 12 || at >= 26) answer[at] = random.below(256);
+      }
+      query.send(random.below(8) === 0 ? answer.subarray(0, random.below(answer.length)) : answer);
+    });
+    using resolver = resolverFor(base, [server.address], { cache: false, timeoutMs: 10, maxTimeouts: 255 });
+    const outcomes = new Outcomes(base);
+    for (let count = 1; count <= 300; count++) {
+      resolver.query("www.test", "A", {}, outcomes.note);
+      outcomes.untilThereAre(count);
+    }
+    assert(outcomes.list.includes("192.0.2.1 192.0.2.2"));
+    assert(outcomes.errors.some(({ code }) => code === "DNS_BAD_ANSWER"));
+    assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
   });
 
   it("many who ask the same at one time share one question, and leave it one by one", (base) => {
