@@ -7,6 +7,8 @@ import {
   type EventBase,
   HostConnectError,
   HostsTable,
+  HttpClientConnection,
+  HttpServer,
   Listener,
   SocketBufferEvent,
 } from "../../mod.ts";
@@ -98,6 +100,20 @@ forEachBackend((backend) => {
       assertInstanceOf(error, HostConnectError);
       assertEquals([error.code, (error.cause as DnsError).code], ["HOST_NOT_FOUND", "DNS_NXDOMAIN"]);
       for (const connection of accepted) connection.close();
+    }));
+
+  it("so do HTTP clients", () =>
+    alongside(base, async () => {
+      using server = new ScriptedServer(base, (query) => {
+        if (query.asked === "www.test A") query.answer([a("127.0.0.1")]);
+        else query.refuse(0);
+      });
+      using resolver = resolverFor(base, [server.address]);
+      using http = new HttpServer(base, {}, (request) => request.reply(200, `for ${request.hostname}`));
+      const { port } = http.listen({ port: 0 });
+      using connection = new HttpClientConnection(base, { host: "www.test", port }, { resolver });
+      const response = await connection.send("/");
+      assertEquals([response.status, await response.text()], [200, "for www.test"]);
     }));
 
   it("a connection is made by the family that answers, without waiting long for the other", () =>
