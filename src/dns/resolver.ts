@@ -84,6 +84,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    *
    * @param callback called from the loop, never before this returns, with an error, or null and the answer.
    * @throws {TypeError} when there is no such type.
+   * @throws {RangeError} when the deadline is none.
    */
   query(name: string, type: string | number, options: DnsQueryOptions, callback: DnsCallback<DnsAnswer>): DnsRequest {
     this.assertOpen("look up with");
@@ -91,6 +92,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     if (number === undefined || !Number.isInteger(number) || number < 1 || number > 0xffff) {
       throw new TypeError(`Cannot look up records of type ${type}: there is no such type`);
     }
+    checkDeadline(options);
     const names = this.#namesFor(name, options.noSearch === true);
     if (names === undefined) return this.#known<DnsAnswer>(name, new DnsError("DNS_BAD_NAME", name), callback);
     return begun(new Lookup(this.surroundings, names, number, options, callback));
@@ -128,7 +130,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    * @param service a port, or the name of a service; null for port 0.
    * @throws {DnsError} by rejection; `eai` says what getaddrinfo would.
    * @throws {TypeError} when neither host nor service is given.
-   * @throws {RangeError} when the port is none.
+   * @throws {RangeError} when the port is none, or the deadline.
    */
   getaddrinfo(
     host: string | null,
@@ -149,6 +151,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     if (host === null && service === null) {
       throw new TypeError("Cannot look up nothing: neither host nor service is given");
     }
+    checkDeadline(hints);
     const shown = host ?? "";
     let kinds: ReturnType<typeof socketKinds>;
     try {
@@ -297,6 +300,11 @@ export class DnsResolver extends ResolverBase implements HostResolver {
 function begun<T extends StartableRequest>(request: T): DnsRequest {
   request.start();
   return request;
+}
+
+function checkDeadline({ deadlineMs }: DnsQueryOptions): void {
+  if (deadlineMs === undefined || deadlineMs > 0) return;
+  throw new RangeError(`Cannot look up within ${deadlineMs} ms: that is no time`);
 }
 
 function isName(text: string): boolean {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Datagram, DnsError } from "../../mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Random } from "../support/fuzz.ts";
@@ -242,6 +242,19 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "a.test"), "DNS_BAD_ANSWER");
     resolver.addNameserver(better.address);
     assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+  });
+
+  it("what the caller gets wrong is thrown at once", (base) => {
+    using resolver = resolverFor(base, []);
+    const never = (): void => assert(false, "it was called");
+    for (const type of ["NONSENSE", 0, 65_536, 1.5]) {
+      assertThrows(() => resolver.query("www.test", type, {}, never), TypeError, "type");
+    }
+    for (const deadlineMs of [0, -1, NaN]) {
+      assertThrows(() => resolver.query("www.test", "A", { deadlineMs }, never), RangeError);
+      assertThrows(() => resolver.lookup("www.test", 80, { deadlineMs }, never), RangeError);
+    }
+    base.dispatch();
   });
 
   it("answers that were mutated at random are refused or read, and never more than that", (base) => {
