@@ -31,7 +31,10 @@ export class CertificateFolder {
   #count = 0;
 
   constructor() {
-    process.on("exit", () => rmSync(this.path, { recursive: true, force: true }));
+    const remove = (): void => rmSync(this.path, { recursive: true, force: true });
+    process.on("exit", remove);
+    // Deno ends a test file without ending the process.
+    globalThis.addEventListener?.("unload", remove);
   }
 
   /** Runs the openssl program in the folder. */
