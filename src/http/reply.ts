@@ -26,7 +26,7 @@ export abstract class HttpReply extends StreamedReply {
     }
     const { compression } = this.link;
     const mayCompress = compression !== null && body.length >= compression.minBytes;
-    if (typeof body === "string" && !mayCompress && this.#replyPlainText(status, body)) return;
+    if (typeof body === "string" && !mayCompress && this.replyPlainText(status, body)) return;
     let bytes = bytesOf(body);
     if (mayCompress) bytes = compression.whole(this.head, status, this.replyHeaders, bytes);
     this.writeHead(status, bytes.length, true);
@@ -46,7 +46,7 @@ export abstract class HttpReply extends StreamedReply {
     const isSimple = this.state === OPEN && !this.gone && this.link.compression === null && body.length > 0 &&
       status >= 200 && status <= 599 && this.mayHaveBody(status) && this.isPlain();
     if (!isSimple) return this.reply(status, body, [["Content-Type", type]]);
-    if (typeof body === "string" && this.#replyPlainText(status, body, type)) return;
+    if (typeof body === "string" && this.replyPlainText(status, body, type)) return;
     const { heads, output } = this.link;
     const bytes = bytesOf(body);
     heads.writePlain(output, status, bytes.length, type);
@@ -54,8 +54,8 @@ export abstract class HttpReply extends StreamedReply {
     this.finish();
   }
 
-  /** The short way for the most common reply: ASCII text, no fields of its own, on a connection that lives on. */
-  #replyPlainText(status: number, text: string, type?: string): boolean {
+  /** @internal The short way for the most common reply: ASCII text, no fields of its own, on a connection that lives on. */
+  private replyPlainText(status: number, text: string, type?: string): boolean {
     const { heads, output } = this.link;
     if (text === "" || !this.mayHaveBody(status) || !this.isPlain()) return false;
     if (!heads.writePlainText(output, status, text, type)) return false;

@@ -9,8 +9,8 @@ import { FINISHED, goneError, ReplyState, STREAMING } from "./reply_state.ts";
 /** From so many bytes waiting for the client on, a producer that can wait has to. */
 const WRITE_HIGH_BYTES = 64 * 1024;
 
-/** The body of a reply that is under way. */
-interface StreamedBody {
+/** The body of a reply that is under way. @internal */
+export interface StreamedBody {
   /** Whether each piece says how long it is. */
   readonly isChunked: boolean;
   /** Whether there is none, whatever the handler sends (HEAD, 204, 304). */
@@ -29,10 +29,6 @@ export type ReplySource =
 
 /** Replies whose body comes in pieces. */
 export abstract class StreamedReply extends ReplyState {
-  /** Called whenever everything sent by {@linkcode StreamedReply.replyChunk} so far has left for the client. */
-  onDrain: (() => void) | undefined = undefined;
-  #body: StreamedBody | null = null;
-
   /**
    * Begins a reply whose body comes in pieces (evhttp_send_reply_start): in chunks for HTTP/1.1, up to the end of the
    * connection for HTTP/1.0, or as is when the header fields name a Content-Length.
@@ -42,7 +38,7 @@ export abstract class StreamedReply extends ReplyState {
   replyStart(status: number, headers?: HttpHeadersInit): void {
     if (!this.begin(status, headers)) return;
     const isDropped = !this.mayHaveBody(status);
-    let bytesLeft = this.#declaredLength();
+    let bytesLeft = this.declaredLength();
     const coding = this.link.compression?.streamCoding(this.head, status, this.replyHeaders, bytesLeft) ?? null;
     if (coding !== null) bytesLeft = Infinity;
     let isChunked = false;
@@ -58,12 +54,12 @@ export abstract class StreamedReply extends ReplyState {
       this.keepAlive = false;
     }
     const encoder = coding === null || isDropped ? null : this.link.compression!.encoder(coding);
-    this.#body = { isChunked, isDropped, bytesLeft: isDropped ? Infinity : bytesLeft, encoder };
+    this.streamed = { isChunked, isDropped, bytesLeft: isDropped ? Infinity : bytesLeft, encoder };
     this.writeHead(status, length, false);
   }
 
-  /** The Content-Length that the handler has set; Infinity without one. */
-  #declaredLength(): number {
+  /** @internal The Content-Length that the handler has set; Infinity without one. */
+  private declaredLength(): number {
     const declared = this.fields?.get("content-length");
     if (declared === undefined) return Infinity;
     const length = Number(declared);
@@ -92,26 +88,28 @@ export abstract class StreamedReply extends ReplyState {
       onSent?.(false);
       return 0;
     }
-    const body = this.#body;
+    const body = this.streamed;
     if (this.state !== STREAMING || body === null) {
       throw new Error("Cannot send a chunk: the reply has not begun, or is complete");
     }
     if (body.isDropped) drop(bytes);
-    else if (bytes.length > 0) this.#sendPiece(body, bytes);
+    else if (bytes.length > 0) this.sendPiece(body, bytes);
     if (onSent !== undefined) this.link.afterSent(onSent);
     return output.length;
   }
 
-  #sendPiece(body: StreamedBody, bytes: Uint8Array | EvBuffer): void {
+  /** @internal Sends a piece of the body, compressed if that was chosen. */
+  private sendPiece(body: StreamedBody, bytes: Uint8Array | EvBuffer): void {
     if (bytes.length > body.bytesLeft) {
       throw new RangeError(`Cannot send ${bytes.length} bytes: the declared Content-Length leaves ${body.bytesLeft}`);
     }
     body.bytesLeft -= bytes.length;
-    if (body.encoder === null) return this.#frame(body, bytes);
-    this.#frame(body, body.encoder.add(bytes instanceof Uint8Array ? bytes : bytes.take()));
+    if (body.encoder === null) return this.frame(body, bytes);
+    this.frame(body, body.encoder.add(bytes instanceof Uint8Array ? bytes : bytes.take()));
   }
 
-  #frame(body: StreamedBody, bytes: Uint8Array | EvBuffer): void {
+  /** @internal Queues bytes of the body as they travel: as a chunk, or as they are. */
+  private frame(body: StreamedBody, bytes: Uint8Array | EvBuffer): void {
     const { output } = this.link;
     if (body.isChunked) output.addAscii(`${bytes.length.toString(16)}\r\n`);
     this.send(bytes);
@@ -145,7 +143,7 @@ export abstract class StreamedReply extends ReplyState {
    */
   replyEnd(): void {
     if (this.gone) return;
-    const body = this.#body;
+    const body = this.streamed;
     if (this.state !== STREAMING || body === null) {
       throw new Error("Cannot end a reply: it has not begun, or is complete");
     }
@@ -154,7 +152,7 @@ export abstract class StreamedReply extends ReplyState {
       this.link.abort();
       return;
     }
-    if (body.encoder !== null) this.#frame(body, body.encoder.end());
+    if (body.encoder !== null) this.frame(body, body.encoder.end());
     if (body.isChunked) this.link.output.addAscii("0\r\n\r\n");
     this.finish();
   }
@@ -170,15 +168,16 @@ export abstract class StreamedReply extends ReplyState {
     const pieces = piecesOf(source);
     try {
       this.replyStart(status, headers);
-      if (this.#body?.isDropped === true) this.replyEnd();
+      if (this.streamed?.isDropped === true) this.replyEnd();
     } catch (error) {
       await pieces.cancel(error);
       throw error;
     }
-    await this.#pump(pieces);
+    await this.pump(pieces);
   }
 
-  async #pump(pieces: Pieces): Promise<void> {
+  /** @internal Sends all pieces, as fast as the client takes them. */
+  private async pump(pieces: Pieces): Promise<void> {
     if (this.finished) return await pieces.cancel(goneError());
     const { signal } = this;
     const onGone = (): void => {

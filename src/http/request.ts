@@ -27,11 +27,12 @@ const decoder = new TextDecoder();
  * ```
  */
 export class HttpRequest extends HttpReply {
+  // Declared only: most requests have no body, and need no place for one (see ReplyState).
   /** Trailer fields of a chunked body, if there were any. */
-  trailers: HttpHeaders | undefined = undefined;
-  #body: EvBuffer | null = null;
+  declare trailers: HttpHeaders | undefined;
+  declare private buffer: EvBuffer | undefined;
   // Made for handlers that take the body piece by piece.
-  #reading: RequestBody | null = null;
+  declare private taker: RequestBody | undefined;
 
   /** The method, such as `GET`. */
   get method(): string {
@@ -79,12 +80,12 @@ export class HttpRequest extends HttpReply {
 
   /** The body: all of it, or for a handler with `streamBody` what has come and was not taken; empty when there was none. */
   get body(): EvBuffer {
-    return this.#body ??= new EvBuffer();
+    return this.buffer ??= new EvBuffer();
   }
 
   /** Whether all of the body has come. */
   get bodyComplete(): boolean {
-    return this.#reading === null || this.#reading.isComplete;
+    return this.taker === undefined || this.taker.isComplete;
   }
 
   /**
@@ -93,32 +94,32 @@ export class HttpRequest extends HttpReply {
    * whoever keeps it keeps up to 64 KiB with it.
    */
   get onBody(): ((piece: Uint8Array) => void) | undefined {
-    return this.#reading?.onPiece;
+    return this.taker?.onPiece;
   }
 
   /** Sets it. */
   set onBody(callback: ((piece: Uint8Array) => void) | undefined) {
-    this.#read().onPiece = callback;
+    this.take().onPiece = callback;
   }
 
   /** Called when the body is complete, after the last piece; only for handlers with `streamBody`. */
   get onBodyEnd(): (() => void) | undefined {
-    return this.#reading?.onEnd;
+    return this.taker?.onEnd;
   }
 
   /** Sets it. */
   set onBodyEnd(callback: (() => void) | undefined) {
-    this.#read().onEnd = callback;
+    this.take().onEnd = callback;
   }
 
   /** Has the client wait with the rest of the body; nothing but {@linkcode HttpRequest.resumeBody} or the reply ends that. */
   pauseBody(): void {
-    this.#read().pause(true);
+    this.take().pause(true);
   }
 
   /** Goes on with the body. */
   resumeBody(): void {
-    this.#read().pause(false);
+    this.take().pause(false);
   }
 
   /**
@@ -130,12 +131,12 @@ export class HttpRequest extends HttpReply {
    * @throws {TypeError} by rejection, when somebody waits already, or a callback gets the body.
    */
   readBody(): Promise<Uint8Array | null> {
-    return this.#read().read();
+    return this.take().read();
   }
 
   /** What is still to be read of the body, all of it; not more than the server's `maxBodyBytes`. */
   bytes(): Promise<Uint8Array> {
-    return this.#read().readAll();
+    return this.take().readAll();
   }
 
   /** As {@linkcode HttpRequest.bytes}, as text in UTF-8. */
@@ -145,12 +146,12 @@ export class HttpRequest extends HttpReply {
 
   /** The body as a stream that pulls; always the same one. Cancelling it lets the rest go by. */
   get bodyStream(): ReadableStream<Uint8Array> {
-    return this.#read().stream;
+    return this.take().stream;
   }
 
   /** The body piece by piece: `for await (const piece of request)`. Leaving the loop early lets the rest go by. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    const reading = this.#read();
+    const reading = this.take();
     try {
       for (let piece = await reading.read(); piece !== null; piece = await reading.read()) yield piece;
     } finally {
@@ -158,20 +159,21 @@ export class HttpRequest extends HttpReply {
     }
   }
 
-  #read(): RequestBody {
-    return this.#reading ??= new RequestBody(this.link, this.body);
+  /** @internal What takes the body piece by piece. */
+  private take(): RequestBody {
+    return this.taker ??= new RequestBody(this.link, this.body);
   }
 
   /** @internal The body is to come while the handler is at work already. */
   streamBody(): RequestBody {
-    const reading = this.#read();
+    const reading = this.take();
     reading.begin(true);
     return reading;
   }
 
   /** @internal What reads the body while it comes, or null. */
   get reading(): RequestBody | null {
-    return this.#reading;
+    return this.taker ?? null;
   }
 
   /** @internal */
@@ -179,13 +181,13 @@ export class HttpRequest extends HttpReply {
     try {
       super.connectionLost();
     } finally {
-      this.#reading?.lost();
+      this.taker?.lost();
     }
   }
 
   /** @internal Frees the body. */
   release(): void {
-    this.#reading?.lost();
-    this.#body?.close();
+    this.taker?.lost();
+    this.buffer?.close();
   }
 }
