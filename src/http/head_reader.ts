@@ -4,6 +4,7 @@ import { FieldScanner } from "./field_scanner.ts";
 import { FACT_HOST } from "./framing.ts";
 import { RequestHead } from "./head.ts";
 import { headFault, headFlags, longestHead } from "./head_rules.ts";
+import { KnownSection } from "./known_section.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
 import { CR, LF, SCAN_DONE, SCAN_FAULT, SCAN_MORE, type ScanResult } from "./parse_tables.ts";
@@ -36,6 +37,7 @@ export class HeadReader {
   readonly #allowHostMismatch: boolean;
   readonly #line: RequestLineScanner;
   readonly #fields: FieldScanner;
+  readonly #known: KnownSection = new KnownSection();
   #state = BETWEEN;
   #emptyLines = 0;
   #carry: Carry | undefined = undefined;
@@ -132,9 +134,12 @@ export class HeadReader {
       if (result !== SCAN_DONE) return result;
       p = this.#line.position;
       this.#state = FIELDS;
+      if (this.#known.isAt(bytes, p, end, this.#fields)) return SCAN_DONE;
       this.#fields.reset(p, this.#limits.maxHeaderBytes, this.#limits.maxHeaderCount);
     }
-    return this.#fields.scan(bytes, p, end);
+    const result = this.#fields.scan(bytes, p, end);
+    if (result === SCAN_DONE) this.#known.remember(bytes, this.#fields);
+    return result;
   }
 
   /** Notes the fault of the scanner at work; `offset` leads from its offsets to those of the caller's bytes. */

@@ -27,6 +27,8 @@ const QUESTION_MARK = 0x3f;
 const VERSION_PREFIX = "HTTP/1.";
 const MAJOR_DIGIT_AT = 5;
 const MINOR_DIGIT_AT = 7;
+/** Of a version and the end of its line. */
+const LINE_END_BYTES = 10;
 
 /**
  * Scans a request line (RFC 9112 section 3): a method, one space, a target, one space, `HTTP/1.x`, CR LF. Every byte is
@@ -131,6 +133,10 @@ export class RequestLineScanner {
 
   #scanVersion(bytes: Uint8Array, end: number): ScanResult {
     const start = this.#versionStart;
+    if (end - start >= LINE_END_BYTES && endsInVersion11(bytes, start)) {
+      this.versionMinor = 1;
+      return this.#finish(bytes, start + LINE_END_BYTES - 1);
+    }
     for (let i = 0; i <= MINOR_DIGIT_AT; i++) {
       const p = start + i;
       if (p === end) return this.#pause(p);
@@ -160,6 +166,11 @@ export class RequestLineScanner {
     } else if (!this.#allowBareLf) {
       return this.#refuse(p, "HTTP_BAD_LINE_END");
     }
+    return this.#finish(bytes, p);
+  }
+
+  /** The line is complete; its LF is at `p`. */
+  #finish(bytes: Uint8Array, p: number): ScanResult {
     // Only now, so that the preface of HTTP/2, which is "PRI *" with version 2.0, is told about its version and not its
     // target.
     if (!this.#checkTarget(bytes)) return this.#refuse(p, "HTTP_BAD_TARGET");
@@ -213,6 +224,14 @@ function escapesAreSound(bytes: Uint8Array, start: number, end: number): boolean
     if (high === NOT_HEX || low === NOT_HEX || high + low === 0) return false;
   }
   return true;
+}
+
+/** Whether "HTTP/1.1" and CR LF stand at `p`, which is how nearly every line ends. */
+function endsInVersion11(bytes: Uint8Array, p: number): boolean {
+  return bytes[p] === 0x48 && bytes[p + 1] === 0x54 && bytes[p + 2] === 0x54 && bytes[p + 3] === 0x50 &&
+    bytes[p + 4] === SLASH &&
+    bytes[p + 5] === 0x31 && bytes[p + 6] === 0x2e && bytes[p + 7] === 0x31 && bytes[p + 8] === CR &&
+    bytes[p + 9] === LF;
 }
 
 function isGet(bytes: Uint8Array, p: number): boolean {
