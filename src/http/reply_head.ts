@@ -37,6 +37,11 @@ export class ReplyHead {
   #plainStarts: (Uint8Array | undefined)[] = [];
   // The same with other content types, by type and then by status code.
   readonly #typedStarts = new Map<string, (Uint8Array | undefined)[]>();
+  // The last plain text, and all of the reply that it was: many handlers have but one thing to say.
+  #lastText = "";
+  #lastStatus = 0;
+  #lastType: string | undefined = undefined;
+  #lastReply: Uint8Array | null = null;
 
   /**
    * @param base whose clock tells when to look at the time of day.
@@ -74,10 +79,17 @@ export class ReplyHead {
     const length = text.length;
     if (length > SHORT_TEXT_MAX) return false;
     const start = this.#plainStart(status, type);
+    const isLast = text === this.#lastText && status === this.#lastStatus && type === this.#lastType;
+    const last = isLast ? this.#lastReply : null;
     // A batch of replies to pipelined requests shall lie in one piece, so that one plain write sends it.
-    const room = start.length + LENGTH_ROOM + length;
+    const room = last === null ? start.length + LENGTH_ROOM + length : last.length;
     const chain = output.reserveTail(output.length === 0 && room < BATCH_BYTES ? BATCH_BYTES : room);
     const bytes = chain.bytes;
+    if (last !== null) {
+      bytes.set(last, chain.end);
+      output.commitTail(last.length);
+      return true;
+    }
     bytes.set(start, chain.end);
     let at = putLength(bytes, chain.end + start.length, length);
     for (let index = 0; index < length; index++) {
@@ -88,8 +100,18 @@ export class ReplyHead {
       }
       bytes[at++] = code;
     }
+    // The second time in a row, since text that differs each time is not worth a copy.
+    if (isLast) this.#lastReply = bytes.slice(chain.end, at);
+    else this.#remember(text, status, type);
     output.commitTail(at - chain.end);
     return true;
+  }
+
+  #remember(text: string, status: number, type: string | undefined): void {
+    this.#lastText = text;
+    this.#lastStatus = status;
+    this.#lastType = type;
+    this.#lastReply = null;
   }
 
   /**
@@ -134,6 +156,7 @@ export class ReplyHead {
     this.#starts = [];
     this.#plainStarts = [];
     this.#typedStarts.clear();
+    this.#lastReply = null;
   }
 
   #startText(status: number, reason: string | undefined, headers: HttpHeaders | null): string {

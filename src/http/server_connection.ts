@@ -6,7 +6,16 @@ import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.
 import { HttpRequest } from "./request.ts";
 import { addPiece } from "./request_body.ts";
 import type { ServerCore } from "./server_core.ts";
-import { BODY_PENDING, BODY_UNASKED, MORE_CAME, PARSING, PAUSED, ServerExchange, STREAMED } from "./server_exchange.ts";
+import {
+  ANSWERED,
+  BODY_PENDING,
+  BODY_UNASKED,
+  MORE_CAME,
+  PARSING,
+  PAUSED,
+  ServerExchange,
+  STREAMED,
+} from "./server_exchange.ts";
 import { IDLE, LINGERING, READING_BODY, READING_HEAD, SERVING } from "./server_stream.ts";
 import { WaitingBytes } from "./waiting_bytes.ts";
 
@@ -57,6 +66,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     this.mark(PARSING, true);
     try {
       this.#parseAll(bytes, start, end);
+      if (this.is(ANSWERED)) this.#idle();
     } catch (error) {
       // Handlers do not get here, only what `onError` throws; where the parser was is lost with it.
       this.close();
@@ -64,6 +74,12 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     } finally {
       this.mark(PARSING, false);
     }
+  }
+
+  /** The time until the next request begins, unless that has begun. */
+  #idle(): void {
+    this.mark(ANSWERED, false);
+    if (this.phase === IDLE) this.wait(IDLE);
   }
 
   #parseAll(received: Uint8Array, start: number, receivedEnd: number): void {
@@ -187,7 +203,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     const request = this.request;
     const wasStreamed = this.is(STREAMED);
     this.mark(BODY_PENDING | STREAMED, false);
-    if (request !== null) request.trailers = parser.trailers;
+    if (request !== null && parser.trailers !== undefined) request.trailers = parser.trailers;
     // Nothing has begun behind it. The parser also refers to its head, and so to a whole slab.
     if (isLast) {
       this.parser = null;

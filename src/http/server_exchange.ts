@@ -20,6 +20,8 @@ export const BODY_PENDING: number = CLIENT_BIT << 2;
 export const STREAMED: number = CLIENT_BIT << 3;
 /** The client was not told yet to send the body, and need not do so once it has its reply (RFC 9110 section 10.1.1). */
 export const BODY_UNASKED: number = CLIENT_BIT << 6;
+/** A reply was complete while bytes were parsed, with whose end the time until the next request begins: once for all in one read. */
+export const ANSWERED: number = CLIENT_BIT << 7;
 /** The client has to wait with the rest of its body. */
 export const PAUSED: number = PAUSED_BY_HANDLER | PAUSED_FULL;
 
@@ -143,7 +145,14 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
       this.finish(unread);
       return;
     }
-    this.wait(this.is(BODY_PENDING) ? READING_BODY : IDLE);
+    if (this.is(BODY_PENDING)) {
+      this.wait(READING_BODY);
+    } else if (this.is(PARSING)) {
+      this.phase = IDLE;
+      this.mark(ANSWERED, true);
+    } else {
+      this.wait(IDLE);
+    }
     if (!this.is(PARSING)) this.goOn();
   }
 

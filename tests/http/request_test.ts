@@ -370,6 +370,49 @@ describe("ReplyHead", () => {
     assertThrows(() => new ReplyHead(base, null, "evbase\n"), TypeError);
   });
 
+  it("says the same text again, and another one, with another status or type, as if each were the first", () => {
+    const heads = new ReplyHead(base, "text/plain", "");
+    const output = new EvBuffer();
+    const said = (status: number, text: string, type?: string): string => {
+      if (!heads.writePlainText(output, status, text, type)) return "refused";
+      return output.takeText().replace(/Date: [^\r]*\r\n/, "");
+    };
+    const expected = (status: string, text: string, type: string): string =>
+      `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    const kinds = [
+      [200, "200 OK", "hello", undefined],
+      [200, "200 OK", "hallo", undefined],
+      [404, "404 Not Found", "hello", undefined],
+      [200, "200 OK", "hello", "text/html"],
+      [200, "200 OK", "hello, world", "text/html"],
+    ] as const;
+    for (const [status, line, text, type] of [...kinds, ...kinds.toReversed()]) {
+      for (let times = 0; times < 4; times++) {
+        assertEquals(said(status, text, type), expected(line, text, type ?? "text/plain"));
+      }
+    }
+    for (let times = 0; times < 3; times++) assertEquals(said(200, "h\xe9llo"), "refused");
+    assertEquals(said(200, "hello"), expected("200 OK", "hello", "text/plain"));
+  });
+
+  it("gives the same text another date when the second has changed", () => {
+    using late = new EventBase();
+    const heads = new ReplyHead(late, "text/plain", "");
+    const output = new EvBuffer();
+    const dates = new Set<string>();
+    const seen: string[] = [];
+    const timer = late.timer(() => {
+      heads.writePlainText(output, 200, "hello");
+      seen.push(/Date: ([^\r]*)/.exec(output.takeText())![1]!);
+      dates.add(seen.at(-1)!);
+      if (dates.size === 3 || seen.length === 100) late.loopBreak();
+    }, { repeat: true });
+    timer.add(50);
+    late.dispatch();
+    assertEquals(dates.size, 3);
+    assertEquals(seen, seen.toSorted((a, b) => Date.parse(a) - Date.parse(b)));
+  });
+
   it("names the server, and no content type when that is wished", () => {
     const output = new EvBuffer();
     new ReplyHead(base, null, "evbase").write(output, 200, undefined, null, 1, "");
