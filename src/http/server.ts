@@ -68,8 +68,6 @@ export class HttpServer extends HttpHost implements Disposable {
   #maxConnections: number;
   readonly #onError: (error: unknown, request: HttpRequest | undefined) => void;
   readonly #makeStream: StreamMaker | undefined;
-  // No requests are taken up behind those that have begun.
-  #closing = false;
   #closed = false;
 
   /**
@@ -90,7 +88,6 @@ export class HttpServer extends HttpHost implements Disposable {
   }
 
   #makeCore(options: HttpServerOptions): ServerCore {
-    const isClosing = (): boolean => this.#closing;
     const type = options.defaultContentType === undefined ? "text/plain;charset=utf-8" : options.defaultContentType;
     const { compression = false, onNewRequest, onContinue } = options;
     const timeouts = allTimeouts(options);
@@ -106,9 +103,7 @@ export class HttpServer extends HttpHost implements Disposable {
       methods: new ServerMethods(options.allowedMethods ?? ALLOWED_METHODS, options.customMethods),
       maxOutputBytes: positive("maxOutputBytes", options.maxOutputBytes ?? OUTPUT_BYTES_MAX),
       allowHalfClose: options.allowHalfClose !== false,
-      get closing() {
-        return isClosing();
-      },
+      closing: false,
       asksAboutRequests: onNewRequest !== undefined,
       isWelcome: (request) => this.#asks(onNewRequest, request),
       mayContinue: (request) => this.#asks(onContinue, request),
@@ -269,7 +264,7 @@ export class HttpServer extends HttpHost implements Disposable {
   }
 
   #assertOpen(action: string): void {
-    if (this.#closing) throw new Error(`Cannot ${action}: the server is closed`);
+    if (this.#core.closing) throw new Error(`Cannot ${action}: the server is closed`);
   }
 
   #adopt(stream: BufferEvent, isSecure: boolean): ServerConnection | undefined {
@@ -304,7 +299,7 @@ export class HttpServer extends HttpHost implements Disposable {
   async drain(options: DrainOptions = {}): Promise<boolean> {
     const isDrained = (): boolean => this.#closed || (this.connectionCount === 0 && this.#refused.size === 0);
     const waiting = untilDrained(this.base, isDrained, options);
-    this.#closing = true;
+    this.#core.closing = true;
     this.#stopListening();
     this.#core.lists.forEach((connection) => connection.closeIfIdle());
     try {
@@ -320,7 +315,7 @@ export class HttpServer extends HttpHost implements Disposable {
 
   /** Stops listening and closes every connection at once (evhttp_free). Closing twice is harmless. */
   close(): void {
-    this.#closing = this.#closed = true;
+    this.#core.closing = this.#closed = true;
     this.#stopListening();
     this.#core.lists.close();
     this.#taken.close();

@@ -23,7 +23,8 @@ export interface ServerCore {
   readonly methods: ServerMethods;
   readonly maxOutputBytes: number;
   readonly allowHalfClose: boolean;
-  readonly closing: boolean;
+  /** Whether no request is taken up behind those that have begun. A plain field: V8 does not inline a getter of an object literal. */
+  closing: boolean;
   /** Whether there is somebody to ask about every request whose head has come. */
   readonly asksAboutRequests: boolean;
   /** Asks; false: the connection is to be dropped. */
