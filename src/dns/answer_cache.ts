@@ -3,34 +3,64 @@ import { DnsError } from "./dns_error.ts";
 import { normalDnsName } from "./name.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 
-interface Entry {
+/** Under this type it stands that there is no such name at all. */
+const NO_NAME = 0;
+
+/** What is known of a name and a type. */
+class Entry {
+  /** The next one of the same name. */
+  sibling: Entry | null = null;
+  /** The one that was last asked for before it. */
+  older: Entry | null = null;
+  /** The one that was first asked for after it. */
+  newer: Entry | null = null;
+  readonly key: string;
+  readonly type: number;
   readonly answer: DnsAnswer | DnsError;
   readonly storedMs: number;
   readonly endMs: number;
-}
 
-/** Under this type it stands that there is no such name at all. */
-const NO_NAME = 0;
+  constructor(key: string, type: number, answer: DnsAnswer | DnsError, storedMs: number, endMs: number) {
+    this.key = key;
+    this.type = type;
+    this.answer = answer;
+    this.storedMs = storedMs;
+    this.endMs = endMs;
+  }
+
+  /** What it counts for. */
+  get weight(): number {
+    return this.answer instanceof DnsError ? 1 : this.answer.records.length;
+  }
+}
 
 /**
  * Answers, and what has none, until their time is over. They are looked over when somebody asks and dropped when there are too many, so
  * there is no timer that could keep a loop alive. Times are those of the loop.
+ *
+ * Entries are in a list from the one that was not asked for the longest to the one asked for last: the first key of a map, which would tell
+ * as well, is found the later the more were deleted before it, and a full cache deletes with every answer.
  */
 export class AnswerCache {
-  // From the one that was not asked for the longest to the one asked for last.
-  readonly #entries = new Map<string, Entry>();
+  readonly #byName = new Map<string, Entry>();
+  #oldest: Entry | null = null;
+  #newest: Entry | null = null;
+  #size = 0;
   #records = 0;
 
   /** How many there are, those whose time is over included. */
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
-  /** What is known, with what is left of its TTL. */
-  find(name: string, type: number, nowMs: number): DnsAnswer | DnsError | undefined {
-    const key = normalDnsName(name);
-    const entry = this.#take(`${type} ${key}`, nowMs) ?? this.#take(`${NO_NAME} ${key}`, nowMs);
-    if (entry === undefined) return undefined;
+  /**
+   * What is known, with what is left of its TTL.
+   *
+   * @param key the name in normal form.
+   */
+  find(name: string, type: number, nowMs: number, key: string = normalDnsName(name)): DnsAnswer | DnsError | undefined {
+    const entry = this.#take(key, type, nowMs) ?? this.#take(key, NO_NAME, nowMs);
+    if (entry === null) return undefined;
     const { answer } = entry;
     if (answer instanceof DnsError) {
       const ttl = Math.floor((entry.endMs - nowMs) / 1000);
@@ -43,63 +73,101 @@ export class AnswerCache {
     return { ...answer, records, ttl: Math.max(0, answer.ttl - age), isFromCache: true };
   }
 
-  #take(key: string, nowMs: number): Entry | undefined {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
-    this.#entries.delete(key);
-    if (entry.endMs > nowMs) {
-      this.#entries.set(key, entry);
-      return entry;
+  /** An entry that somebody asks for; null when there is none, or its time is over. */
+  #take(key: string, type: number, nowMs: number): Entry | null {
+    const entry = this.#entry(key, type);
+    if (entry === null) return null;
+    if (entry.endMs <= nowMs) {
+      this.#drop(entry);
+      return null;
     }
-    this.#records -= weightOf(entry);
-    return undefined;
+    this.#unlink(entry);
+    this.#append(entry);
+    return entry;
   }
 
-  /** Remembers an answer, or that there is none, for as long as it says and the settings allow. */
-  store(name: string, type: number, answer: DnsAnswer | DnsError, settings: DnsResolverSettings, nowMs: number): void {
+  #entry(key: string, type: number): Entry | null {
+    let entry = this.#byName.get(key) ?? null;
+    while (entry !== null && entry.type !== type) entry = entry.sibling;
+    return entry;
+  }
+
+  /**
+   * Remembers an answer, or that there is none, for as long as it says and the settings allow.
+   *
+   * @param key the name in normal form.
+   */
+  store(
+    name: string,
+    type: number,
+    answer: DnsAnswer | DnsError,
+    settings: DnsResolverSettings,
+    nowMs: number,
+    key: string = normalDnsName(name),
+  ): void {
     const seconds = lifetime(answer, settings);
     if (seconds <= 0) return;
     const isNoName = answer instanceof DnsError && answer.code === "DNS_NXDOMAIN";
-    const key = `${isNoName ? NO_NAME : type} ${normalDnsName(name)}`;
-    this.#drop(key);
-    const entry = { answer, storedMs: nowMs, endMs: nowMs + seconds * 1000 };
-    this.#entries.set(key, entry);
-    this.#records += weightOf(entry);
+    const entry = new Entry(key, isNoName ? NO_NAME : type, answer, nowMs, nowMs + seconds * 1000);
+    const before = this.#entry(key, entry.type);
+    if (before !== null) this.#drop(before);
+    entry.sibling = this.#byName.get(key) ?? null;
+    this.#byName.set(key, entry);
+    this.#append(entry);
+    this.#size++;
+    this.#records += entry.weight;
     this.limit(settings.cacheRecordsMax);
+  }
+
+  #append(entry: Entry): void {
+    entry.older = this.#newest;
+    if (this.#newest === null) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  #unlink(entry: Entry): void {
+    const { older, newer } = entry;
+    if (older === null) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === null) this.#newest = older;
+    else newer.older = older;
+    entry.older = entry.newer = null;
   }
 
   /** Forgets what is too much. */
   limit(recordsMax: number): void {
-    if (this.#records <= recordsMax) return;
-    for (const key of this.#entries.keys()) {
-      this.#drop(key);
-      if (this.#records <= recordsMax) return;
-    }
+    while (this.#records > recordsMax && this.#oldest !== null) this.#drop(this.#oldest);
   }
 
-  #drop(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#entries.delete(key);
-    this.#records -= weightOf(entry);
+  #drop(entry: Entry): void {
+    this.#unlink(entry);
+    this.#size--;
+    this.#records -= entry.weight;
+    const { key, sibling } = entry;
+    let before = this.#byName.get(key)!;
+    if (before !== entry) {
+      while (before.sibling !== entry) before = before.sibling!;
+      before.sibling = sibling;
+    } else if (sibling === null) this.#byName.delete(key);
+    else this.#byName.set(key, sibling);
   }
 
-  /** Forgets all about a name, or about one type of it. */
+  /** Forgets all about a name, or about some types of it. */
   delete(name: string, types: readonly number[]): void {
     const key = normalDnsName(name);
-    for (const type of [...types, NO_NAME]) this.#drop(`${type} ${key}`);
+    for (const type of [...types, NO_NAME]) {
+      const entry = this.#entry(key, type);
+      if (entry !== null) this.#drop(entry);
+    }
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#entries.clear();
-    this.#records = 0;
+    this.#byName.clear();
+    this.#oldest = this.#newest = null;
+    this.#size = this.#records = 0;
   }
-}
-
-/** What it counts for. */
-function weightOf({ answer }: Entry): number {
-  return answer instanceof DnsError ? 1 : answer.records.length;
 }
 
 function lifetime(answer: DnsAnswer | DnsError, settings: DnsResolverSettings): number {

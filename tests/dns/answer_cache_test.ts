@@ -50,6 +50,21 @@ describe("AnswerCache", () => {
     assertEquals((cache.find("no.test", AAAA, 1) as DnsError).code, "DNS_NXDOMAIN");
   });
 
+  it("keeps what it knows of one name apart by type, in whatever order it goes", () => {
+    const types = [A, AAAA, 15];
+    for (const order of [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]]) {
+      const cache = new AnswerCache();
+      for (const type of types) cache.store("a.test", type, answer("a.test", 60), DEFAULT_SETTINGS, 0);
+      const left = new Set(types);
+      for (const index of order) {
+        cache.delete("a.test", [types[index]!]);
+        left.delete(types[index]!);
+        assertEquals(types.filter((type) => cache.find("a.test", type, 1) !== undefined), [...left]);
+        assertStrictEquals(cache.size, left.size);
+      }
+    }
+  });
+
   it("forgets first what was not asked for the longest, counting records", () => {
     const cache = new AnswerCache();
     const settings = { ...DEFAULT_SETTINGS, cacheRecordsMax: 10 };
