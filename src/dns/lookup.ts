@@ -3,6 +3,7 @@ import type { DnsAnswer } from "./answer.ts";
 import { DnsError } from "./dns_error.ts";
 import type { Question, QuestionListener } from "./question.ts";
 import type { QuestionDesk } from "./question_desk.ts";
+import { questionWay } from "./question_way.ts";
 import type { Deliveries, Delivery } from "./deliveries.ts";
 import type { DnsQueryOptions } from "./resolver_options.ts";
 
@@ -83,7 +84,7 @@ export class Lookup implements DnsRequest, QuestionListener, Delivery, DeadlineM
 
   #tryNext(): void {
     const { useTcp, ignoreTruncation, noCache } = this.#options;
-    const way = { useTcp: useTcp === true, ignoreTruncation: ignoreTruncation === true, noCache: noCache === true };
+    const way = questionWay(useTcp === true, ignoreTruncation === true, noCache === true);
     // An answer may be there at once, and that to the next name too.
     do {
       this.#goesOn = false;

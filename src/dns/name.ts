@@ -159,6 +159,7 @@ export function dnsNameBytes(text: string): Uint8Array {
 
 /** Whether a text is a name: its labels have 1 to 63 bytes, all of it has at most 255, and its escapes and characters are right. */
 export function isDnsName(text: string): boolean {
+  if (isNormal(text)) return true;
   try {
     encodeName(text, scratch, 0);
     return true;
@@ -166,6 +167,26 @@ export function isDnsName(text: string): boolean {
     if (error instanceof RangeError) return false;
     throw error;
   }
+}
+
+/** 1 for each character that stands for itself in normal form; capital letters do not. */
+const NORMAL: Uint8Array = Uint8Array.from(SHOWN, (shown) => shown.length === 1 && !/[A-Z]/.test(shown) ? 1 : 0);
+
+/** Whether a text is the normal form of a name, as most are that somebody asks for. */
+function isNormal(text: string): boolean {
+  // The lengths of the first label and of the root are not in the text.
+  if (text.length > NAME_BYTES_MAX - 2) return false;
+  let label = 0;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit === DOT) {
+      if (label === 0) return false;
+      label = 0;
+    } else if (unit > 0xff || NORMAL[unit] === 0 || ++label > LABEL_BYTES_MAX) {
+      return false;
+    }
+  }
+  return label > 0;
 }
 
 /** Text that is its own normal form but for its case: the usual one. */
@@ -192,6 +213,7 @@ export function writtenDnsName(text: string): string {
  * @throws {RangeError} when the text is no name.
  */
 export function normalDnsName(text: string): string {
+  if (isNormal(text)) return text;
   // Escapes hold no letters, and nothing is left beyond ASCII.
   return writtenDnsName(text).toLowerCase();
 }

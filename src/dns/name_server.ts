@@ -136,7 +136,7 @@ export class NameServer implements TransmissionOwner {
     this.#endProbe();
     const { settings, way } = this.#surroundings;
     const overTcp = settings.useTcp || way.tls !== undefined;
-    this.#probe = new Transmission(this, this, PROBE_QUESTION, { overTcp, udpBytes: 512 });
+    this.#probe = new Transmission(this, this, PROBE_QUESTION, PROBE_QUESTION, overTcp, 512, false);
     this.send(this.#probe);
   }
 

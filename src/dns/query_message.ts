@@ -1,4 +1,3 @@
-import { allocate } from "../ffi/mod.ts";
 import { DNS_FLAG_RECURSION_DESIRED, EVDNS_CLASS_INET } from "./constants.ts";
 import { OPT_TYPE } from "./edns.ts";
 import { encodeName, NAME_BYTES_MAX } from "./name.ts";
@@ -6,8 +5,10 @@ import { randomWord } from "./random.ts";
 
 /** Where the question begins. */
 export const QUESTION_AT = 12;
+/** An OPT record without options. */
+const EDNS_BYTES = 11;
 /** The most a query takes: header, name, type and class, and an OPT record. */
-export const QUERY_BYTES_MAX: number = QUESTION_AT + NAME_BYTES_MAX + 1 + 4 + 11;
+export const QUERY_BYTES_MAX: number = QUESTION_AT + NAME_BYTES_MAX + 1 + 4 + EDNS_BYTES;
 
 /** How a question in an answer compares with the one that was asked. */
 export const SAME_QUESTION = 2;
@@ -21,30 +22,38 @@ export const OTHER_QUESTION = 0;
  *
  * @throws {RangeError} when `name` is none.
  */
-export function questionBytes(name: string, type: number): Uint8Array<ArrayBuffer> {
-  const bytes = allocate(NAME_BYTES_MAX + 5);
-  const end = encodeName(name, bytes, 0);
+export function questionBytes(name: string, type: number): Uint8Array {
+  const end = encodeName(name, scratch, 0);
+  // Copying so few bytes one by one takes less than having them copied.
+  const bytes = new Uint8Array(end + 4);
+  for (let at = 0; at < end; at++) bytes[at] = scratch[at]!;
   bytes[end] = type >> 8;
   bytes[end + 1] = type & 0xff;
-  bytes[end + 2] = 0;
   bytes[end + 3] = EVDNS_CLASS_INET;
-  return bytes.slice(0, end + 4);
+  return bytes;
 }
 
+const scratch = new Uint8Array(NAME_BYTES_MAX + 1);
+
 /** The same question with every letter in a case that a coin was tossed for (draft-vixie-dnsext-dns0x20). */
-export function withRandomCase(question: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(question);
-  const end = bytes.length - 5;
+export function withRandomCase(question: Uint8Array): Uint8Array {
+  const { length } = question;
+  const bytes = new Uint8Array(length);
   let coins = 0;
   let left = 0;
-  for (let label = 0; label < end; label += bytes[label]! + 1) {
-    for (let at = label + 1; at <= label + bytes[label]!; at++) {
-      if (!isLetter(bytes[at]!)) continue;
+  let labelEnd = 0;
+  for (let at = 0; at < length; at++) {
+    const byte = question[at]!;
+    bytes[at] = byte;
+    if (at === labelEnd) {
+      // The length of a label, which may look like a letter; behind the last one there are type and class.
+      labelEnd = byte === 0 ? -1 : at + byte + 1;
+    } else if (labelEnd > 0 && isLetter(byte)) {
       if (left === 0) {
         coins = randomWord();
         left = 32;
       }
-      if ((coins & 1) !== 0) bytes[at]! ^= 0x20;
+      bytes[at] = byte ^ (coins & 1) << 5;
       coins >>>= 1;
       left--;
     }
@@ -65,20 +74,20 @@ function isLetter(byte: number): boolean {
  */
 export function writeQuery(into: Uint8Array, at: number, id: number, question: Uint8Array, udpBytes: number): number {
   const hasEdns = udpBytes > 512;
-  into.fill(0, at, at + QUESTION_AT);
   into[at] = id >> 8;
   into[at + 1] = id & 0xff;
   into[at + 2] = DNS_FLAG_RECURSION_DESIRED >> 8;
+  for (let index = 3; index < QUESTION_AT; index++) into[at + index] = 0;
   into[at + 5] = 1;
   into[at + 11] = hasEdns ? 1 : 0;
-  into.set(question, at + QUESTION_AT);
-  let end = at + QUESTION_AT + question.length;
+  let end = at + QUESTION_AT;
+  for (let index = 0; index < question.length; index++) into[end++] = question[index]!;
   if (!hasEdns) return end;
-  into.fill(0, end, end + 11);
+  for (let index = 0; index < EDNS_BYTES; index++) into[end + index] = 0;
   into[end + 2] = OPT_TYPE;
   into[end + 3] = udpBytes >> 8;
   into[end + 4] = udpBytes & 0xff;
-  return end += 11;
+  return end + EDNS_BYTES;
 }
 
 /** How the question of the message in `bytes[0..length)` compares with `question`, byte for byte. */
@@ -86,7 +95,8 @@ export function compareQuestion(bytes: Uint8Array, length: number, question: Uin
   if (length < QUESTION_AT + question.length || bytes[4] !== 0 || bytes[5] !== 1) return OTHER_QUESTION;
   let verdict = SAME_QUESTION;
   for (let at = 0; at < question.length; at++) {
-    const [asked, answered] = [question[at]!, bytes[QUESTION_AT + at]!];
+    const asked = question[at]!;
+    const answered = bytes[QUESTION_AT + at]!;
     if (asked === answered) continue;
     // Lengths, type and class are no letters, but for a type's byte that looks like one.
     if (at >= question.length - 4 || (asked ^ answered) !== 0x20 || !isLetter(asked)) return OTHER_QUESTION;

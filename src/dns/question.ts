@@ -2,8 +2,10 @@ import { type DnsAnswer, readAnswer } from "./answer.ts";
 import { DNS_ERR_FORMAT, DNS_ERR_NOTIMPL, DNS_FLAG_TRUNCATED, DNS_RCODE_BADVERS } from "./constants.ts";
 import { DnsError } from "./dns_error.ts";
 import { type DnsMessage, dnsRcode } from "./message.ts";
+import { AskedServers } from "./asked_servers.ts";
 import type { NameServer } from "./name_server.ts";
 import { questionBytes, withRandomCase } from "./query_message.ts";
+import type { QuestionWay } from "./question_way.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import { Transmission, type TransmissionOwner } from "./transmission.ts";
 
@@ -20,22 +22,12 @@ export interface QuestionOwner {
   /** Whether everything goes over TCP, because it is to be encrypted. */
   readonly isTcpOnly: boolean;
   /**
-   * The name server to ask next: of those that are up, else of those that are down, the one with the fewest `asked`; undefined when all
-   * are in `except`.
+   * The name server to ask next: of those that are up, else of those that are down, the one that was asked the fewest times; undefined when
+   * all have given their last word.
    */
-  pick(asked: ReadonlyMap<NameServer, number>, except: ReadonlySet<NameServer>): NameServer | undefined;
+  pick(asked: AskedServers): NameServer | undefined;
   /** It is over, and was told to its listeners. */
   questionOver(question: Question, outcome: DnsAnswer | DnsError | null): void;
-}
-
-/** How a question is asked. */
-export interface QuestionWay {
-  /** Over TCP only. */
-  readonly useTcp: boolean;
-  /** Make do with cut answers. */
-  readonly ignoreTruncation: boolean;
-  /** Neither take the answer from the cache nor put it there. */
-  readonly noCache: boolean;
 }
 
 /**
@@ -45,42 +37,57 @@ export interface QuestionWay {
 export class Question implements TransmissionOwner {
   /** The name in the letters of who asked first. */
   readonly name: string;
+  /** The name in normal form, by which questions are found. */
+  readonly key: string;
   /** The type of the records. */
   readonly type: number;
-  /** What it is known by among the questions at hand. */
-  readonly key: string;
   /** How it is asked. */
   readonly way: QuestionWay;
+  /** The next question about the same name. */
+  sibling: Question | null = null;
+  /** Whether it is being asked, and does not wait for its turn. */
+  isActive = false;
   readonly #owner: QuestionOwner;
-  readonly #listeners = new Set<QuestionListener>();
-  readonly #plain: Uint8Array<ArrayBuffer>;
-  readonly #open = new Set<Transmission>();
-  readonly #asked = new Map<NameServer, number>();
-  // Those who have given their last word.
-  readonly #done = new Set<NameServer>();
+  readonly #plain: Uint8Array;
+  readonly #asked = new AskedServers();
+  // Nearly always it is one who wants to know, so further ones have a place of their own.
+  #listener: QuestionListener | null;
+  #listeners: Set<QuestionListener> | null = null;
+  // The first of the queries that may still be answered; each knows the next.
+  #open: Transmission | null = null;
   #unanswered = 0;
   #error: DnsError | null = null;
   // How often it was begun anew.
   #round = 0;
 
   /** @throws {RangeError} when `name` is none. */
-  constructor(owner: QuestionOwner, key: string, name: string, type: number, way: QuestionWay) {
+  constructor(
+    owner: QuestionOwner,
+    key: string,
+    name: string,
+    type: number,
+    way: QuestionWay,
+    listener: QuestionListener,
+  ) {
     this.#owner = owner;
     this.key = key;
     this.name = name;
     this.type = type;
     this.way = way;
+    this.#listener = listener;
     this.#plain = questionBytes(name, type);
   }
 
   /** Tells somebody as well. */
   listen(listener: QuestionListener): void {
-    this.#listeners.add(listener);
+    (this.#listeners ??= new Set()).add(listener);
   }
 
   /** Somebody does not want to know any more; the last one of them ends it. */
   leave(listener: QuestionListener): void {
-    if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return;
+    if (listener === this.#listener) this.#listener = null;
+    else if (this.#listeners?.delete(listener) !== true) return;
+    if (this.#listener !== null || (this.#listeners !== null && this.#listeners.size > 0)) return;
     this.reset();
     this.#owner.questionOver(this, null);
   }
@@ -92,11 +99,10 @@ export class Question implements TransmissionOwner {
 
   /** Forgets whom it has asked; it may be started again. */
   reset(): void {
-    for (const transmission of this.#open) transmission.forget();
-    this.#open.clear();
+    for (let open = this.#open; open !== null; open = open.next) open.forget();
+    this.#open = null;
     this.#round++;
     this.#asked.clear();
-    this.#done.clear();
     this.#unanswered = 0;
     this.#error = null;
   }
@@ -104,51 +110,54 @@ export class Question implements TransmissionOwner {
   /** Ends it. */
   end(outcome: DnsAnswer | DnsError): void {
     this.reset();
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
+    const [first, others] = [this.#listener, this.#listeners];
+    this.#listener = this.#listeners = null;
     this.#owner.questionOver(this, outcome);
-    for (const listener of listeners) listener.questionEnded(outcome);
+    first?.questionEnded(outcome);
+    if (others !== null) { for (const listener of others) listener.questionEnded(outcome); }
   }
 
   #askNext(): void {
     const { attempts } = this.#owner.settings;
-    const server = this.#unanswered >= attempts ? undefined : this.#owner.pick(this.#asked, this.#done);
+    const server = this.#unanswered >= attempts ? undefined : this.#owner.pick(this.#asked);
     if (server === undefined) {
-      const hasServers = this.#asked.size > 0;
-      return this.end(this.#error ?? new DnsError(hasServers ? "DNS_TIMEOUT" : "DNS_NO_SERVERS", this.name));
+      const code = this.#asked.isEmpty ? "DNS_NO_SERVERS" : "DNS_TIMEOUT";
+      return this.end(this.#error ?? new DnsError(code, this.name));
     }
-    const asked = this.#asked.get(server) ?? 0;
-    this.#asked.set(server, asked + 1);
+    const isFirst = this.#asked.count(server) === 0;
+    this.#asked.add(server);
     // Something on the way may drop queries with EDNS without a word, so the second one is without, unless it is known to get through.
-    const withEdns = !server.refusesEdns && (asked === 0 || server.knowsEdns);
+    const withEdns = !server.refusesEdns && (isFirst || server.knowsEdns);
     this.#ask(server, this.way.useTcp || this.#owner.isTcpOnly, withEdns);
   }
 
   #ask(server: NameServer, overTcp: boolean, withEdns: boolean, isAfterTruncation: boolean = false): void {
     const { randomizeCase, ednsUdpBytes } = this.#owner.settings;
+    const plain = this.#plain;
     // A connection cannot be forged from elsewhere.
-    const question = randomizeCase && !overTcp ? withRandomCase(this.#plain) : this.#plain;
+    const question = randomizeCase && !overTcp ? withRandomCase(plain) : plain;
     const udpBytes = withEdns ? ednsUdpBytes : 512;
-    const plainQuestion = this.#plain;
-    const transmission = new Transmission(this, server, question, {
-      overTcp,
-      udpBytes,
-      isAfterTruncation,
-      plainQuestion,
-    });
-    this.#open.add(transmission);
+    const transmission = new Transmission(this, server, question, plain, overTcp, udpBytes, isAfterTruncation);
+    transmission.next = this.#open;
+    this.#open = transmission;
     server.send(transmission);
   }
 
   #forget(transmission: Transmission): void {
     transmission.forget();
-    this.#open.delete(transmission);
+    if (this.#open === transmission) {
+      this.#open = transmission.next;
+      return;
+    }
+    for (let open = this.#open; open !== null; open = open.next) {
+      if (open.next === transmission) open.next = transmission.next;
+    }
   }
 
   /** Whether the time of a query still runs; of one to `server`, if that is given. */
   #isAsking(server?: NameServer): boolean {
-    for (const other of this.#open) {
-      if (other.deadlineList !== null && (server === undefined || other.server === server)) return true;
+    for (let open = this.#open; open !== null; open = open.next) {
+      if (open.deadlineList !== null && (server === undefined || open.server === server)) return true;
     }
     return false;
   }
@@ -187,7 +196,7 @@ export class Question implements TransmissionOwner {
   #goOn(transmission: Transmission, error: DnsError): void {
     // An error that a server has told says more than that another one was silent; the first one is that of the preferred server.
     if (this.#error === null || this.#error.code === "DNS_UNREACHABLE") this.#error = error;
-    this.#done.add(transmission.server);
+    this.#asked.finish(transmission.server);
     this.#forget(transmission);
     if (!this.#isAsking()) this.#askNext();
   }
@@ -201,7 +210,7 @@ export class Question implements TransmissionOwner {
 
   wrongCase(transmission: Transmission): void {
     const { server, udpBytes } = transmission;
-    for (const other of this.#open) if (other.server === server && other.overTcp) return;
+    for (let open = this.#open; open !== null; open = open.next) if (open.server === server && open.overTcp) return;
     // Either it is forged or the server does not keep the case. Over TCP neither matters; meanwhile the right answer may come as well.
     this.#ask(server, true, udpBytes > 512);
   }
@@ -213,7 +222,7 @@ export class Question implements TransmissionOwner {
     if (this.#isAsking()) return;
     this.#error ??= new DnsError(isAfterTruncation ? "DNS_TRUNCATED" : "DNS_UNREACHABLE", this.name, { cause });
     if (!isAfterTruncation && !this.#isMissedBy(server)) return;
-    this.#done.add(server);
+    this.#asked.finish(server);
     this.#askNext();
   }
 

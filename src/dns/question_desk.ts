@@ -5,7 +5,9 @@ import { AnswerCache } from "./answer_cache.ts";
 import { DnsError } from "./dns_error.ts";
 import { normalDnsName } from "./name.ts";
 import { NameServer, type NameServerSurroundings } from "./name_server.ts";
-import { Question, type QuestionListener, type QuestionOwner, type QuestionWay } from "./question.ts";
+import type { AskedServers } from "./asked_servers.ts";
+import { Question, type QuestionListener, type QuestionOwner } from "./question.ts";
+import { type QuestionWay, questionWay } from "./question_way.ts";
 import { DEFAULT_SETTINGS, type DnsResolverSettings } from "./resolver_options.ts";
 import type { TcpWay } from "./tcp_channel.ts";
 import type { Transmission } from "./transmission.ts";
@@ -27,10 +29,10 @@ export class QuestionDesk implements QuestionOwner {
   readonly #times: DeadlineList<Transmission>;
   #servers: NameServer[] = [];
   #turn = 0;
-  // All questions that are not over, by what is asked.
+  // All questions that are not over, by their names; those about one name know each other.
   readonly #questions = new Map<string, Question>();
-  readonly #active = new Set<Question>();
   readonly #waiting = new Set<Question>();
+  #active = 0;
   #isClosed = false;
 
   constructor(base: EventBase, way: TcpWay, log: LogCallback) {
@@ -60,7 +62,7 @@ export class QuestionDesk implements QuestionOwner {
 
   /** Questions that are being asked. */
   get activeCount(): number {
-    return this.#active.size;
+    return this.#active;
   }
 
   /** Questions that wait. */
@@ -79,12 +81,14 @@ export class QuestionDesk implements QuestionOwner {
   clearServers(): void {
     const before = [...this.#waiting];
     this.#waiting.clear();
-    for (const question of this.#active) {
+    for (const question of this.#all()) {
+      if (!question.isActive) continue;
+      question.isActive = false;
       question.reset();
       this.#waiting.add(question);
     }
     for (const question of before) this.#waiting.add(question);
-    this.#active.clear();
+    this.#active = 0;
     for (const server of this.#servers) server.close();
     this.#servers = [];
   }
@@ -105,58 +109,71 @@ export class QuestionDesk implements QuestionOwner {
    */
   ask(name: string, type: number, way: QuestionWay, listener: QuestionListener): Question | null {
     const { settings } = this;
+    const key = normalDnsName(name);
     const noCache = way.noCache || !settings.cache;
-    const known = !noCache ? this.cache.find(name, type, this.#base.now()) : undefined;
+    const known = noCache ? undefined : this.cache.find(name, type, this.#base.now(), key);
     if (known !== undefined) {
       listener.questionEnded(known);
       return null;
     }
-    const useTcp = way.useTcp || settings.useTcp;
-    const ignoreTruncation = way.ignoreTruncation || settings.ignoreTruncation;
-    const key = `${type} ${useTcp ? "t" : "u"}${ignoreTruncation ? "i" : ""}${noCache ? "n" : ""} ${
-      normalDnsName(name)
-    }`;
-    const same = this.#questions.get(key);
-    if (same !== undefined) {
+    const ourWay = questionWay(
+      way.useTcp || settings.useTcp,
+      way.ignoreTruncation || settings.ignoreTruncation,
+      noCache,
+    );
+    const sibling = this.#questions.get(key) ?? null;
+    for (let same = sibling; same !== null; same = same.sibling) {
+      if (same.type !== type || same.way !== ourWay) continue;
       same.listen(listener);
       return same;
     }
-    if (this.#waiting.size >= settings.waitingMax && !this.#hasRoom()) {
+    const hasRoom = this.#hasRoom();
+    if (!hasRoom && this.#waiting.size >= settings.waitingMax) {
       listener.questionEnded(new DnsError("DNS_QUEUE_FULL", name));
       return null;
     }
-    const question = new Question(this, key, name, type, { useTcp, ignoreTruncation, noCache });
-    question.listen(listener);
+    const question = new Question(this, key, name, type, ourWay, listener);
+    question.sibling = sibling;
     this.#questions.set(key, question);
-    this.#waiting.add(question);
-    this.pump();
+    if (hasRoom && this.#waiting.size === 0) {
+      this.#start(question);
+    } else {
+      this.#waiting.add(question);
+      this.pump();
+    }
     return question;
   }
 
   #hasRoom(): boolean {
-    return !this.isSuspended && this.#active.size < this.settings.maxInflight;
+    return !this.isSuspended && this.#active < this.settings.maxInflight;
   }
 
   /** Begins with what waits, as far as there is room. */
   pump(): void {
+    if (this.#waiting.size === 0) return;
     for (const question of this.#waiting) {
       if (!this.#hasRoom()) return;
       this.#waiting.delete(question);
-      this.#active.add(question);
-      question.start();
+      this.#start(question);
     }
   }
 
-  pick(asked: ReadonlyMap<NameServer, number>, except: ReadonlySet<NameServer>): NameServer | undefined {
+  #start(question: Question): void {
+    question.isActive = true;
+    this.#active++;
+    question.start();
+  }
+
+  pick(asked: AskedServers): NameServer | undefined {
     const servers = this.#servers;
-    const first = this.settings.rotate && asked.size === 0 ? this.#turn++ % Math.max(1, servers.length) : 0;
+    const first = this.settings.rotate && asked.isEmpty ? this.#turn++ % Math.max(1, servers.length) : 0;
     let best: NameServer | undefined;
     let bestRank = Infinity;
     for (let index = 0; index < servers.length; index++) {
       const server = servers[(first + index) % servers.length]!;
-      if (except.has(server)) continue;
+      if (asked.isDone(server)) continue;
       // One that is up goes before one that is down, however often it was asked.
-      const rank = (asked.get(server) ?? 0) + (server.isDown ? 1000 : 0);
+      const rank = asked.count(server) + (server.isDown ? 1000 : 0);
       if (rank >= bestRank) continue;
       best = server;
       bestRank = rank;
@@ -165,13 +182,39 @@ export class QuestionDesk implements QuestionOwner {
   }
 
   questionOver(question: Question, outcome: DnsAnswer | DnsError | null): void {
-    this.#questions.delete(question.key);
-    this.#waiting.delete(question);
-    const wasActive = this.#active.delete(question);
-    if (outcome !== null && !question.way.noCache && this.settings.cache) {
-      this.cache.store(question.name, question.type, outcome, this.settings, this.#base.now());
+    this.#strikeOff(question);
+    const { isActive, key, name, type, way } = question;
+    if (isActive) this.#active--;
+    else this.#waiting.delete(question);
+    question.isActive = false;
+    if (outcome !== null && !way.noCache && this.settings.cache) {
+      this.cache.store(name, type, outcome, this.settings, this.#base.now(), key);
     }
-    if (wasActive && !this.#isClosed) this.pump();
+    if (isActive && !this.#isClosed) this.pump();
+  }
+
+  #strikeOff(question: Question): void {
+    const { key, sibling } = question;
+    let before = this.#questions.get(key) ?? null;
+    if (before === question) {
+      if (sibling === null) this.#questions.delete(key);
+      else this.#questions.set(key, sibling);
+      return;
+    }
+    while (before !== null && before.sibling !== question) before = before.sibling;
+    if (before !== null) before.sibling = sibling;
+  }
+
+  #all(): Question[] {
+    const all: Question[] = [];
+    for (let question of this.#questions.values()) {
+      for (;;) {
+        all.push(question);
+        if (question.sibling === null) break;
+        question = question.sibling;
+      }
+    }
+    return all;
   }
 
   /** Ends everything: what is asked fails with `DNS_SHUTDOWN`. */
@@ -179,9 +222,7 @@ export class QuestionDesk implements QuestionOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.isSuspended = true;
-    for (const question of [...this.#questions.values()]) {
-      question.end(new DnsError("DNS_SHUTDOWN", question.name));
-    }
+    for (const question of this.#all()) question.end(new DnsError("DNS_SHUTDOWN", question.name));
     for (const server of this.#servers) server.close();
     this.#servers = [];
     this.#times.close();

@@ -14,7 +14,7 @@ import { EVDNS_TYPE_A, EVDNS_TYPE_AAAA, EVDNS_TYPE_PTR } from "./constants.ts";
 import { DnsError } from "./dns_error.ts";
 import { type DnsCallback, type DnsRequest, Lookup } from "./lookup.ts";
 import { dnsRecord } from "./message.ts";
-import { dnsNameBytes } from "./name.ts";
+import { isDnsName } from "./name.ts";
 import { dnsTypeNumber } from "./record_type.ts";
 import { ResolverBase } from "./resolver_base.ts";
 import type { DnsQueryOptions, DnsResolverOptions } from "./resolver_options.ts";
@@ -177,7 +177,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    */
   cacheWrite(name: string, addresses: readonly string[] | null, ttl: number): void {
     const { cache } = this.desk;
-    if (!isName(name)) throw new TypeError(`Cannot remember addresses of "${name}": it is not a name`);
+    if (!isDnsName(name)) throw new TypeError(`Cannot remember addresses of "${name}": it is not a name`);
     const found = (addresses ?? []).map((address) => {
       const literal = address.includes("%") ? undefined : literalAddresses(address);
       if (literal === undefined) throw new TypeError(`Cannot remember "${address}": it is not an address`);
@@ -212,7 +212,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    * where it is known that there are none.
    */
   cacheLookup(name: string): string[] | undefined {
-    if (!isName(name)) return undefined;
+    if (!isDnsName(name)) return undefined;
     const known = [EVDNS_TYPE_A, EVDNS_TYPE_AAAA]
       .map((type) => this.desk.cache.find(name, type, this.base.now()))
       .filter((one) => one !== undefined);
@@ -276,7 +276,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
   }
 
   #namesFor(name: string, noSearch: boolean): string[] | undefined {
-    if (name === "" || !isName(name)) return undefined;
+    if (name === "" || !isDnsName(name)) return undefined;
     return noSearch ? [name] : searchedNames(name, this.searchDomains, this.settings.ndots);
   }
 
@@ -305,15 +305,6 @@ function begun<T extends StartableRequest>(request: T): DnsRequest {
 function checkDeadline({ deadlineMs }: DnsQueryOptions): void {
   if (deadlineMs === undefined || deadlineMs > 0) return;
   throw new RangeError(`Cannot look up within ${deadlineMs} ms: that is no time`);
-}
-
-function isName(text: string): boolean {
-  try {
-    dnsNameBytes(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function hostAddress(text: string): HostAddress {

@@ -1,4 +1,4 @@
-import { dnsLabels, dnsNameBytes } from "./name.ts";
+import { dnsLabels, isDnsName } from "./name.ts";
 
 /**
  * The names that a name may stand for, in the order in which they are tried: with fewer dots than `ndots` the domains come first
@@ -7,18 +7,10 @@ import { dnsLabels, dnsNameBytes } from "./name.ts";
  * @internal
  */
 export function searchedNames(name: string, domains: readonly string[], ndots: number): string[] {
+  if (domains.length === 0) return [name];
   const labels = dnsLabels(name).length;
   if (/(?:^|[^\\])(?:\\\\)*\.$/.test(name) || labels === 0) return [name];
-  const longer = domains.map((domain) => `${name}.${domain}`).filter(isName);
+  // A name that is too long with a domain behind it is no reason not to try the others.
+  const longer = domains.map((domain) => `${name}.${domain}`).filter(isDnsName);
   return labels - 1 >= ndots ? [name, ...longer] : [...longer, name];
-}
-
-/** A name that is too long with a domain behind it is no reason not to try the others. */
-function isName(text: string): boolean {
-  try {
-    dnsNameBytes(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

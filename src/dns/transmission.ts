@@ -42,6 +42,8 @@ export class Transmission implements DeadlineMember<Transmission> {
   id = -1;
   /** The channel that waits for an answer to it. */
   channel: Channel | null = null;
+  /** The next of its owner's queries. */
+  next: Transmission | null = null;
   /** How often it was sent again because a connection that had been idle was closed at the same time. */
   resent = 0;
 
@@ -54,20 +56,18 @@ export class Transmission implements DeadlineMember<Transmission> {
     owner: TransmissionOwner,
     server: NameServer,
     question: Uint8Array,
-    options: {
-      readonly overTcp: boolean;
-      readonly udpBytes: number;
-      readonly isAfterTruncation?: boolean;
-      readonly plainQuestion?: Uint8Array;
-    },
+    plainQuestion: Uint8Array,
+    overTcp: boolean,
+    udpBytes: number,
+    isAfterTruncation: boolean,
   ) {
     this.owner = owner;
     this.server = server;
     this.question = question;
-    this.plainQuestion = options.plainQuestion ?? question;
-    this.overTcp = options.overTcp;
-    this.udpBytes = options.udpBytes;
-    this.isAfterTruncation = options.isAfterTruncation === true;
+    this.plainQuestion = plainQuestion;
+    this.overTcp = overTcp;
+    this.udpBytes = udpBytes;
+    this.isAfterTruncation = isAfterTruncation;
   }
 
   deadlinePassed(): void {
