@@ -60,7 +60,7 @@ export function readAnswer(message: DnsMessage, name: string, type: number): Dns
     canonicalName: chain.end,
     type,
     records,
-    ttl: records.reduce((least, { ttl }) => Math.min(least, ttl), chain.ttl),
+    ttl: leastTtl(records, chain.ttl),
     isAuthentic: (message.flags & DNS_FLAG_AUTHENTIC_DATA) !== 0,
     isTruncated,
     isFromCache: false,
@@ -102,7 +102,15 @@ function followAliases({ answers }: DnsMessage, name: string, type: number): Ali
 }
 
 /** The records of one name, with the name in our own letters: those of the answer may be the random ones of the question. */
-function recordsOf(answers: readonly DnsRecord[], name: string, type: number | undefined): DnsRecord[] {
+function recordsOf(answers: readonly DnsRecord[], name: string, type: number | undefined): readonly DnsRecord[] {
+  // Mostly it is all of them, and nothing is to be changed.
+  let same = 0;
+  while (
+    same < answers.length && answers[same]!.name === name && (answers[same]!.type === type || type === undefined)
+  ) {
+    same++;
+  }
+  if (same === answers.length) return answers;
   const key = normalDnsName(name);
   const found: DnsRecord[] = [];
   for (const record of answers) {
@@ -111,4 +119,10 @@ function recordsOf(answers: readonly DnsRecord[], name: string, type: number | u
     else if (record.name.length < 1100 && normalDnsName(record.name) === key) found.push({ ...record, name });
   }
   return found;
+}
+
+function leastTtl(records: readonly DnsRecord[], most: number): number {
+  let least = most;
+  for (let index = 0; index < records.length; index++) least = Math.min(least, records[index]!.ttl);
+  return least;
 }

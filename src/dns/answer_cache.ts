@@ -1,28 +1,31 @@
 import type { DnsAnswer } from "./answer.ts";
 import { DnsError } from "./dns_error.ts";
 import { normalDnsName } from "./name.ts";
+import { type NameEntry, nameHash, NameTable } from "./name_table.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 
 /** Under this type it stands that there is no such name at all. */
 const NO_NAME = 0;
 
 /** What is known of a name and a type. */
-class Entry {
-  /** The next one of the same name. */
+class Entry implements NameEntry<Entry> {
   sibling: Entry | null = null;
   /** The one that was last asked for before it. */
   older: Entry | null = null;
   /** The one that was first asked for after it. */
   newer: Entry | null = null;
   readonly key: string;
-  readonly type: number;
+  readonly hash: number;
+  /** The type, or {@linkcode NO_NAME}. */
+  readonly kind: number;
   readonly answer: DnsAnswer | DnsError;
   readonly storedMs: number;
   readonly endMs: number;
 
-  constructor(key: string, type: number, answer: DnsAnswer | DnsError, storedMs: number, endMs: number) {
+  constructor(key: string, hash: number, kind: number, answer: DnsAnswer | DnsError, storedMs: number, endMs: number) {
     this.key = key;
-    this.type = type;
+    this.hash = hash;
+    this.kind = kind;
     this.answer = answer;
     this.storedMs = storedMs;
     this.endMs = endMs;
@@ -42,24 +45,30 @@ class Entry {
  * as well, is found the later the more were deleted before it, and a full cache deletes with every answer.
  */
 export class AnswerCache {
-  readonly #byName = new Map<string, Entry>();
+  readonly #entries = new NameTable<Entry>();
   #oldest: Entry | null = null;
   #newest: Entry | null = null;
-  #size = 0;
   #records = 0;
 
   /** How many there are, those whose time is over included. */
   get size(): number {
-    return this.#size;
+    return this.#entries.size;
   }
 
   /**
    * What is known, with what is left of its TTL.
    *
    * @param key the name in normal form.
+   * @param hash the hash of that.
    */
-  find(name: string, type: number, nowMs: number, key: string = normalDnsName(name)): DnsAnswer | DnsError | undefined {
-    const entry = this.#take(key, type, nowMs) ?? this.#take(key, NO_NAME, nowMs);
+  find(
+    name: string,
+    type: number,
+    nowMs: number,
+    key: string = normalDnsName(name),
+    hash: number = nameHash(key),
+  ): DnsAnswer | DnsError | undefined {
+    const entry = this.#take(key, hash, type, nowMs) ?? this.#take(key, hash, NO_NAME, nowMs);
     if (entry === null) return undefined;
     const { answer } = entry;
     if (answer instanceof DnsError) {
@@ -74,8 +83,8 @@ export class AnswerCache {
   }
 
   /** An entry that somebody asks for; null when there is none, or its time is over. */
-  #take(key: string, type: number, nowMs: number): Entry | null {
-    const entry = this.#entry(key, type);
+  #take(key: string, hash: number, kind: number, nowMs: number): Entry | null {
+    const entry = this.#entries.find(key, hash, kind);
     if (entry === null) return null;
     if (entry.endMs <= nowMs) {
       this.#drop(entry);
@@ -86,16 +95,11 @@ export class AnswerCache {
     return entry;
   }
 
-  #entry(key: string, type: number): Entry | null {
-    let entry = this.#byName.get(key) ?? null;
-    while (entry !== null && entry.type !== type) entry = entry.sibling;
-    return entry;
-  }
-
   /**
    * Remembers an answer, or that there is none, for as long as it says and the settings allow.
    *
    * @param key the name in normal form.
+   * @param hash the hash of that.
    */
   store(
     name: string,
@@ -104,17 +108,17 @@ export class AnswerCache {
     settings: DnsResolverSettings,
     nowMs: number,
     key: string = normalDnsName(name),
+    hash: number = nameHash(key),
   ): void {
     const seconds = lifetime(answer, settings);
     if (seconds <= 0) return;
     const isNoName = answer instanceof DnsError && answer.code === "DNS_NXDOMAIN";
-    const entry = new Entry(key, isNoName ? NO_NAME : type, answer, nowMs, nowMs + seconds * 1000);
-    const before = this.#entry(key, entry.type);
+    const kind = isNoName ? NO_NAME : type;
+    const before = this.#entries.find(key, hash, kind);
     if (before !== null) this.#drop(before);
-    entry.sibling = this.#byName.get(key) ?? null;
-    this.#byName.set(key, entry);
+    const entry = new Entry(key, hash, kind, answer, nowMs, nowMs + seconds * 1000);
+    this.#entries.add(entry);
     this.#append(entry);
-    this.#size++;
     this.#records += entry.weight;
     this.limit(settings.cacheRecordsMax);
   }
@@ -142,31 +146,25 @@ export class AnswerCache {
 
   #drop(entry: Entry): void {
     this.#unlink(entry);
-    this.#size--;
+    this.#entries.delete(entry);
     this.#records -= entry.weight;
-    const { key, sibling } = entry;
-    let before = this.#byName.get(key)!;
-    if (before !== entry) {
-      while (before.sibling !== entry) before = before.sibling!;
-      before.sibling = sibling;
-    } else if (sibling === null) this.#byName.delete(key);
-    else this.#byName.set(key, sibling);
   }
 
   /** Forgets all about a name, or about some types of it. */
   delete(name: string, types: readonly number[]): void {
     const key = normalDnsName(name);
-    for (const type of [...types, NO_NAME]) {
-      const entry = this.#entry(key, type);
+    const hash = nameHash(key);
+    for (const kind of [...types, NO_NAME]) {
+      const entry = this.#entries.find(key, hash, kind);
       if (entry !== null) this.#drop(entry);
     }
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#byName.clear();
+    this.#entries.clear();
     this.#oldest = this.#newest = null;
-    this.#size = this.#records = 0;
+    this.#records = 0;
   }
 }
 

@@ -87,7 +87,11 @@ export function dnsRcode(message: Pick<DnsMessage, "flags" | "edns">): number {
  * @throws {DnsMessageError} when it is malformed.
  */
 export function parseDnsMessage(bytes: Uint8Array): DnsMessage {
-  const reader = new MessageReader(bytes);
+  return readMessage(new MessageReader(bytes));
+}
+
+/** {@linkcode parseDnsMessage} from a reader. @internal */
+export function readMessage(reader: MessageReader): DnsMessage {
   const id = reader.u16();
   const flags = reader.u16();
   const questionCount = reader.u16();
@@ -100,19 +104,20 @@ export function parseDnsMessage(bytes: Uint8Array): DnsMessage {
   }
   const answers = readRecords(reader, answerCount);
   const authorities = readRecords(reader, authorityCount);
-  const additionals: DnsRecord[] = [];
+  let additionals = NO_RECORDS;
   let edns: Edns | undefined;
   for (let left = additionalCount; left > 0; left--) {
     const start = reader.position;
     const record = readRecord(reader);
     if ("data" in record) {
-      additionals.push(record);
+      if (additionals === NO_RECORDS) additionals = [];
+      (additionals as DnsRecord[]).push(record);
       continue;
     }
     if (edns !== undefined) reader.fail("DNS_BAD_OPT", start);
     edns = record;
   }
-  if (reader.position < bytes.length) reader.fail("DNS_MESSAGE_TRAILING_BYTES");
+  if (!reader.isAtEnd) reader.fail("DNS_MESSAGE_TRAILING_BYTES");
   return { id, flags, questions, answers, authorities, additionals, edns };
 }
 

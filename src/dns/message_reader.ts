@@ -25,10 +25,26 @@ export class MessageReader {
   /** How many bytes the name that was read last takes without pointers. */
   nameLength = 0;
   #isInData = false;
+  readonly #length: number;
+  // The name that stands behind the header, which most records are about, and how long it is.
+  #firstName: string | undefined;
+  #firstLength = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** @param length how much of `bytes` is the message. */
+  constructor(bytes: Uint8Array, length: number = bytes.length) {
     this.bytes = bytes;
-    this.end = bytes.length;
+    this.end = this.#length = length;
+  }
+
+  /** Whether all of it was read. */
+  get isAtEnd(): boolean {
+    return this.position === this.#length;
+  }
+
+  /** The name behind the header is known, and need not be read: as text, and how many bytes it takes. */
+  expectName(text: string, length: number): void {
+    this.#firstName = text;
+    this.#firstLength = length;
   }
 
   /** @throws {DnsMessageError} always. */
@@ -57,7 +73,7 @@ export class MessageReader {
   /** The data must be used up now. */
   leaveData(): void {
     if (this.position !== this.end) this.fail("DNS_BAD_RECORD_DATA");
-    this.end = this.bytes.length;
+    this.end = this.#length;
     this.#isInData = false;
   }
 
@@ -92,6 +108,21 @@ export class MessageReader {
 
   /** A name as text. */
   name(): string {
+    const { bytes, position } = this;
+    if (this.#firstName !== undefined) {
+      const isPointer = bytes[position] === 0xc0 && bytes[position + 1] === HEADER_BYTES && position + 2 <= this.end;
+      if (isPointer || position === HEADER_BYTES) {
+        this.position = isPointer ? position + 2 : position + this.#firstLength;
+        this.nameLength = this.#firstLength;
+        return this.#firstName;
+      }
+    }
+    const name = this.#readName();
+    if (position === HEADER_BYTES) this.expectName(name, this.nameLength);
+    return name;
+  }
+
+  #readName(): string {
     const { bytes } = this;
     let at = this.position;
     // What is read directly has to lie in the record; what is pointed to lies before it in any case.

@@ -7,12 +7,12 @@ import {
 } from "../core/mod.ts";
 import type { DeadlineList } from "../core/deadline_list.ts";
 import { LoopEvent } from "../core/event.ts";
-import { questionBytes } from "./query_message.ts";
-import { dnsTypeNumber } from "./record_type.ts";
+import { EVDNS_TYPE_NS } from "./constants.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import { TcpChannel, type TcpWay } from "./tcp_channel.ts";
 import { Transmission, type TransmissionOwner } from "./transmission.ts";
 import { UdpChannel } from "./udp_channel.ts";
+import { WireQuestion } from "./wire_question.ts";
 
 /** What all name servers of a resolver share. */
 export interface NameServerSurroundings {
@@ -29,10 +29,12 @@ export interface NameServerSurroundings {
 }
 
 /** What a probe asks for: who serves the root, which every resolver knows. */
-const PROBE_QUESTION = questionBytes(".", dnsTypeNumber("NS")!);
+const PROBE_TYPE = EVDNS_TYPE_NS;
 
 /** A name server: its channels, and how it is. */
 export class NameServer implements TransmissionOwner {
+  /** @internal A probe asks about the root. */
+  readonly writtenName = ".";
   /** Where it is. */
   readonly address: IpSocketAddress;
   /** Whether it has left too many queries in a row without an answer, and was not heard of since. */
@@ -136,7 +138,8 @@ export class NameServer implements TransmissionOwner {
     this.#endProbe();
     const { settings, way } = this.#surroundings;
     const overTcp = settings.useTcp || way.tls !== undefined;
-    this.#probe = new Transmission(this, this, PROBE_QUESTION, PROBE_QUESTION, overTcp, 512, false);
+    const question = WireQuestion.take(this.writtenName, PROBE_TYPE, false);
+    this.#probe = new Transmission(this, this, question, overTcp, 512, false);
     this.send(this.#probe);
   }
 

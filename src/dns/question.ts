@@ -4,10 +4,11 @@ import { DnsError } from "./dns_error.ts";
 import { type DnsMessage, dnsRcode } from "./message.ts";
 import { AskedServers } from "./asked_servers.ts";
 import type { NameServer } from "./name_server.ts";
-import { questionBytes, withRandomCase } from "./query_message.ts";
-import type { QuestionWay } from "./question_way.ts";
+import { questionKind, type QuestionWay } from "./question_way.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
+import type { NameEntry } from "./name_table.ts";
 import { Transmission, type TransmissionOwner } from "./transmission.ts";
+import { WireQuestion } from "./wire_question.ts";
 
 /** Who wants to know. */
 export interface QuestionListener {
@@ -34,21 +35,20 @@ export interface QuestionOwner {
  * A question that name servers are asked, one after the other, until one has an answer. All who want to know the same at one time share
  * it: who asked the same thing many times at once would give a forger as many chances to guess an id.
  */
-export class Question implements TransmissionOwner {
+export class Question implements TransmissionOwner, NameEntry<Question> {
   /** The name in the letters of who asked first. */
   readonly name: string;
-  /** The name in normal form, by which questions are found. */
   readonly key: string;
+  readonly hash: number;
+  readonly kind: number;
+  sibling: Question | null = null;
   /** The type of the records. */
   readonly type: number;
   /** How it is asked. */
   readonly way: QuestionWay;
-  /** The next question about the same name. */
-  sibling: Question | null = null;
   /** Whether it is being asked, and does not wait for its turn. */
   isActive = false;
   readonly #owner: QuestionOwner;
-  readonly #plain: Uint8Array;
   readonly #asked = new AskedServers();
   // Nearly always it is one who wants to know, so further ones have a place of their own.
   #listener: QuestionListener | null;
@@ -60,10 +60,14 @@ export class Question implements TransmissionOwner {
   // How often it was begun anew.
   #round = 0;
 
-  /** @throws {RangeError} when `name` is none. */
+  /**
+   * @param key the name in normal form.
+   * @param hash the hash of that.
+   */
   constructor(
     owner: QuestionOwner,
     key: string,
+    hash: number,
     name: string,
     type: number,
     way: QuestionWay,
@@ -71,11 +75,12 @@ export class Question implements TransmissionOwner {
   ) {
     this.#owner = owner;
     this.key = key;
+    this.hash = hash;
+    this.kind = questionKind(type, way);
     this.name = name;
     this.type = type;
     this.way = way;
     this.#listener = listener;
-    this.#plain = questionBytes(name, type);
   }
 
   /** Tells somebody as well. */
@@ -90,6 +95,11 @@ export class Question implements TransmissionOwner {
     if (this.#listener !== null || (this.#listeners !== null && this.#listeners.size > 0)) return;
     this.reset();
     this.#owner.questionOver(this, null);
+  }
+
+  /** The normal form is the one that is written. */
+  get writtenName(): string | undefined {
+    return this.key === this.name ? this.name : undefined;
   }
 
   /** Begins to ask. */
@@ -133,11 +143,10 @@ export class Question implements TransmissionOwner {
 
   #ask(server: NameServer, overTcp: boolean, withEdns: boolean, isAfterTruncation: boolean = false): void {
     const { randomizeCase, ednsUdpBytes } = this.#owner.settings;
-    const plain = this.#plain;
     // A connection cannot be forged from elsewhere.
-    const question = randomizeCase && !overTcp ? withRandomCase(plain) : plain;
+    const question = WireQuestion.take(this.name, this.type, randomizeCase && !overTcp);
     const udpBytes = withEdns ? ednsUdpBytes : 512;
-    const transmission = new Transmission(this, server, question, plain, overTcp, udpBytes, isAfterTruncation);
+    const transmission = new Transmission(this, server, question, overTcp, udpBytes, isAfterTruncation);
     transmission.next = this.#open;
     this.#open = transmission;
     server.send(transmission);

@@ -5,9 +5,10 @@ import { AnswerCache } from "./answer_cache.ts";
 import { DnsError } from "./dns_error.ts";
 import { normalDnsName } from "./name.ts";
 import { NameServer, type NameServerSurroundings } from "./name_server.ts";
+import { nameHash, NameTable } from "./name_table.ts";
 import type { AskedServers } from "./asked_servers.ts";
 import { Question, type QuestionListener, type QuestionOwner } from "./question.ts";
-import { type QuestionWay, questionWay } from "./question_way.ts";
+import { questionKind, type QuestionWay, questionWay } from "./question_way.ts";
 import { DEFAULT_SETTINGS, type DnsResolverSettings } from "./resolver_options.ts";
 import type { TcpWay } from "./tcp_channel.ts";
 import type { Transmission } from "./transmission.ts";
@@ -29,8 +30,8 @@ export class QuestionDesk implements QuestionOwner {
   readonly #times: DeadlineList<Transmission>;
   #servers: NameServer[] = [];
   #turn = 0;
-  // All questions that are not over, by their names; those about one name know each other.
-  readonly #questions = new Map<string, Question>();
+  // All questions that are not over.
+  readonly #questions = new NameTable<Question>();
   readonly #waiting = new Set<Question>();
   #active = 0;
   #isClosed = false;
@@ -81,7 +82,7 @@ export class QuestionDesk implements QuestionOwner {
   clearServers(): void {
     const before = [...this.#waiting];
     this.#waiting.clear();
-    for (const question of this.#all()) {
+    for (const question of this.#questions.all()) {
       if (!question.isActive) continue;
       question.isActive = false;
       question.reset();
@@ -111,7 +112,8 @@ export class QuestionDesk implements QuestionOwner {
     const { settings } = this;
     const key = normalDnsName(name);
     const noCache = way.noCache || !settings.cache;
-    const known = noCache ? undefined : this.cache.find(name, type, this.#base.now(), key);
+    const hash = nameHash(key);
+    const known = noCache ? undefined : this.cache.find(name, type, this.#base.now(), key, hash);
     if (known !== undefined) {
       listener.questionEnded(known);
       return null;
@@ -121,9 +123,8 @@ export class QuestionDesk implements QuestionOwner {
       way.ignoreTruncation || settings.ignoreTruncation,
       noCache,
     );
-    const sibling = this.#questions.get(key) ?? null;
-    for (let same = sibling; same !== null; same = same.sibling) {
-      if (same.type !== type || same.way !== ourWay) continue;
+    const same = this.#questions.find(key, hash, questionKind(type, ourWay));
+    if (same !== null) {
       same.listen(listener);
       return same;
     }
@@ -132,9 +133,8 @@ export class QuestionDesk implements QuestionOwner {
       listener.questionEnded(new DnsError("DNS_QUEUE_FULL", name));
       return null;
     }
-    const question = new Question(this, key, name, type, ourWay, listener);
-    question.sibling = sibling;
-    this.#questions.set(key, question);
+    const question = new Question(this, key, hash, name, type, ourWay, listener);
+    this.#questions.add(question);
     if (hasRoom && this.#waiting.size === 0) {
       this.#start(question);
     } else {
@@ -182,39 +182,15 @@ export class QuestionDesk implements QuestionOwner {
   }
 
   questionOver(question: Question, outcome: DnsAnswer | DnsError | null): void {
-    this.#strikeOff(question);
-    const { isActive, key, name, type, way } = question;
+    this.#questions.delete(question);
+    const { isActive, key, hash, name, type, way } = question;
     if (isActive) this.#active--;
     else this.#waiting.delete(question);
     question.isActive = false;
     if (outcome !== null && !way.noCache && this.settings.cache) {
-      this.cache.store(name, type, outcome, this.settings, this.#base.now(), key);
+      this.cache.store(name, type, outcome, this.settings, this.#base.now(), key, hash);
     }
     if (isActive && !this.#isClosed) this.pump();
-  }
-
-  #strikeOff(question: Question): void {
-    const { key, sibling } = question;
-    let before = this.#questions.get(key) ?? null;
-    if (before === question) {
-      if (sibling === null) this.#questions.delete(key);
-      else this.#questions.set(key, sibling);
-      return;
-    }
-    while (before !== null && before.sibling !== question) before = before.sibling;
-    if (before !== null) before.sibling = sibling;
-  }
-
-  #all(): Question[] {
-    const all: Question[] = [];
-    for (let question of this.#questions.values()) {
-      for (;;) {
-        all.push(question);
-        if (question.sibling === null) break;
-        question = question.sibling;
-      }
-    }
-    return all;
   }
 
   /** Ends everything: what is asked fails with `DNS_SHUTDOWN`. */
@@ -222,7 +198,7 @@ export class QuestionDesk implements QuestionOwner {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.isSuspended = true;
-    for (const question of this.#all()) question.end(new DnsError("DNS_SHUTDOWN", question.name));
+    for (const question of this.#questions.all()) question.end(new DnsError("DNS_SHUTDOWN", question.name));
     for (const server of this.#servers) server.close();
     this.#servers = [];
     this.#times.close();

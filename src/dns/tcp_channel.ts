@@ -73,7 +73,7 @@ export class TcpChannel implements Channel {
     this.#idleTimer.delete();
     this.#waiting.add(transmission);
     transmission.channel = this;
-    const end = writeQuery(outbox, 2, transmission.id, transmission.question, transmission.udpBytes);
+    const end = writeQuery(outbox, 2, transmission.id, transmission.question!, transmission.udpBytes);
     outbox[0] = end - 2 >> 8;
     outbox[1] = end - 2 & 0xff;
     this.#stream.enable(EV_READ);

@@ -1,9 +1,12 @@
 import type { DeadlineList, DeadlineMember } from "../core/deadline_list.ts";
 import type { DnsMessage } from "./message.ts";
 import type { NameServer } from "./name_server.ts";
+import type { WireQuestion } from "./wire_question.ts";
 
 /** Who has sent a query. */
 export interface TransmissionOwner {
+  /** The name it asks about, if that is known as it is written in what is read. */
+  readonly writtenName: string | undefined;
   /** An answer to it has come, as it must be: from its server, with its id and its question. */
   answered(transmission: Transmission, message: DnsMessage): void;
   /** Such an answer has come, and is malformed. */
@@ -30,10 +33,8 @@ export class Transmission implements DeadlineMember<Transmission> {
   readonly server: NameServer;
   /** Over TCP or TLS. */
   readonly overTcp: boolean;
-  /** The question, in the letters it is asked in. */
-  readonly question: Uint8Array;
-  /** The question in the letters of whoever wants to know. */
-  readonly plainQuestion: Uint8Array;
+  /** What is asked; null when nobody waits for the answer any more. */
+  question: WireQuestion | null;
   /** What it says by EDNS about answers over UDP; 512: it has no EDNS. */
   readonly udpBytes: number;
   /** Whether it asks again because the answer over UDP was cut. */
@@ -55,8 +56,7 @@ export class Transmission implements DeadlineMember<Transmission> {
   constructor(
     owner: TransmissionOwner,
     server: NameServer,
-    question: Uint8Array,
-    plainQuestion: Uint8Array,
+    question: WireQuestion,
     overTcp: boolean,
     udpBytes: number,
     isAfterTruncation: boolean,
@@ -64,7 +64,6 @@ export class Transmission implements DeadlineMember<Transmission> {
     this.owner = owner;
     this.server = server;
     this.question = question;
-    this.plainQuestion = plainQuestion;
     this.overTcp = overTcp;
     this.udpBytes = udpBytes;
     this.isAfterTruncation = isAfterTruncation;
@@ -79,5 +78,7 @@ export class Transmission implements DeadlineMember<Transmission> {
     this.deadlineList?.remove(this);
     this.channel?.forget(this);
     this.channel = null;
+    this.question?.give();
+    this.question = null;
   }
 }

@@ -7,7 +7,10 @@ import {
   setReceiveBufferBytes,
   setSendBufferBytes,
 } from "../core/mod.ts";
+import { Deferred } from "../core/deferred.ts";
 import { LoopEvent } from "../core/event.ts";
+import { reactorOf } from "../core/event_base.ts";
+import type { Reactor } from "../core/reactor.ts";
 import {
   allocate,
   bind,
@@ -15,42 +18,43 @@ import {
   connect,
   encodeSocketAddress,
   os,
-  recv,
-  send,
   socket,
   SOCKET_ADDRESS_BYTES_MAX,
   systemError,
 } from "../ffi/mod.ts";
-import { DNS_MESSAGE_BYTES_MAX } from "./constants.ts";
-import { QUERY_BYTES_MAX, writeQuery } from "./query_message.ts";
+import { writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
+import { BATCH_SLOTS, giveAnswerBatch, QueryBatch, takeAnswerBatch } from "./udp_batches.ts";
 import { WaitingQueries } from "./waiting_queries.ts";
 
-const { AF_INET, AF_INET6, SOCK_DGRAM, MSG_NOSIGNAL } = os.constants;
+const { AF_INET, AF_INET6, SOCK_DGRAM } = os.constants;
 const { EAGAIN, EINTR, ENOBUFS } = os.errno as Record<string, number>;
-/** Messages received before others have their turn. */
-const PER_WAKE_MAX = 64;
+/** Batches received before others have their turn. */
+const BATCHES_PER_WAKE_MAX = 2;
 /** A socket is not used any longer than that: whoever has found out its port shall not have it for good. */
 const AGE_MS_MAX = 10_000;
 
-// One buffer each for all channels: a query is sent, and an answer read, at once.
-let inbox: Uint8Array<ArrayBuffer> | undefined;
-const outbox = allocate(QUERY_BYTES_MAX);
+// One for all channels: it is filled and sent at once.
+let outbox: QueryBatch | undefined;
 
 /**
  * A UDP socket that is connected to a name server, so that the kernel lets through what comes from its address and port only; its own
  * port is a random one, and used for so many queries.
  *
+ * What callbacks of the loop have sent leaves behind them, many queries by one system call; outside of any it leaves at once.
+ *
  * Its events do not keep the loop alive: whoever waits for an answer does.
  */
 export class UdpChannel implements Channel {
   readonly #base: EventBase;
+  readonly #reactor: Reactor;
   readonly #fd: number;
   readonly #waiting = new WaitingQueries();
   readonly #readable: LoopEvent;
+  readonly #flush: Deferred;
   #writable: LoopEvent | null = null;
-  // What the kernel did not take.
+  // What is to be sent, at the end of a callback or when the kernel takes more.
   #unsent: Transmission[] = [];
   #queriesLeft: number;
   readonly #openedMs: number;
@@ -60,9 +64,11 @@ export class UdpChannel implements Channel {
   /** @throws {SystemError} when there is no such socket to be had. */
   constructor(base: EventBase, address: IpSocketAddress, settings: DnsResolverSettings) {
     this.#base = base;
+    this.#reactor = reactorOf(base);
     this.#fd = openSocket(address, settings);
     this.#queriesLeft = (settings.bindTo?.port ?? 0) === 0 ? settings.queriesPerSocket : Infinity;
     this.#openedMs = base.now();
+    this.#flush = new Deferred(base, base.priorities >> 1, () => this.#sendAll());
     this.#readable = new LoopEvent(base, this.#fd, EV_READ | EV_PERSIST, () => this.#receive(), true);
     try {
       this.#readable.add();
@@ -78,58 +84,69 @@ export class UdpChannel implements Channel {
     return this.#isClosed || this.#isRetired || this.#queriesLeft <= 0 || isOld;
   }
 
-  /** Sends a query. What the system has against it is told to its owner, now. */
+  /** Has a query sent. What the system has against it is told to its owner, perhaps before this returns. */
   send(transmission: Transmission): void {
     this.#queriesLeft--;
     this.#waiting.add(transmission);
     transmission.channel = this;
-    if (this.#unsent.length > 0) this.#unsent.push(transmission);
-    else this.#trySend(transmission);
+    if (this.#unsent.push(transmission) > 1) return;
+    if (this.#reactor.running === null) this.#sendAll();
+    else this.#flush.schedule();
   }
 
-  #trySend(transmission: Transmission): boolean {
-    const end = writeQuery(outbox, 0, transmission.id, transmission.question, transmission.udpBytes);
-    let result = send(this.#fd, outbox, end, MSG_NOSIGNAL);
-    if (result === -EINTR!) result = send(this.#fd, outbox, end, MSG_NOSIGNAL);
-    if (result >= 0) return true;
-    if (result === -EAGAIN! || result === -ENOBUFS!) {
-      this.#unsent.push(transmission);
-      this.#writable ??= new LoopEvent(this.#base, this.#fd, EV_WRITE, () => this.#sendRest(), true);
-      this.#writable.add();
-      return false;
+  #sendAll(): void {
+    const batch = outbox ??= new QueryBatch();
+    while (this.#unsent.length > 0 && !this.#isClosed) {
+      const count = Math.min(BATCH_SLOTS, this.#unsent.length);
+      for (let index = 0; index < count; index++) {
+        const { id, question, udpBytes } = this.#unsent[index]!;
+        batch.setEnd(index, writeQuery(batch.bytes, batch.startOf(index), id, question!, udpBytes));
+      }
+      const result = batch.send(this.#fd, count);
+      if (result === -EAGAIN! || result === -ENOBUFS!) return this.#waitForRoom();
+      if (result === -EINTR!) continue;
+      if (result > 0) this.#unsent.splice(0, result);
+      const refusal = result < 0 ? result : batch.failedBehind;
+      if (refusal < 0) this.#refused(refusal);
     }
-    // On a connected socket it may be the answer to an earlier query: nobody listens there.
-    transmission.owner.failed(transmission, systemError(result, "send", "ask a name server"));
-    return true;
   }
 
-  #sendRest(): void {
-    const unsent = this.#unsent;
-    this.#unsent = [];
-    for (let index = 0; index < unsent.length; index++) {
-      if (this.#isClosed) return;
-      // What was told of the one before may have made this one needless.
-      if (unsent[index]!.channel !== this || this.#trySend(unsent[index]!)) continue;
-      this.#unsent.push(...unsent.slice(index + 1));
-      return;
-    }
+  /** On a connected socket it may be the answer to an earlier query: nobody listens there. */
+  #refused(result: number): void {
+    const transmission = this.#unsent.shift();
+    transmission?.owner.failed(transmission, systemError(result, "sendmmsg", "ask a name server"));
+  }
+
+  #waitForRoom(): void {
+    this.#writable ??= new LoopEvent(this.#base, this.#fd, EV_WRITE, () => this.#sendAll(), true);
+    this.#writable.add();
   }
 
   #receive(): void {
-    const bytes = inbox ??= allocate(DNS_MESSAGE_BYTES_MAX);
-    for (let count = 0; count < PER_WAKE_MAX && !this.#isClosed; count++) {
-      const length = recv(this.#fd, bytes, bytes.length, 0);
-      if (length >= 0) {
-        this.#waiting.received(bytes, length);
-      } else if (length === -EAGAIN!) {
-        return;
-      } else if (length !== -EINTR!) {
-        const error = systemError(length, "recv", "hear from a name server");
-        for (const transmission of this.#waiting.takeAll()) {
-          if (transmission.channel === this) transmission.owner.failed(transmission, error);
+    const batch = takeAnswerBatch();
+    try {
+      for (let left = BATCHES_PER_WAKE_MAX; left > 0 && !this.#isClosed; left--) {
+        const count = batch.receive(this.#fd);
+        if (count < 0) {
+          if (count !== -EAGAIN! && count !== -EINTR!) this.#failAll(count);
+          return;
         }
-        return;
+        for (let index = 0; index < count && !this.#isClosed; index++) {
+          this.#waiting.received(batch.bytesAt(index), batch.lengthAt(index));
+        }
+        if (batch.failedBehind < 0) this.#failAll(batch.failedBehind);
+        // The kernel had no more; asking again would only make it say so.
+        if (count < BATCH_SLOTS) return;
       }
+    } finally {
+      giveAnswerBatch(batch);
+    }
+  }
+
+  #failAll(result: number): void {
+    const error = systemError(result, "recvmmsg", "hear from a name server");
+    for (const transmission of this.#waiting.takeAll()) {
+      if (transmission.channel === this) transmission.owner.failed(transmission, error);
     }
   }
 
@@ -149,6 +166,7 @@ export class UdpChannel implements Channel {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#flush.cancel();
     this.#readable.close();
     this.#writable?.close();
     close(this.#fd);
