@@ -51,10 +51,19 @@ export function readEdns(reader: MessageReader): Edns {
   const version = reader.u8();
   const flags = reader.u16();
   reader.enterData(reader.u16());
-  const options: EdnsOption[] = [];
-  while (reader.position < reader.end) options.push({ code: reader.u16(), data: reader.copy(reader.u16()) });
+  let options = NO_OPTIONS;
+  if (reader.position < reader.end) options = readOptions(reader);
   reader.leaveData();
   return { udpSize, version, flags, extendedRcode, options };
+}
+
+/** What most say. */
+const NO_OPTIONS: readonly EdnsOption[] = Object.freeze([]);
+
+function readOptions(reader: MessageReader): EdnsOption[] {
+  const options: EdnsOption[] = [];
+  while (reader.position < reader.end) options.push({ code: reader.u16(), data: reader.copy(reader.u16()) });
+  return options;
 }
 
 /** Writes an OPT record. @throws {RangeError} when a number is out of its range. @internal */

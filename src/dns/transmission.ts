@@ -43,6 +43,8 @@ export class Transmission implements DeadlineMember<Transmission> {
   id = -1;
   /** The channel that waits for an answer to it. */
   channel: Channel | null = null;
+  /** The next one in the same place of the channel's table. */
+  sibling: Transmission | null = null;
   /** The next of its owner's queries. */
   next: Transmission | null = null;
   /** How often it was sent again because a connection that had been idle was closed at the same time. */

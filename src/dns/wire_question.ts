@@ -51,19 +51,20 @@ export class WireQuestion {
     plain[nameEnd + 2] = 0;
     plain[nameEnd + 3] = EVDNS_CLASS_INET;
     this.length = nameEnd + 4;
-    for (let at = 0; at < this.length; at++) sent[at] = plain[at]!;
     if (hasRandomCase) this.#tossCoins(nameEnd);
+    for (let at = hasRandomCase ? nameEnd : 0; at < this.length; at++) sent[at] = plain[at]!;
   }
 
-  /** Gives every letter a case that a coin is tossed for (draft-vixie-dnsext-dns0x20). */
+  /** Sends every letter in a case that a coin is tossed for (draft-vixie-dnsext-dns0x20). */
   #tossCoins(nameEnd: number): void {
-    const { sent } = this;
+    const { sent, plain } = this;
     let coins = 0;
     let left = 0;
     // Lengths of labels may look like letters.
     let lengthAt = 0;
     for (let at = 0; at < nameEnd; at++) {
-      const byte = sent[at]!;
+      const byte = plain[at]!;
+      sent[at] = byte;
       if (at === lengthAt) {
         lengthAt += byte + 1;
       } else if (isLetter(byte)) {
