@@ -42,7 +42,7 @@ export interface DnsResolverSettings {
   readonly ignoreTruncation: boolean;
   /** Bytes of an answer that are taken over UDP, 512 to 65,535; 1232 by default. 512: without EDNS, as libevent does by default. */
   readonly ednsUdpBytes: number;
-  /** Queries that leave by one UDP socket before a new one, with a new random port, takes its place, 1 to 10,000; 32 by default. */
+  /** Queries that leave by one UDP socket before a new one, with a new random port, takes its place, 1 to 10,000; 256 by default. None is used for longer than a second. */
   readonly queriesPerSocket: number;
   /** Remember answers; true by default. */
   readonly cache: boolean;
@@ -125,7 +125,7 @@ export const DEFAULT_SETTINGS: DnsResolverSettings = {
   useTcp: false,
   ignoreTruncation: false,
   ednsUdpBytes: 1232,
-  queriesPerSocket: 32,
+  queriesPerSocket: 256,
   cache: true,
   cacheRecordsMax: 20_000,
   cacheTtlMin: 0,

@@ -4,7 +4,7 @@ import { QUERY_BYTES_MAX } from "./query_message.ts";
 const { MSG_NOSIGNAL, MSG_DONTWAIT } = os.constants;
 
 /** Messages per system call. */
-export const BATCH_SLOTS = 32;
+export const BATCH_SLOTS = 64;
 /** Room for the longest message there can be; memory that nothing is written to costs address space only. */
 const ANSWER_BYTES_MAX = 65_536;
 

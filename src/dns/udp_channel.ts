@@ -32,8 +32,12 @@ const { AF_INET, AF_INET6, SOCK_DGRAM } = os.constants;
 const { EAGAIN, EINTR, ENOBUFS } = os.errno as Record<string, number>;
 /** Batches received before others have their turn. */
 const BATCHES_PER_WAKE_MAX = 2;
-/** A socket is not used any longer than that: whoever has found out its port shall not have it for good. */
-const AGE_MS_MAX = 10_000;
+/**
+ * A socket is not used any longer than that. Whoever cannot see our queries has to try out which of some 28,000 ports is open, and the kernel's
+ * limit on ICMP errors, 1000 a second, lets him learn of few. So it is time that counts, and not the number of queries; a socket for
+ * every 32 of them took a tenth of a lookup.
+ */
+const AGE_MS_MAX = 1000;
 
 // One for all channels: it is filled and sent at once.
 let outbox: QueryBatch | undefined;

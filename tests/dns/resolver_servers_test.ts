@@ -249,7 +249,7 @@ forEachBackend((backend) => {
     assertEquals(ports(), [...Array(4).fill(ports()[0]), ...Array(4).fill(ports()[4])]);
     assert(ports()[0] !== ports()[4]);
     lookedUp(resolver, "a.test");
-    time.elapsedMs += 11_000;
+    time.elapsedMs += 1001;
     lookedUp(resolver, "b.test");
     assert(ports()[8] !== ports()[9]);
   });
@@ -267,6 +267,33 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "c.test"), "192.0.2.1");
     // The first one had left before.
     assertEquals(server.asked, ["a.test A", "c.test A"]);
+  });
+
+  it("what a callback asks leaves when it has returned, unless it was cancelled meanwhile", (base) => {
+    using server = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address]);
+    const outcomes = new Outcomes(base);
+    base.timer(() => {
+      const names = Array.from({ length: 40 }, (_, index) => `${index}.test`);
+      const requests = names.map((name) => resolver.query(name, "A", {}, outcomes.note));
+      requests[1]!.cancel();
+      assertEquals([resolver.inflightCount, server.asked.length], [39, 0]);
+    }).add(0);
+    assertEquals(outcomes.untilThereAre(40).filter((one) => one !== "192.0.2.1"), ["DNS_CANCELLED"]);
+    assertEquals(server.asked, Array.from({ length: 40 }, (_, index) => `${index}.test A`).filter((_, at) => at !== 1));
+  });
+
+  it("what a callback has asked is not asked when the resolver is closed before it returns", (base) => {
+    using server = new ScriptedServer(base, one);
+    const outcomes = new Outcomes(base);
+    base.timer(() => {
+      using resolver = resolverFor(base, [server.address]);
+      resolver.query("a.test", "A", {}, outcomes.note);
+    }).add(0);
+    assertEquals(outcomes.untilThereAre(1), ["DNS_SHUTDOWN"]);
+    using resolver = resolverFor(base, [server.address]);
+    assertEquals(lookedUp(resolver, "b.test"), "192.0.2.1");
+    assertEquals(server.asked, ["b.test A"]);
   });
 
   it("sockets have the buffers that are asked for", (base) => {
