@@ -1,10 +1,4 @@
-import {
-  DNS_ERR_FORMAT,
-  DNS_FLAG_RESPONSE,
-  DNS_FLAG_TRUNCATED,
-  DNS_MESSAGE_BYTES_MAX,
-  EVDNS_CLASS_INET,
-} from "./constants.ts";
+import { DNS_FLAG_TRUNCATED, DNS_MESSAGE_BYTES_MAX, EVDNS_CLASS_INET } from "./constants.ts";
 import { type Edns, ednsLength, OPT_TYPE, readEdns, writeEdns } from "./edns.ts";
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -248,15 +242,4 @@ export function writeRecord(writer: MessageWriter, record: DnsRecord): void {
   writer.u16(0);
   writeRecordData(writer, data);
   writer.putU16(lengthAt, within(writer.length - lengthAt - 2, 0xffff, "the length of data"));
-}
-
-/** What can be answered to a query that could not be understood: its id and that. @internal */
-export function formatErrorReply(query: Uint8Array): Uint8Array {
-  const reply = new Uint8Array(12);
-  reply.set(query.subarray(0, 2));
-  // The opcode, and whether recursion was desired, are the query's; it is of no use to echo more.
-  const flags = (query[2]! << 8 | query[3]!) & 0x7900 | DNS_FLAG_RESPONSE | DNS_ERR_FORMAT;
-  reply[2] = flags >> 8;
-  reply[3] = flags & 0xff;
-  return reply;
 }

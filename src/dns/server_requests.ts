@@ -125,7 +125,7 @@ export class ServerRequests {
       counts.ignored++;
       source.finish(null);
     } else if ("reply" in intake) {
-      counts.malformed++;
+      if (intake.isMalformed) counts.malformed++;
       if (source.finish(intake.reply)) counts.answered++;
     } else if (intake.rcode === undefined && this.pendingCount >= this.limits.maxPending) {
       counts.overload++;

@@ -262,7 +262,7 @@ describe("a DNS server", () => {
       {
         received: 9,
         ignored: 3,
-        malformed: 1,
+        malformed: 3,
         handled: 1,
         answered: 6,
         truncated: 0,
@@ -272,6 +272,23 @@ describe("a DNS server", () => {
         refusedConnections: 0,
       },
     );
+  });
+
+  it("answers by a header alone, however much stands behind a header that is answered so", () => {
+    using base = new EventBase();
+    using server = new DnsServer(base, { opcodes: [0, 4] }, () => {});
+    using udp = new UdpClient(base, server.listen({ port: 0 }).port);
+    // More than fits into an answer of 512 bytes, and names of 255 bytes that take long to read.
+    const root = { name: ".", type: 1, class: 1 };
+    const long = { name: Array.from({ length: 4 }, () => "\\000".repeat(61)).join("."), type: 1, class: 1 };
+    for (const question of [root, long]) {
+      const questions = Array.from({ length: 150 }, () => question);
+      for (const [opcode, rcode] of [[0, DNS_ERR_FORMAT], [4, DNS_ERR_FORMAT], [5, DNS_ERR_NOTIMPL]] as const) {
+        const reply = udp.ask({ ...query("."), flags: opcode << 11, questions });
+        assertEquals([dnsRcode(reply), reply.flags >> 11 & 15, udp.replies.at(-1)!.length], [rcode, opcode, 12]);
+      }
+    }
+    assertStrictEquals(server.counts.malformed, 4);
   });
 
   it("hands over the opcodes that it was told to", () => {
