@@ -29,6 +29,10 @@ export class MessageReader {
   // The name that stands behind the header, which most records are about, and how long it is.
   #firstName: string | undefined;
   #firstLength = 0;
+  // The one that a pointer alone has led to last: who repeats it shall not have it read again and again.
+  #pointedAt = -1;
+  #pointedName = "";
+  #pointedLength = 0;
 
   /** @param length how much of `bytes` is the message. */
   constructor(bytes: Uint8Array, length: number = bytes.length) {
@@ -117,9 +121,25 @@ export class MessageReader {
         return this.#firstName;
       }
     }
+    if (bytes[position]! >= 0xc0 && position + 2 <= this.end) return this.#pointed();
     const name = this.#readName();
     if (position === HEADER_BYTES) this.expectName(name, this.nameLength);
     return name;
+  }
+
+  /** A name that is nothing but a pointer. */
+  #pointed(): string {
+    const { bytes, position } = this;
+    const target = (bytes[position]! & 0x3f) << 8 | bytes[position + 1]!;
+    if (target === this.#pointedAt) {
+      this.position = position + 2;
+      this.nameLength = this.#pointedLength;
+      return this.#pointedName;
+    }
+    this.#pointedName = this.#readName();
+    this.#pointedAt = target;
+    this.#pointedLength = this.nameLength;
+    return this.#pointedName;
   }
 
   #readName(): string {
