@@ -4,6 +4,7 @@ import {
   DNS_FLAG_AUTHENTIC_DATA,
   DNS_FLAG_RECURSION_AVAILABLE,
   DNS_FLAG_TRUNCATED,
+  EVDNS_CLASS_INET,
   EVDNS_FLAGS_AA,
   EVDNS_QTYPE_ALL,
   EVDNS_TYPE_CNAME,
@@ -50,10 +51,12 @@ export function readAnswer(message: DnsMessage, name: string, type: number): Dns
   const chain = followAliases(message, name, type);
   const records = rcode === DNS_ERR_NONE ? chain.records : [];
   if (records.length === 0) {
-    if (rcode === DNS_ERR_NOTEXIST) return new DnsError("DNS_NXDOMAIN", name, { rcode, ttl: negativeTtl(message) });
+    // It is the name where the aliases end that does not exist, or has no such records (RFC 2308 section 2).
+    const facts = { rcode, canonicalName: chain.end, ttl: negativeTtl(message, chain.ttl) };
+    if (rcode === DNS_ERR_NOTEXIST) return new DnsError("DNS_NXDOMAIN", name, facts);
     if (isTruncated) return new DnsError("DNS_TRUNCATED", name, { rcode });
     if (isLame(message)) return new DnsError("DNS_LAME", name, { rcode });
-    return new DnsError("DNS_NODATA", name, { rcode, ttl: negativeTtl(message) });
+    return new DnsError("DNS_NODATA", name, facts);
   }
   return {
     name,
@@ -73,9 +76,9 @@ function isLame({ flags, answers, authorities }: DnsMessage): boolean {
   return !authorities.some(({ data }) => data.kind === "SOA");
 }
 
-/** How long it may be remembered that there is nothing (RFC 2308 section 5); undefined: not at all. */
-function negativeTtl({ authorities }: DnsMessage): number | undefined {
-  for (const { data, ttl } of authorities) if (data.kind === "SOA") return Math.min(ttl, data.minimum);
+/** How long it may be remembered that there is nothing (RFC 2308 section 5), behind aliases that last so long; undefined: not at all. */
+function negativeTtl({ authorities }: DnsMessage, aliasTtl: number): number | undefined {
+  for (const { data, ttl } of authorities) if (data.kind === "SOA") return Math.min(ttl, data.minimum, aliasTtl);
   return undefined;
 }
 
@@ -87,13 +90,14 @@ interface AliasChain {
 
 /** The records of the name, or of whatever it is an alias of. Others have no business in the answer, and are not believed. */
 function followAliases({ answers }: DnsMessage, name: string, type: number): AliasChain {
+  const section = new AnswerSection(answers);
   let end = name;
   let ttl = Infinity;
-  if (type === EVDNS_QTYPE_ALL) return { records: recordsOf(answers, name, undefined), end, ttl };
+  if (type === EVDNS_QTYPE_ALL) return { records: section.recordsOf(name, undefined), end, ttl };
   for (let aliases = 0; aliases <= ALIASES_MAX; aliases++) {
-    const records = recordsOf(answers, end, type);
+    const records = section.recordsOf(end, type);
     if (records.length > 0 || type === EVDNS_TYPE_CNAME) return { records, end, ttl };
-    const alias = recordsOf(answers, end, EVDNS_TYPE_CNAME)[0];
+    const alias = section.recordsOf(end, EVDNS_TYPE_CNAME)[0];
     if (alias === undefined || alias.data.kind !== "CNAME") break;
     end = alias.data.target;
     ttl = Math.min(ttl, alias.ttl);
@@ -101,24 +105,41 @@ function followAliases({ answers }: DnsMessage, name: string, type: number): Ali
   return { records: [], end, ttl };
 }
 
-/** The records of one name, with the name in our own letters: those of the answer may be the random ones of the question. */
-function recordsOf(answers: readonly DnsRecord[], name: string, type: number | undefined): readonly DnsRecord[] {
-  // Mostly it is all of them, and nothing is to be changed.
-  let same = 0;
-  while (
-    same < answers.length && answers[same]!.name === name && (answers[same]!.type === type || type === undefined)
-  ) {
-    same++;
+/** The answers of a message, by name: each name is brought into its normal form once at most, however many aliases lead through them. */
+class AnswerSection {
+  readonly #records: readonly DnsRecord[];
+  readonly #keys: string[] = [];
+
+  constructor(records: readonly DnsRecord[]) {
+    this.#records = records;
   }
-  if (same === answers.length) return answers;
-  const key = normalDnsName(name);
-  const found: DnsRecord[] = [];
-  for (const record of answers) {
-    if (type !== undefined && record.type !== type) continue;
-    if (record.name === name) found.push(record);
-    else if (record.name.length < 1100 && normalDnsName(record.name) === key) found.push({ ...record, name });
+
+  /** The records of one name, with the name in our own letters: those of the answer may be the random ones of the question. */
+  recordsOf(name: string, type: number | undefined): readonly DnsRecord[] {
+    const records = this.#records;
+    // Mostly it is all of them, and nothing is to be changed.
+    let same = 0;
+    while (same < records.length && records[same]!.name === name && isOfType(records[same]!, type)) same++;
+    if (same === records.length) return records;
+    const found: DnsRecord[] = [];
+    let key: string | undefined;
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index]!;
+      if (!isOfType(record, type)) continue;
+      if (record.name === name) {
+        found.push(record);
+        continue;
+      }
+      key ??= normalDnsName(name);
+      if ((this.#keys[index] ??= normalDnsName(record.name)) === key) found.push({ ...record, name });
+    }
+    return found;
   }
-  return found;
+}
+
+/** Whether a record is of the internet, and of a type if that is given. */
+function isOfType(record: DnsRecord, type: number | undefined): boolean {
+  return record.class === EVDNS_CLASS_INET && (type === undefined || record.type === type);
 }
 
 function leastTtl(records: readonly DnsRecord[], most: number): number {

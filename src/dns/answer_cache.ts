@@ -73,7 +73,8 @@ export class AnswerCache {
     const { answer } = entry;
     if (answer instanceof DnsError) {
       const ttl = Math.floor((entry.endMs - nowMs) / 1000);
-      return new DnsError(answer.code, name, { rcode: answer.rcode, ttl });
+      const canonicalName = answer.canonicalName === answer.host ? name : answer.canonicalName;
+      return new DnsError(answer.code, name, { rcode: answer.rcode, ttl, canonicalName });
     }
     const age = Math.floor((nowMs - entry.storedMs) / 1000);
     const records = age === 0
@@ -112,7 +113,9 @@ export class AnswerCache {
   ): void {
     const seconds = lifetime(answer, settings);
     if (seconds <= 0) return;
-    const isNoName = answer instanceof DnsError && answer.code === "DNS_NXDOMAIN";
+    // An alias of a name that does not exist does exist itself.
+    const isNoName = answer instanceof DnsError && answer.code === "DNS_NXDOMAIN" &&
+      answer.canonicalName === answer.host;
     const kind = isNoName ? NO_NAME : type;
     const before = this.#entries.find(key, hash, kind);
     if (before !== null) this.#drop(before);

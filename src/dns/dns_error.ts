@@ -85,6 +85,8 @@ export interface DnsErrorFacts {
   readonly rcode?: number | undefined;
   /** How many seconds the failure may be remembered; only where a name server has said so. */
   readonly ttl?: number | undefined;
+  /** Where the aliases of the name end, if it has some. */
+  readonly canonicalName?: string | undefined;
   /** What is behind it: a SystemError, a DnsMessageError, the reason of an AbortSignal. */
   readonly cause?: unknown;
 }
@@ -108,6 +110,8 @@ export class DnsError extends Error {
   readonly code: DnsErrorCode;
   /** What was looked up. */
   readonly host: string;
+  /** What does not exist or has no such records: the name where the aliases of {@linkcode DnsError.host} end, if it has some. */
+  readonly canonicalName: string;
   /** The response code of the name server, where one has answered; {@linkcode dnsRcodeName} names it. */
   readonly rcode: number | undefined;
   /** How many seconds the failure may be remembered (RFC 2308); undefined where nobody has said so. */
@@ -122,6 +126,7 @@ export class DnsError extends Error {
     );
     this.code = code;
     this.host = host;
+    this.canonicalName = facts.canonicalName ?? host;
     this.rcode = facts.rcode;
     this.ttl = facts.ttl;
   }

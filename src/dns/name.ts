@@ -127,9 +127,8 @@ export function encodeName(text: string, into: Uint8Array, at: number): number {
       continue;
     }
     if (unit === BACKSLASH) {
-      const escaped = escapedUnit(text, index);
-      index += escaped.length;
-      unit = escaped.unit;
+      unit = escapedUnit(text, index);
+      index += isDigit(text.charCodeAt(index + 1)) ? 3 : 1;
     } else if (unit < 0x20 || unit > 0x7e) {
       throw new RangeError(
         `Cannot encode the name ${
@@ -157,17 +156,21 @@ function labelLength(text: string, length: number): number {
   );
 }
 
-/** What the backslash at `index` stands for, and how many characters follow it. */
-function escapedUnit(text: string, index: number): { unit: number; length: number } {
+/** What the backslash at `index` stands for; whether three digits follow it is seen by the first of them. */
+function escapedUnit(text: string, index: number): number {
   const next = text.charCodeAt(index + 1);
-  if (next < ZERO || next > ZERO + 9) {
-    if (next <= 0xff) return { unit: next, length: 1 };
+  if (!isDigit(next)) {
+    if (next <= 0xff) return next;
   } else {
-    const digits = text.slice(index + 1, index + 4);
-    const value = Number(digits);
-    if (/^\d{3}$/.test(digits) && value <= 255) return { unit: value, length: 3 };
+    const [second, third] = [text.charCodeAt(index + 2), text.charCodeAt(index + 3)];
+    const value = (next - ZERO) * 100 + (second - ZERO) * 10 + third - ZERO;
+    if (isDigit(second) && isDigit(third) && value <= 0xff) return value;
   }
   throw new RangeError(`Cannot encode the name ${JSON.stringify(text)}: a backslash needs a character or three digits`);
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= ZERO && unit <= ZERO + 9;
 }
 
 const scratch = new Uint8Array(NAME_BYTES_MAX + 1);
