@@ -160,13 +160,21 @@ export class KnownOutcome<T> implements DnsRequest, Delivery {
   readonly #surroundings: LookupSurroundings;
   readonly #callback: DnsCallback<T>;
   readonly #host: string;
+  readonly #signal: AbortSignal | undefined;
   #outcome: T | DnsError;
   #isTold = false;
 
-  constructor(surroundings: LookupSurroundings, host: string, outcome: T | DnsError, callback: DnsCallback<T>) {
+  constructor(
+    surroundings: LookupSurroundings,
+    host: string,
+    outcome: T | DnsError,
+    signal: AbortSignal | undefined,
+    callback: DnsCallback<T>,
+  ) {
     this.#surroundings = surroundings;
     this.#host = host;
     this.#outcome = outcome;
+    this.#signal = signal;
     this.#callback = callback;
   }
 
@@ -185,6 +193,8 @@ export class KnownOutcome<T> implements DnsRequest, Delivery {
   }
 
   deliver(): void {
+    // It is told so soon that there is no need to listen.
+    if (this.#signal?.aborted === true) this.cancel(this.#signal.reason);
     this.#isTold = true;
     if (this.#outcome instanceof DnsError) this.#callback(this.#outcome, null);
     else this.#callback(null, this.#outcome);

@@ -78,6 +78,7 @@ export class Lookup implements DnsRequest, QuestionListener, Delivery, DeadlineM
     if (signal?.aborted === true) return this.cancel(signal.reason);
     if (this.#abort !== undefined) signal!.addEventListener("abort", this.#abort);
     const { desk, deadlines } = this.#surroundings;
+    if (desk.isClosed) return this.#end(new DnsError("DNS_SHUTDOWN", this.#names[0]!));
     deadlines.add(this, deadlineMs ?? desk.settings.deadlineMs);
     this.#tryNext();
   }

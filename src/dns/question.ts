@@ -10,6 +10,12 @@ import type { NameEntry } from "./name_table.ts";
 import { Transmission, type TransmissionOwner } from "./transmission.ts";
 import { WireQuestion } from "./wire_question.ts";
 
+/** Whether an answer to a query with EDNS says that EDNS was not understood: with EDNS it would not (RFC 6891 section 7). */
+function isAgainstEdns(message: DnsMessage): boolean {
+  const rcode = dnsRcode(message);
+  return message.edns === undefined && (rcode === DNS_ERR_FORMAT || rcode === DNS_ERR_NOTIMPL);
+}
+
 /** Who wants to know. */
 export interface QuestionListener {
   /** What has come of it. */
@@ -173,22 +179,19 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
 
   answered(transmission: Transmission, message: DnsMessage): void {
     const { server, overTcp, udpBytes } = transmission;
-    server.isHeardOf();
-    const rcode = dnsRcode(message);
+    if (!this.#isHeardFrom(server)) return;
     if (udpBytes > 512) {
-      if (rcode === DNS_ERR_FORMAT || rcode === DNS_ERR_NOTIMPL || rcode === DNS_RCODE_BADVERS) {
-        server.refusesEdns = true;
+      const isVersion = dnsRcode(message) === DNS_RCODE_BADVERS;
+      if (isVersion || isAgainstEdns(message)) {
+        // One that has answered with EDNS before has some other reason.
+        server.refusesEdns ||= isVersion || !server.knowsEdns;
         this.#forget(transmission);
         return this.#ask(server, overTcp, false, transmission.isAfterTruncation);
       }
       if (message.edns !== undefined) server.knowsEdns = true;
     }
     const isCut = (message.flags & DNS_FLAG_TRUNCATED) !== 0 && !overTcp;
-    if (isCut && !this.way.ignoreTruncation) {
-      this.#forget(transmission);
-      if (!this.#isAsking(server)) this.#ask(server, true, udpBytes > 512, true);
-      return;
-    }
+    if (isCut && !this.way.ignoreTruncation) return this.#askOverTcp(transmission);
     const outcome = readAnswer(message, this.name, this.type);
     if (!(outcome instanceof DnsError) || outcome.code === "DNS_NXDOMAIN" || outcome.code === "DNS_NODATA") {
       return this.end(outcome);
@@ -196,9 +199,17 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     this.#goOn(transmission, outcome);
   }
 
-  garbled(transmission: Transmission, cause: unknown): void {
-    transmission.server.isHeardOf();
-    this.#goOn(transmission, new DnsError("DNS_BAD_ANSWER", this.name, { cause }));
+  garbled(transmission: Transmission, cause: unknown, isCut: boolean): void {
+    if (!this.#isHeardFrom(transmission.server)) return;
+    if (isCut && !this.way.ignoreTruncation) return this.#askOverTcp(transmission);
+    this.#goOn(transmission, new DnsError(isCut ? "DNS_TRUNCATED" : "DNS_BAD_ANSWER", this.name, { cause }));
+  }
+
+  /** The answer over UDP was cut. */
+  #askOverTcp(transmission: Transmission): void {
+    const { server, udpBytes } = transmission;
+    this.#forget(transmission);
+    if (!this.#isAsking(server)) this.#ask(server, true, udpBytes > 512, true);
   }
 
   /** A server has said something that is no answer: its last word. The next one may do better. */
@@ -210,7 +221,14 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     if (!this.#isAsking()) this.#askNext();
   }
 
-  /** A server has not answered. False when that, by the log hook, has put an end to this question, or begun it anew. */
+  /** A server has answered something. False when that, by the log hook, has put an end to this question, or begun it anew. */
+  #isHeardFrom(server: NameServer): boolean {
+    const round = this.#round;
+    server.isHeardOf();
+    return round === this.#round;
+  }
+
+  /** A server has not answered. False as above. */
   #isMissedBy(server: NameServer): boolean {
     const round = this.#round;
     server.isMissed();

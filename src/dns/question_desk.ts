@@ -34,7 +34,8 @@ export class QuestionDesk implements QuestionOwner {
   readonly #questions = new NameTable<Question>();
   readonly #waiting = new Set<Question>();
   #active = 0;
-  #isClosed = false;
+  /** Whether it was closed: nothing may be asked any more. */
+  isClosed = false;
 
   constructor(base: EventBase, way: TcpWay, log: LogCallback) {
     this.#base = base;
@@ -190,13 +191,13 @@ export class QuestionDesk implements QuestionOwner {
     if (outcome !== null && !way.noCache && this.settings.cache) {
       this.cache.store(name, type, outcome, this.settings, this.#base.now(), key, hash);
     }
-    if (isActive && !this.#isClosed) this.pump();
+    if (isActive && !this.isClosed) this.pump();
   }
 
   /** Ends everything: what is asked fails with `DNS_SHUTDOWN`. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.isSuspended = true;
     for (const question of this.#questions.all()) question.end(new DnsError("DNS_SHUTDOWN", question.name));
     for (const server of this.#servers) server.close();

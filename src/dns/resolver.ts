@@ -23,6 +23,9 @@ import { searchedNames } from "./search_list.ts";
 import type { ServicesTable } from "./services_file.ts";
 import { servicesOf } from "./system_files.ts";
 
+/** Seconds that a record may have (RFC 2181 section 8). */
+const TTL_MAX = 0x7fff_ffff;
+
 /** A request that begins when it is told to. */
 type StartableRequest = DnsRequest & { start(): void };
 
@@ -94,7 +97,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     }
     checkDeadline(options);
     const names = this.#namesFor(name, options.noSearch === true);
-    if (names === undefined) return this.#known<DnsAnswer>(name, new DnsError("DNS_BAD_NAME", name), callback);
+    if (names === undefined) return this.#known(name, new DnsError("DNS_BAD_NAME", name), options, callback);
     return begun(new Lookup(this.surroundings, names, number, options, callback));
   }
 
@@ -157,7 +160,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     try {
       kinds = socketKinds(service, hints, () => this.#services ??= servicesOf(this.#servicesPath));
     } catch (error) {
-      if (error instanceof DnsError) return this.#known<NameLookupAnswer[]>(shown, error, callback);
+      if (error instanceof DnsError) return this.#known(shown, error, hints, callback);
       throw error;
     }
     const told: DnsCallback<FoundAddresses> = (error, found) => {
@@ -172,8 +175,9 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    * Remembers addresses of a name, as if a name server had told them (evdns_cache_write).
    *
    * @param addresses IPv4 and IPv6 addresses; null forgets what is known of the name's addresses.
-   * @param ttl for how many seconds.
+   * @param ttl for how many seconds; 0 to 2^31 - 1.
    * @throws {TypeError} when one is no address, or the name none.
+   * @throws {RangeError} when the time is none.
    */
   cacheWrite(name: string, addresses: readonly string[] | null, ttl: number): void {
     const { cache } = this.desk;
@@ -183,6 +187,9 @@ export class DnsResolver extends ResolverBase implements HostResolver {
       if (literal === undefined) throw new TypeError(`Cannot remember "${address}": it is not an address`);
       return literal;
     });
+    if (!Number.isInteger(ttl) || ttl < 0 || ttl > TTL_MAX) {
+      throw new RangeError(`Cannot remember addresses of "${name}": the TTL is ${ttl}`);
+    }
     cache.delete(name, [EVDNS_TYPE_A, EVDNS_TYPE_AAAA]);
     if (found.length === 0) return;
     const settings = { ...this.settings, cacheTtlMin: 0, cacheTtlMax: Infinity, cacheNegativeTtlMax: Infinity };
@@ -248,14 +255,14 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     callback: DnsCallback<FoundAddresses>,
   ): DnsRequest {
     this.assertOpen("look up with");
-    if (host === null || host === "") return this.#known("", ownAddresses(hints), callback);
+    if (host === null || host === "") return this.#known("", ownAddresses(hints), hints, callback);
     const literal = literalAddresses(host);
-    if (literal !== undefined) return this.#known(host, literal, callback);
-    if (hints.numericHost === true) return this.#known(host, new DnsError("DNS_NOT_NUMERIC", host), callback);
+    if (literal !== undefined) return this.#known(host, literal, hints, callback);
+    if (hints.numericHost === true) return this.#known(host, new DnsError("DNS_NOT_NUMERIC", host), hints, callback);
     const names = this.#namesFor(host, hints.noSearch === true);
-    if (names === undefined) return this.#known(host, new DnsError("DNS_BAD_NAME", host), callback);
+    if (names === undefined) return this.#known(host, new DnsError("DNS_BAD_NAME", host), hints, callback);
     const entry = this.#hostsEntry(host, families);
-    if (entry !== undefined) return this.#known(host, entry, callback);
+    if (entry !== undefined) return this.#known(host, entry, hints, callback);
     const { useTcp, ignoreTruncation, noCache, deadlineMs, signal } = hints;
     const query = { useTcp, ignoreTruncation, noCache, deadlineMs, signal, partial };
     const { allowSkewMs } = this.settings;
@@ -280,8 +287,8 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     return noSearch ? [name] : searchedNames(name, this.searchDomains, this.settings.ndots);
   }
 
-  #known<T>(host: string, outcome: T | DnsError, callback: DnsCallback<T>): DnsRequest {
-    return begun(new KnownOutcome(this.surroundings, host, outcome, callback));
+  #known<T>(host: string, outcome: T | DnsError, { signal }: DnsQueryOptions, callback: DnsCallback<T>): DnsRequest {
+    return begun(new KnownOutcome(this.surroundings, host, outcome, signal, callback));
   }
 
   /** Turns a request into a promise, which is rejected too when the base is closed. */

@@ -9,8 +9,8 @@ export interface TransmissionOwner {
   readonly writtenName: string | undefined;
   /** An answer to it has come, as it must be: from its server, with its id and its question. */
   answered(transmission: Transmission, message: DnsMessage): void;
-  /** Such an answer has come, and is malformed. */
-  garbled(transmission: Transmission, error: unknown): void;
+  /** Such an answer has come, and is malformed; over UDP perhaps because it was cut, which it says itself then. */
+  garbled(transmission: Transmission, error: unknown, isCut: boolean): void;
   /** Over UDP, an answer that would do has another case of letters. It may be forged; the right one may still come. */
   wrongCase(transmission: Transmission): void;
   /** It could not be sent, or there is nobody at the other end. */

@@ -1,3 +1,4 @@
+import { DNS_FLAG_TRUNCATED } from "./constants.ts";
 import { type DnsMessage, readMessage } from "./message.ts";
 import { MessageReader } from "./message_reader.ts";
 import { QUESTION_AT } from "./query_message.ts";
@@ -99,7 +100,8 @@ export class WaitingQueries {
         readerOf(bytes, length, verdict === OTHER_QUESTION ? null : question, transmission.owner.writtenName),
       );
     } catch (error) {
-      transmission.owner.garbled(transmission, error);
+      const isCut = !transmission.overTcp && (bytes[2]! & DNS_FLAG_TRUNCATED >> 8) !== 0;
+      transmission.owner.garbled(transmission, error, isCut);
       return true;
     }
     transmission.owner.answered(transmission, message);

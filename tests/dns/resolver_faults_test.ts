@@ -1,0 +1,125 @@
+/** What name servers and callers do at awkward moments. */
+import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
+import { type DnsError, EVENT_LOG_WARN, simpleEdns } from "../../mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { lookedUp, resolverFor, virtualTest } from "./resolver_support.ts";
+import { a, type Script, type ScriptedQuery, ScriptedServer } from "./scripted_server.ts";
+
+const one: Script = (query) => query.answer([a("192.0.2.1")]);
+
+/** An answer that is cut in the middle of its record, with the counts of the whole, as libevent's server cuts it. */
+function cutAnywhere(query: ScriptedQuery): void {
+  const end = query.bytes.length - 11;
+  const answer = new Uint8Array(end + 7);
+  answer.set(query.bytes.subarray(0, end));
+  answer.set([0x83, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], 2);
+  answer.set([0xc0, 12, 0, 1, 0, 1, 0], end);
+  query.send(answer);
+}
+
+forEachBackend((backend) => {
+  const it = virtualTest.bind(null, backend);
+
+  it("an answer that is cut in the middle of a record is asked for over TCP, or is no answer", (base) => {
+    using server = new ScriptedServer(base, (query) => query.overTcp ? one(query, server) : cutAnywhere(query));
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+    assertEquals(lookedUp(resolver, "www.test", "A", { ignoreTruncation: true }), "DNS_TRUNCATED");
+    assertEquals(server.asked, ["www.test A", "www.test A over TCP", "www.test A"]);
+  });
+
+  it("a refusal that comes with EDNS is none of EDNS", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.asked.endsWith(" A")) query.answer([a("192.0.2.1")]);
+      else query.refuse(4, { edns: true });
+    });
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    assertEquals(lookedUp(resolver, "www.test", "NULL"), "DNS_NOTIMP");
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+    assertEquals(server.queries.map(({ message }) => message.edns), [simpleEdns(1232), simpleEdns(1232)]);
+  });
+
+  it("a server that was seen to know EDNS is asked with it again, whatever it refuses to read", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      if (query.asked.endsWith(" A")) query.answer([a("192.0.2.1")], { edns: true });
+      else query.refuse(1);
+    });
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+    assertEquals(lookedUp(resolver, "www.test", "NULL"), "DNS_FORMERR");
+    assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+    assertEquals(server.queries.map(({ message }) => message.edns !== undefined), [true, true, false, true]);
+  });
+
+  it("closed while the news of a name is on its way, a lookup of addresses asks for no other name", (base) => {
+    const held: ScriptedQuery[] = [];
+    using server = new ScriptedServer(base, (query) => {
+      held.push(query);
+      if (held.length < 3) return;
+      for (const one of held) one.refuse(3);
+    });
+    using resolver = resolverFor(base, [server.address], { search: ["sub.test"], cache: false });
+    const told: (string | undefined)[] = [];
+    resolver.query("first.test.", "A", {}, () => resolver.close());
+    resolver.lookup("host", 80, {}, (error) => {
+      told.push(error?.code);
+      base.loopBreak();
+    });
+    base.dispatch();
+    assertEquals(told, ["DNS_SHUTDOWN"]);
+    assertEquals(server.asked.length, 3);
+  });
+
+  it("the log hook may close the resolver, or suspend it, when a server answers again", (base) => {
+    for (const deed of ["close", "suspend"]) {
+      for (const script of [one, (query: ScriptedQuery) => query.refuse(2), cutAnywhere]) {
+        using server = new ScriptedServer(base, () => {});
+        using other = new ScriptedServer(base, one);
+        using resolver = resolverFor(base, [server.address], {
+          maxTimeouts: 1,
+          attempts: 1,
+          timeoutMs: 100,
+          deadlineMs: 1000,
+          cache: false,
+          log: (level, message) => {
+            if (level !== EVENT_LOG_WARN || !message.endsWith("up again")) return;
+            if (deed === "close") return resolver.close();
+            resolver.clearNameserversAndSuspend();
+            resolver.addNameserver(other.address);
+          },
+        });
+        assertEquals(lookedUp(resolver, "a.test"), "DNS_TIMEOUT");
+        assert(resolver.nameservers[0]!.isDown);
+        server.script = script;
+        assertEquals(lookedUp(resolver, "b.test"), deed === "close" ? "DNS_SHUTDOWN" : "DNS_TIMEOUT");
+        assertEquals([server.asked.length, other.asked.length], [2, 0], "nothing is asked after that");
+        assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
+      }
+    }
+  });
+
+  it("a signal cancels also what is known without asking", (base) => {
+    using resolver = resolverFor(base, []);
+    const outcomes: (DnsError | null)[] = [];
+    for (const host of ["192.0.2.1", "localhost", null, "a..b"]) {
+      const controller = new AbortController();
+      resolver.lookup(host, 80, { signal: AbortSignal.abort("before") }, (error) => void outcomes.push(error));
+      resolver.lookup(host, 80, { signal: controller.signal }, (error) => void outcomes.push(error));
+      controller.abort("meanwhile");
+    }
+    resolver.query("a..b", "A", { signal: AbortSignal.abort("before") }, (error) => void outcomes.push(error));
+    assertFalse(base.dispatch());
+    const seen = outcomes.map((error) => `${error?.code} ${error?.cause}`);
+    assertEquals(new Set(seen), new Set(["DNS_CANCELLED before", "DNS_CANCELLED meanwhile"]));
+    assertEquals(seen.length, 9);
+  });
+
+  it("what is put into the cache has a time that is one", (base) => {
+    using resolver = resolverFor(base, []);
+    for (const ttl of [-1, NaN, 1.5, Infinity, 2 ** 31]) {
+      assertThrows(() => resolver.cacheWrite("www.test", ["192.0.2.1"], ttl), RangeError, "TTL");
+    }
+    resolver.cacheWrite("www.test", ["192.0.2.1"], 0);
+    assertEquals(resolver.cacheLookup("www.test"), undefined);
+  });
+});
