@@ -1,7 +1,8 @@
-import { DNS_FLAG_TRUNCATED, DNS_MESSAGE_BYTES_MAX, EVDNS_CLASS_INET } from "./constants.ts";
+import { DNS_FLAG_TRUNCATED, DNS_MESSAGE_BYTES_MAX, EVDNS_CLASS_INET, EVDNS_FLAGS_AA } from "./constants.ts";
 import { type Edns, ednsLength, OPT_TYPE, readEdns, writeEdns } from "./edns.ts";
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
+import { isInDnsZone, isSameDnsName } from "./name.ts";
 import { DNS_KIND_TYPES, type DnsData } from "./record_data.ts";
 import { readRecordData } from "./record_data_reader.ts";
 import { within, writeRecordData } from "./record_data_writer.ts";
@@ -150,7 +151,8 @@ const sharedWriter = new MessageWriter();
  * Builds a message, with names compressed.
  *
  * What does not fit is left out, record by record from the end: of answers and authorities with {@linkcode DNS_FLAG_TRUNCATED} set, of the
- * additional ones silently and all that belong together (RFC 2181 section 9). EDNS stays in any case.
+ * additional ones silently and all that belong together (RFC 2181 section 9), unless a referral is of no use without them (RFC 9471). EDNS
+ * stays in any case.
  *
  * @throws {TypeError} when a record's data is of another type than the record, or an address is none.
  * @throws {RangeError} when a name is none, a number out of range, or the questions alone do not fit.
@@ -174,8 +176,9 @@ export function writeMessage(writer: MessageWriter, message: DnsMessage, maxByte
     throw new RangeError(`Cannot build a DNS message: its questions alone do not fit into ${maxBytes} bytes`);
   }
   const fits = writeSection(writer, 6, answers, limit) && writeSection(writer, 8, authorities, limit);
-  if (fits) writeAdditionals(writer, additionals, limit);
-  else writer.putU16(2, message.flags | DNS_FLAG_TRUNCATED);
+  const kept = fits ? writeAdditionals(writer, additionals, limit) : 0;
+  const isCut = !fits || (kept < additionals.length && additionals.slice(kept).some((lost) => isGlue(message, lost)));
+  if (isCut) writer.putU16(2, message.flags | DNS_FLAG_TRUNCATED);
   if (edns === undefined) return;
   writeEdns(writer, edns);
   const countAt = 10;
@@ -204,7 +207,8 @@ function writeSection(writer: MessageWriter, countAt: number, records: readonly 
   return count === records.length;
 }
 
-function writeAdditionals(writer: MessageWriter, records: readonly DnsRecord[], limit: number): void {
+/** Writes the sets that fit, up to the first that does not; answers how many records these are. */
+function writeAdditionals(writer: MessageWriter, records: readonly DnsRecord[], limit: number): number {
   let count = 0;
   // Where the set of records of one name and type begins: half a set would pass for a whole one.
   let setStart = writer.length;
@@ -225,6 +229,18 @@ function writeAdditionals(writer: MessageWriter, records: readonly DnsRecord[], 
     count++;
   }
   writer.putU16(10, count);
+  return count;
+}
+
+/**
+ * Whether a record is the address of a name server that a referral names, below what that server is responsible for: without it nobody finds the
+ * way, so a referral that loses it is cut (RFC 9471 section 3.1).
+ */
+function isGlue({ flags, authorities }: DnsMessage, { name }: DnsRecord): boolean {
+  if ((flags & EVDNS_FLAGS_AA) !== 0) return false;
+  return authorities.some((one) =>
+    one.data.kind === "NS" && isSameDnsName(one.data.target, name) && isInDnsZone(name, one.name)
+  );
 }
 
 /** Writes one record. @internal */

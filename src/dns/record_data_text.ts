@@ -1,6 +1,11 @@
 import { parseIpv4, parseIpv6 } from "../core/ip_text.ts";
+import { EVDNS_CLASS_INET } from "./constants.ts";
+import { DnsMessageError } from "./message_error.ts";
+import { MessageReader } from "./message_reader.ts";
 import { DNS_KIND_TYPES, type DnsData, type DnsDataKind, type SvcbData, type SvcParam } from "./record_data.ts";
+import { readRecordData } from "./record_data_reader.ts";
 import { SVC_PARAM_NAMES } from "./record_text.ts";
+import { dnsTypeName } from "./record_type.ts";
 import { ZoneFileError, type ZoneFileErrorCode } from "./zone_file_error.ts";
 import type { ZoneToken } from "./zone_tokens.ts";
 import { zoneSeconds } from "./zone_time.ts";
@@ -87,14 +92,15 @@ function stringBytes(text: string): Uint8Array | undefined {
 export function readDataText(type: number, tokens: readonly ZoneToken[], context: DataTextContext): DnsData {
   const words = new Words(tokens, context);
   const kind = kinds.get(type);
-  if (tokens[0]?.text === "\\#" && !tokens[0].isQuoted) return genericData(words);
+  if (tokens[0]?.text === "\\#" && !tokens[0].isQuoted) return genericData(type, words);
   if (kind === undefined) return words.fail(`type ${type} is only known as bytes, such as \\# 1 00`, "ZONE_BAD_TYPE");
   const data = readKind(kind, words);
   words.end();
   return data;
 }
 
-function genericData(words: Words): DnsData {
+/** Data as bytes; that of a type which is known means the same as in the type's own form, and has to fit it (RFC 3597 section 5). */
+function genericData(type: number, words: Words): DnsData {
   words.text("the mark");
   const length = words.number("the length", 65_535);
   let digits = "";
@@ -103,7 +109,12 @@ function genericData(words: Words): DnsData {
     return words.fail(`there are ${digits.length} hexadecimal digits for ${length} bytes`);
   }
   const bytes = Uint8Array.from({ length }, (_, index) => parseInt(digits.slice(index * 2, index * 2 + 2), 16));
-  return { kind: "unknown", bytes };
+  try {
+    return readRecordData(new MessageReader(bytes), type, EVDNS_CLASS_INET, length);
+  } catch (error) {
+    if (error instanceof DnsMessageError) return words.fail(`the bytes do not fit type ${dnsTypeName(type)}`);
+    throw error;
+  }
 }
 
 function readKind(kind: DnsDataKind, words: Words): DnsData {

@@ -14,7 +14,7 @@ import {
 import type { DnsServerAnswer } from "./dns_server_request.ts";
 import type { DnsHandler } from "./dns_server_options.ts";
 import { type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
-import { dnsLabels, isDnsName, normalDnsName } from "./name.ts";
+import { dnsLabels, isDnsName, isSameDnsName, normalDnsName } from "./name.ts";
 import type { SoaData } from "./record_data.ts";
 import { parseZoneFile, type ZoneFileOptions } from "./zone_file.ts";
 import { type ZoneNode, ZoneNodes } from "./zone_nodes.ts";
@@ -96,7 +96,9 @@ export class Zone {
     const isOurs = found !== undefined || this.#nodes.covers(key);
     if (isMeta || !isInternet || !isOurs) return { rcode: DNS_ERR_REFUSED };
     const answers: DnsRecord[] = [];
-    for (let aliases = 0;; aliases++) {
+    const visited: string[] = [];
+    for (;;) {
+      visited.push(key);
       const cut = this.#nodes.delegation(key, question.type === DS_TYPE);
       if (cut !== undefined) return this.#referral(cut, answers);
       const dname = this.#nodes.redirection(key);
@@ -110,7 +112,7 @@ export class Zone {
       found = this.#nodes.find(key);
       const leadsOut = found === undefined && !this.#nodes.covers(key);
       // What lies outside is asked elsewhere; what leads in circles has been answered with what there is.
-      if (leadsOut || aliases === ALIASES_MAX) return { flags: EVDNS_FLAGS_AA, answers };
+      if (leadsOut || visited.length > ALIASES_MAX || visited.includes(key)) return { flags: EVDNS_FLAGS_AA, answers };
     }
   }
 
@@ -118,7 +120,8 @@ export class Zone {
   #alias(node: ZoneNode | undefined, owner: string, type: number, answers: DnsRecord[]): string | undefined {
     if (type === EVDNS_TYPE_CNAME || type === EVDNS_QTYPE_ALL) return undefined;
     const alias = node?.records(EVDNS_TYPE_CNAME)[0];
-    if (alias?.data.kind !== "CNAME") return undefined;
+    // Signatures, which may stand beside it, are its own.
+    if (alias?.data.kind !== "CNAME" || node!.records(type).length > 0) return undefined;
     answers.push(named(alias, owner));
     return alias.data.target;
   }
@@ -173,7 +176,7 @@ function redirect(dname: DnsRecord, owner: string, answers: DnsRecord[]): string
   const labels = dnsLabels(owner);
   const kept = labels.slice(0, labels.length - dnsLabels(dname.name).length);
   const name = target === "." ? kept.join(".") : `${kept.join(".")}.${target}`;
-  answers.push(dname);
+  if (!answers.includes(dname)) answers.push(dname);
   if (!isDnsName(name)) return null;
   answers.push(dnsRecord(owner, dname.ttl, { kind: "CNAME", target: name }));
   return name;
@@ -182,10 +185,16 @@ function redirect(dname: DnsRecord, owner: string, answers: DnsRecord[]): string
 /** A handler that answers for zones: for each question the one it belongs to most closely, REFUSED where there is none. */
 export function zoneHandler(zones: readonly Zone[]): DnsHandler {
   const byDepth = [...zones].sort((one, other) => dnsLabels(other.origin).length - dnsLabels(one.origin).length);
+  const closest = ({ name, type }: DnsQuestion): Zone | undefined => {
+    // A lone zone looks itself whether the name is one of its own.
+    if (byDepth.length === 1) return byDepth[0];
+    const own = byDepth.find((one) => one.covers(name));
+    if (type !== DS_TYPE || own === undefined || !isSameDnsName(name, own.origin)) return own;
+    // A zone's DS records are in the zone above (RFC 4035 section 3.1.4.1).
+    return byDepth.find((one) => one.covers(name) && one !== own) ?? own;
+  };
   return (request) => {
     const { question } = request;
-    // A lone zone looks itself whether the name is one of its own.
-    const zone = byDepth.length === 1 ? byDepth[0] : byDepth.find((one) => one.covers(question.name));
-    request.answer(zone === undefined ? { rcode: DNS_ERR_REFUSED } : zone.answer(question));
+    request.answer(closest(question)?.answer(question) ?? { rcode: DNS_ERR_REFUSED });
   };
 }

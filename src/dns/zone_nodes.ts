@@ -1,7 +1,9 @@
+import { formatIpv6, parseIpv6 } from "../core/ip_text.ts";
 import { EVDNS_TYPE_CNAME, EVDNS_TYPE_NS, EVDNS_TYPE_SOA } from "./constants.ts";
 import type { DnsRecord } from "./message.ts";
 import { isNormalNameIn, normalDnsName, parentDnsName } from "./name.ts";
-import { dnsTypeName } from "./record_type.ts";
+import { dnsDataText } from "./record_text.ts";
+import { dnsTypeName, dnsTypeNumber } from "./record_type.ts";
 import { ZoneFileError } from "./zone_file_error.ts";
 
 const DNAME_TYPE = 39;
@@ -21,17 +23,35 @@ export class ZoneNode {
     return this.#sets.values().next().value ?? NO_RECORDS;
   }
 
-  /** Whether it has records of this type, or of any other than it. */
-  hasOther(type: number): boolean {
-    return this.#sets.size > (this.#sets.has(type) ? 1 : 0);
+  /** Its types. */
+  get types(): Iterable<number> {
+    return this.#sets.keys();
   }
 
-  /** Adds one; records of a type have one TTL, the least (RFC 2181 section 5.2). */
+  /** Adds one. */
   add(record: DnsRecord): void {
-    const set = this.#sets.get(record.type) ?? [];
-    const ttl = Math.min(record.ttl, set[0]?.ttl ?? Infinity);
-    this.#sets.set(record.type, [...set, record].map((one) => one.ttl === ttl ? one : { ...one, ttl }));
+    const set = this.#sets.get(record.type);
+    if (set === undefined) this.#sets.set(record.type, [record]);
+    else set.push(record);
   }
+
+  /** Gives the records of each type one TTL, the least (RFC 2181 section 5.2). */
+  evenTtls(): void {
+    for (const [type, set] of this.#sets) {
+      const ttl = set.reduce((least, one) => Math.min(least, one.ttl), Infinity);
+      if (set.some((one) => one.ttl !== ttl)) this.#sets.set(type, set.map((one) => ({ ...one, ttl })));
+    }
+  }
+}
+
+/** Types that may stand beside an alias: what DNSSEC says about it (RFC 4034 section 3, RFC 4035 section 2.5). */
+const BESIDE_ALIAS: ReadonlySet<number> = new Set([EVDNS_TYPE_CNAME, dnsTypeNumber("RRSIG")!, dnsTypeNumber("NSEC")!]);
+
+/** What tells records of one name and type apart. Names in data are the same in any case of their letters. */
+function dataKey({ data }: DnsRecord): string {
+  const text = dnsDataText(data);
+  if ("address" in data) return formatIpv6(parseIpv6(data.address.includes(":") ? data.address : `::${data.address}`)!);
+  return "target" in data || data.kind === "MX" || data.kind === "SOA" ? text.toLowerCase() : text;
 }
 
 /**
@@ -54,25 +74,35 @@ export class ZoneNodes {
     if (starts.length !== 1) throw new ZoneFileError("ZONE_BAD_CONTENT", 0, `there are ${starts.length} SOA records`);
     this.origin = starts[0]!.name;
     this.#apexKey = normalDnsName(this.origin);
+    const known = new Set<string>();
     for (const record of records) {
       const key = normalDnsName(record.name);
       if (!isNormalNameIn(key, this.#apexKey)) {
         throw new ZoneFileError("ZONE_BAD_CONTENT", 0, `${record.name} is not in ${this.origin}`);
       }
-      this.#nodeFor(key).add(record);
+      const identity = `${key} ${record.type} ${dataKey(record)}`;
+      // The same record twice is one record (RFC 2181 section 5).
+      if (!known.has(identity)) this.#nodeFor(key).add(record);
+      known.add(identity);
     }
-    for (const { name, type } of records) {
-      const node = this.find(normalDnsName(name))!;
-      this.#hasDelegations ||= type === EVDNS_TYPE_NS && node !== this.find(this.#apexKey);
-      this.#hasRedirections ||= type === DNAME_TYPE;
-      const isAlias = type === EVDNS_TYPE_CNAME;
-      if (isAlias && (node.hasOther(type) || node.records(type).length > 1)) {
-        throw new ZoneFileError(
-          "ZONE_BAD_CONTENT",
-          0,
-          `${name} has an alias, and another ${dnsTypeName(type)} or record`,
-        );
-      }
+    for (const [key, node] of this.#nodes) {
+      node.evenTtls();
+      this.#check(key, node);
+    }
+  }
+
+  #check(key: string, node: ZoneNode): void {
+    this.#hasDelegations ||= key !== this.#apexKey && node.records(EVDNS_TYPE_NS).length > 0;
+    this.#hasRedirections ||= node.records(DNAME_TYPE).length > 0;
+    const fail = (what: string): never => {
+      throw new ZoneFileError("ZONE_BAD_CONTENT", 0, `${key} has ${what}`);
+    };
+    for (const type of [EVDNS_TYPE_CNAME, DNAME_TYPE]) {
+      if (node.records(type).length > 1) fail(`more than one ${dnsTypeName(type)} record`);
+    }
+    if (node.records(EVDNS_TYPE_CNAME).length === 0) return;
+    for (const type of node.types) {
+      if (!BESIDE_ALIAS.has(type)) fail(`an alias, and a record of type ${dnsTypeName(type)}`);
     }
   }
 

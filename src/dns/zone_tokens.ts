@@ -18,8 +18,9 @@ export interface ZoneEntry {
   readonly tokens: readonly ZoneToken[];
 }
 
-/** Blanks; a comment; a parenthesis; a line's end; a word with quoted parts and escapes. */
-const PIECE = /([ \t]+)|(;[^\r\n]*)|([()])|(\r?\n|\r)|((?:"(?:\\[^\r\n]|[^"\\\r\n])*"|\\[^\r\n]|[^\s;()"\\])+)/y;
+/** Blanks; a comment; a parenthesis; a line's end; a quoted string that another one follows at once, or a word with quoted parts and escapes. */
+const PIECE =
+  /([ \t]+)|(;[^\r\n]*)|([()])|(\r?\n|\r)|("(?:\\[^\r\n]|[^"\\\r\n])*"(?=")|(?:"(?:\\[^\r\n]|[^"\\\r\n])*"|\\[^\r\n]|[^\s;()"\\])+)/y;
 
 /**
  * The entries of a zone file (RFC 1035 section 5.1): comments are left out, lines in parentheses joined.

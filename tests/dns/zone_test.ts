@@ -1,4 +1,4 @@
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EventBase } from "../../src/core/mod.ts";
 import {
@@ -14,7 +14,7 @@ import {
   ZoneFileError,
   zoneHandler,
 } from "../../src/dns/mod.ts";
-import { query, UdpClient } from "./server_support.ts";
+import { edns, query, UdpClient } from "./server_support.ts";
 
 const zone = Zone.parse(`
 $ORIGIN Example.org.
@@ -34,6 +34,8 @@ out       CNAME www.elsewhere.net.
 dangling  CNAME nothing
 loop      CNAME pool
 pool      CNAME loop
+spiral    DNAME y.spiral
+${Array.from({ length: 20 }, (_, index) => `link${index} CNAME link${index + 1}`).join("\n")}
 _sip._tcp SRV   0 0 5060 web
 a.b.deep  A     192.0.2.1
 sub       NS    ns.sub
@@ -98,7 +100,19 @@ describe("A zone", () => {
     assertStrictEquals(ask("www.example.org", "A").length, 4);
     assertEquals(ask("www.example.org", "CNAME"), ["0 aa", "an www.example.org. 3600 IN CNAME web.Example.org."]);
     assertEquals(ask("out.example.org", "A"), ["0 aa", "an out.example.org. 3600 IN CNAME www.elsewhere.net."]);
-    assertEquals(ask("loop.example.org", "A").length, 18);
+    assertEquals(ask("loop.example.org", "A"), [
+      "0 aa",
+      "an loop.example.org. 3600 IN CNAME pool.Example.org.",
+      "an pool.Example.org. 3600 IN CNAME loop.Example.org.",
+    ]);
+    assertEquals(ask("link1.example.org", "A").length, 18);
+    // The DNAME record is there once, however often it redirects.
+    assertEquals(ask("x.spiral.example.org", "A").slice(0, 4), [
+      "0 aa",
+      "an spiral.Example.org. 3600 IN DNAME y.spiral.Example.org.",
+      "an x.spiral.example.org. 3600 IN CNAME x.y.spiral.Example.org.",
+      "an x.y.spiral.Example.org. 3600 IN CNAME x.y.y.spiral.Example.org.",
+    ]);
     assertEquals(ask("www.example.org", "MX"), [
       "0 aa",
       "an www.example.org. 3600 IN CNAME web.Example.org.",
@@ -171,6 +185,25 @@ describe("A zone", () => {
     assertEquals(zone.answer({ name: "example.org", type: 1, class: 3 }), { rcode: DNS_ERR_REFUSED });
   });
 
+  it("has each record once, and as many of a name and type as there are", () => {
+    const addresses = Array.from({ length: 20_000 }, (_, index) => `a AAAA 2001:db8::${index.toString(16)}`);
+    const text = ["@ SOA a b 1 2 3 4 5", "a MX 1 B", "A mx 1 b", "a TXT x", 'a TXT "x"', "a TXT X", ...addresses];
+    const started = performance.now();
+    const large = Zone.parse(text.join("\n"), { origin: "example", ttl: 60 });
+    const count = (type: string): number | undefined =>
+      large.answer({ name: "a.example", type: dnsTypeNumber(type)!, class: 1 }).answers?.length;
+    assertEquals([count("MX"), count("TXT"), count("AAAA")], [1, 2, 20_000]);
+    assert(performance.now() - started < 10_000);
+  });
+
+  it("may have signatures beside an alias (RFC 4034 section 3)", () => {
+    const text = "@ SOA a b 1 2 3 4 5\nx CNAME y\nx RRSIG \\# 1 00\nx NSEC \\# 1 00\n";
+    const signed = Zone.parse(text, { origin: "example", ttl: 60 });
+    const kinds = (type: string): number[] | undefined =>
+      signed.answer({ name: "x.example", type: dnsTypeNumber(type)!, class: 1 }).answers?.map(({ type }) => type);
+    assertEquals([kinds("A"), kinds("RRSIG"), kinds("NSEC")], [[5], [46], [47]]);
+  });
+
   it("is refused when it is none", () => {
     const soa = "@ 60 SOA a b 1 2 3 4 5\n";
     const wrong = [
@@ -179,6 +212,8 @@ describe("A zone", () => {
       `${soa}other. A 192.0.2.1`,
       `${soa}x A 192.0.2.1\nx CNAME y`,
       `${soa}x CNAME y\nx CNAME z`,
+      `${soa}x CNAME y\nx RRSIG \\# 1 00\nx A 192.0.2.1`,
+      `${soa}x DNAME y\nx DNAME z`,
     ];
     for (const text of wrong) {
       const error = assertThrows(() => Zone.parse(text, { origin: "example" }), ZoneFileError, undefined, text);
@@ -187,6 +222,38 @@ describe("A zone", () => {
     // The root is a zone as well.
     const root = Zone.parse(`${soa}* A 192.0.2.1`);
     assertEquals(root.answer({ name: "a.b", type: 1, class: 1 }).answers?.length, 1);
+  });
+
+  it("says that a referral was cut where it loses addresses that cannot be found otherwise (RFC 9471)", () => {
+    const servers = Array.from({ length: 13 }, (_, index) =>
+      `sub NS ns${index}.sub\nns${index}.sub A 192.0.2.${index}
+ns${index}.sub AAAA 2001:db8::${index}\nout NS ns${index}.sub`);
+    const large = Zone.parse(`@ 60 SOA a b 1 2 3 4 5\n${servers.join("\n")}\n`, { origin: "example" });
+    using base = new EventBase();
+    using server = new DnsServer(base, {}, zoneHandler([large]));
+    const { port } = server.listen({ port: 0 });
+    using client = new UdpClient(base, port);
+    const cut = client.ask(query("www.sub.example"));
+    assertEquals([cut.authorities.length, cut.flags & DNS_FLAG_TRUNCATED], [13, DNS_FLAG_TRUNCATED]);
+    assert(cut.additionals.length > 0 && cut.additionals.length < 26, `${cut.additionals.length}`);
+    // Those of a server elsewhere can be looked up.
+    const other = client.ask(query("www.out.example"));
+    assertEquals([other.authorities.length, other.flags & DNS_FLAG_TRUNCATED], [13, 0]);
+    const whole = client.ask(query("www.sub.example", "A", { edns: edns(1232) }));
+    assertEquals([whole.additionals.length, whole.flags & DNS_FLAG_TRUNCATED], [26, 0]);
+  });
+
+  it("asked for DS at its own name, leaves the answer to the zone above, where that is served too", () => {
+    const inner = Zone.parse("@ 60 SOA a b 1 2 3 4 5", { origin: "sub.example.org" });
+    using base = new EventBase();
+    using server = new DnsServer(base, {}, zoneHandler([zone, inner]));
+    using client = new UdpClient(base, server.listen({ port: 0 }).port);
+    assertEquals(client.ask(query("sub.example.org", "DS")).answers.length, 1);
+    assertEquals(client.ask(query("sub.example.org", "SOA")).answers.length, 1);
+    using lone = new DnsServer(base, {}, zoneHandler([inner]));
+    using other = new UdpClient(base, lone.listen({ port: 0 }).port);
+    const reply = other.ask(query("sub.example.org", "DS"));
+    assertEquals([dnsRcode(reply), reply.answers.length, reply.authorities.length], [0, 0, 1]);
   });
 
   it("is served beside others, the closest one answering", () => {
