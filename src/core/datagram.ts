@@ -130,8 +130,8 @@ export class Datagram extends DatagramSocket implements Disposable {
       wantsPacketInfo: options.packetInfo === true,
       burst: options.gatherReplies === false ? undefined : this.#sender,
       callback: callback === undefined ? undefined : (datagram) => callback(datagram, this),
-      answer: (data, route) =>
-        !this.closed && this.#sender.send(bytesOf(data), this.#sender.isConnected ? null : route),
+      answer: (data, route, length) =>
+        !this.closed && this.#sender.send(bytesOf(data), this.#sender.isConnected ? null : route, length),
       report,
     });
     if (callback === undefined || options.paused === true) return;

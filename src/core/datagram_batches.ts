@@ -7,6 +7,8 @@ export const BATCH_DEFAULT = 32;
 export const DATAGRAM_BYTES_DEFAULT = 65_536;
 
 const SEND_SLOTS = 64;
+/** Up to so many bytes it takes less time to copy them one by one than to have them copied. */
+const SMALL_BYTES = 128;
 const SEND_PAYLOAD_BYTES = 128 * 1024;
 
 /** Where datagrams are received: one slot for each, with room for its contents, its sender and its packet info. */
@@ -17,6 +19,8 @@ export class ReceiveBatch {
   readonly slots: number;
   /** Bytes kept of each. */
   readonly slotBytes: number;
+  // Each slot's memory as an array, made once and only where somebody wants it: making one takes longer than reading a short datagram.
+  readonly #memories: Uint8Array[] = [];
   // How many slots hold what the kernel wrote into them, and whether all have room for packet info.
   #used = 0;
   #hasControl = false;
@@ -29,6 +33,12 @@ export class ReceiveBatch {
       this.messages.setPayload(index, index * slotBytes, slotBytes);
       this.messages.setNameLength(index, SOCKET_ADDRESS_BYTES_MAX);
     }
+  }
+
+  /** The memory of a slot, from its beginning. */
+  memoryAt(index: number): Uint8Array {
+    const { payload } = this.messages;
+    return this.#memories[index] ??= payload.subarray(index * this.slotBytes, (index + 1) * this.slotBytes);
   }
 
   /**
@@ -71,19 +81,21 @@ export class SendBatch {
     return this.count < SEND_SLOTS && this.bytes + length <= SEND_PAYLOAD_BYTES;
   }
 
-  /** Copies one more in. It must fit. */
-  add(data: Uint8Array, route: DatagramRoute | null): void {
-    const [index, offset] = [this.count, this.bytes];
+  /** Copies `data[0..length)` in as one more. It must fit. */
+  add(data: Uint8Array, length: number, route: DatagramRoute | null): void {
+    const index = this.count;
+    const offset = this.bytes;
     const messages = this.#messages;
-    messages.payload.set(data, offset);
-    messages.setPayload(index, offset, data.length);
+    if (length <= SMALL_BYTES) copyBytes(messages.payload, offset, data, 0, length);
+    else messages.payload.set(length === data.length ? data : data.subarray(0, length), offset);
+    messages.setPayload(index, offset, length);
     const nameLength = route === null ? 0 : route.nameLength;
     copyBytes(messages.names, index * SOCKET_ADDRESS_BYTES_MAX, route?.names, route?.nameAt ?? 0, nameLength);
     messages.setNameLength(index, nameLength);
     const controlLength = route === null ? 0 : route.controlLength;
     copyBytes(messages.controls, index * PACKET_INFO_BYTES, route?.controls, route?.controlAt ?? 0, controlLength);
     messages.setControlLength(index, controlLength);
-    this.#offsets[++this.count] = offset + data.length;
+    this.#offsets[++this.count] = offset + length;
   }
 
   /** Sends from `first` on. Returns how many the kernel took, or `-errno`. */

@@ -30,7 +30,7 @@ interface ReceiverOptions extends DatagramLimits {
   readonly burst: DatagramSender | undefined;
   /** Undefined: datagrams are asked for by {@linkcode DatagramReceiver.take}. */
   readonly callback: ((datagram: ReceivedDatagram) => void) | undefined;
-  readonly answer: (data: Uint8Array | string, route: DatagramRoute) => boolean;
+  readonly answer: (data: Uint8Array | string, route: DatagramRoute, length?: number) => boolean;
   readonly report: (error: SystemError) => void;
 }
 

@@ -97,9 +97,24 @@ export class DatagramSender {
    * Sends one datagram, or keeps a copy of it.
    *
    * @param route null: to the peer.
+   * @param length how much of `data` it is; who has the datagram in larger memory need not make an array of its length.
    * @returns false when it was refused or dropped.
    */
-  send(data: Uint8Array, route: DatagramRoute | null): boolean {
+  send(data: Uint8Array, route: DatagramRoute | null, length: number = data.length): boolean {
+    const batch = this.#batch;
+    if (batch !== null && this.#bursts > 0 && batch.fits(length) && this.#fitsBehind(batch, length)) {
+      batch.add(data, length, route);
+      return true;
+    }
+    return this.#sendWhole(length === data.length ? data : data.subarray(0, length), route);
+  }
+
+  /** Whether one more may be gathered, as nothing waits that it would overtake. */
+  #fitsBehind(batch: SendBatch, length: number): boolean {
+    return this.#queue.count === 0 && this.#queue.hasRoom(batch.count + 1, batch.bytes + length);
+  }
+
+  #sendWhole(data: Uint8Array, route: DatagramRoute | null): boolean {
     if (this.#mustQueue(route)) return this.#enqueue(data, route);
     if (this.#bursts > 0 || (route !== null && route.controlLength > 0)) return this.#gather(data, route);
     const result = this.#sendOne(data, route);
@@ -154,7 +169,7 @@ export class DatagramSender {
       return false;
     }
     const refusedBefore = this.refused;
-    batch.add(data, route);
+    batch.add(data, data.length, route);
     if (this.#bursts === 0) this.flush();
     return this.refused === refusedBefore;
   }
@@ -283,7 +298,7 @@ export class DatagramSender {
       while (this.#queue.count > 0) {
         batch.clear();
         for (let entry = this.#queue.at(0); entry !== undefined && batch.fits(entry.data.length);) {
-          batch.add(entry.data, entry.route);
+          batch.add(entry.data, entry.data.length, entry.route);
           entry = this.#queue.at(batch.count);
         }
         if (batch.count === 0) {

@@ -14,9 +14,11 @@ import type { DatagramRoute } from "./datagram_route.ts";
 
 const { MSG_TRUNC } = os.constants;
 const decoder = new TextDecoder();
+// Whatever becomes of an answer, it is sent or copied at once, and so is what goes with it.
+const replyControls = allocate(PACKET_INFO_BYTES);
 
-/** How a datagram is answered. */
-type Answer = (data: Uint8Array | string, route: DatagramRoute) => boolean;
+/** How a datagram is answered: with `length` bytes of the data, or all of it. */
+type Answer = (data: Uint8Array | string, route: DatagramRoute, length?: number) => boolean;
 
 /**
  * A datagram that was received.
@@ -44,8 +46,8 @@ export class ReceivedDatagram {
   controlLength = 0;
 
   readonly #answer: Answer;
-  #payload: Uint8Array = allocate(0);
-  #payloadAt = 0;
+  /** @internal Where it is, from the beginning; larger than the datagram. */
+  memory: Uint8Array = allocate(0);
   #kept = 0;
   #bytes: Uint8Array | undefined;
   // Often many come from one sender: its address is kept with the bytes it was decoded from.
@@ -63,8 +65,7 @@ export class ReceivedDatagram {
     const { messages, slotBytes } = batch;
     this.length = messages.lengthAt(index);
     this.truncated = (messages.flagsAt(index) & MSG_TRUNC) !== 0;
-    this.#payload = messages.payload;
-    this.#payloadAt = index * slotBytes;
+    this.memory = batch.memoryAt(index);
     this.#kept = Math.min(this.length, slotBytes);
     this.#bytes = undefined;
     this.names = messages.names;
@@ -77,7 +78,7 @@ export class ReceivedDatagram {
 
   /** Its bytes, as a view of the memory it was received in. */
   get bytes(): Uint8Array {
-    return this.#bytes ??= this.#payload.subarray(this.#payloadAt, this.#payloadAt + this.#kept);
+    return this.#bytes ??= this.memory.subarray(0, this.#kept);
   }
 
   /** Its bytes as UTF-8 text. */
@@ -124,11 +125,16 @@ export class ReceivedDatagram {
    * @returns false when it was refused at once, or the socket is closed.
    */
   reply(data: Uint8Array | string): boolean {
-    if (this.controlLength === 0) return this.#answer(data, this);
-    const controls = allocate(PACKET_INFO_BYTES);
+    return this.replyWith(data, undefined);
+  }
+
+  /** @internal As {@linkcode ReceivedDatagram.reply}, with the first `length` bytes of larger memory. */
+  replyWith(data: Uint8Array | string, length: number | undefined): boolean {
+    if (this.controlLength === 0) return this.#answer(data, this, length);
+    const controls = replyControls;
     const controlLength = writeReplyInfo(this.controls, this.controlAt, this.controlLength, controls, 0);
     const { names, nameAt, nameLength } = this;
-    return this.#answer(data, { names, nameAt, nameLength, controls, controlAt: 0, controlLength });
+    return this.#answer(data, { names, nameAt, nameLength, controls, controlAt: 0, controlLength }, length);
   }
 
   /** The same in memory of its own. */
@@ -136,7 +142,7 @@ export class ReceivedDatagram {
     const copy = new ReceivedDatagram(this.#answer);
     copy.length = this.length;
     copy.truncated = this.truncated;
-    copy.#payload = copy.#bytes = this.bytes.slice();
+    copy.memory = copy.#bytes = this.memory.slice(0, this.#kept);
     copy.#kept = this.#kept;
     copy.names = this.names.slice(this.nameAt, this.nameAt + this.nameLength);
     copy.nameLength = this.nameLength;
