@@ -11,12 +11,13 @@ import {
   EVDNS_FLAGS_AA,
 } from "./constants.ts";
 import { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption } from "./edns.ts";
-import { type DnsMessage, dnsOpcode, type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
+import { type DnsMessage, type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
+import { PlainQuery } from "./plain_query.ts";
 import { reverseDnsName } from "./reverse_name.ts";
 
 const OPCODE_BITS = 0x7800;
-/** What of the query's flags an answer repeats. */
-const ECHOED_FLAGS = OPCODE_BITS | DNS_FLAG_RECURSION_DESIRED | DNS_FLAG_CHECKING_DISABLED;
+/** What of the query's flags an answer repeats. @internal */
+export const ECHOED_FLAGS: number = OPCODE_BITS | DNS_FLAG_RECURSION_DESIRED | DNS_FLAG_CHECKING_DISABLED;
 const OWN_FLAGS = EVDNS_FLAGS_AA | DNS_FLAG_RECURSION_AVAILABLE | DNS_FLAG_AUTHENTIC_DATA;
 
 const NOTHING: readonly never[] = [];
@@ -27,8 +28,12 @@ export interface DnsRoute {
   readonly remoteAddress: SocketAddress;
   /** How it asks. */
   readonly transport: "udp" | "tcp" | "tls";
-  /** Sends an answer, or drops it with null; told once. Answers whether it is on its way. */
-  finish(reply: DnsMessage | null): boolean;
+  /**
+   * Sends an answer, or drops it with null; told once. Answers whether it is on its way.
+   *
+   * @param query whose question the answer has in place of its own, and `name` the name of that, if it is known.
+   */
+  finish(reply: DnsMessage | null, query: PlainQuery | null, name: string | undefined): boolean;
 }
 
 /** What a whole answer consists of; see {@linkcode DnsServerRequest.answer}. */
@@ -50,8 +55,10 @@ export interface DnsServerAnswer {
  * or {@linkcode DnsServerRequest.answer} does both.
  */
 export class DnsServerRequest {
-  /** The whole query. */
-  readonly query: DnsMessage;
+  // Most queries are such that nothing is made of them before somebody wants to see it.
+  readonly #plain: PlainQuery | null;
+  #query: DnsMessage | null;
+  #question: DnsQuestion | null = null;
   readonly #route: DnsRoute;
   readonly #ednsUdpSize: number;
   #flags = 0;
@@ -61,15 +68,27 @@ export class DnsServerRequest {
   #isDone = false;
 
   /** @internal */
-  constructor(query: DnsMessage, route: DnsRoute, ednsUdpSize: number) {
-    this.query = query;
+  constructor(query: DnsMessage | PlainQuery, route: DnsRoute, ednsUdpSize: number) {
+    const isPlain = query instanceof PlainQuery;
+    this.#plain = isPlain ? query : null;
+    this.#query = isPlain ? null : query;
     this.#route = route;
     this.#ednsUdpSize = ednsUdpSize;
   }
 
+  /** The whole query. */
+  get query(): DnsMessage {
+    return this.#query ??= this.#plain!.message(this.question);
+  }
+
+  /** The query as it has come, if it is of the usual kind. @internal */
+  get plain(): PlainQuery | null {
+    return this.#plain;
+  }
+
   /** What is asked. Queries have exactly one question (RFC 9619); where other opcodes have none, it is the root's. */
   get question(): DnsQuestion {
-    return this.query.questions[0] ?? { name: ".", type: 0, class: 0 };
+    return this.#question ??= this.#plain?.question() ?? this.query.questions[0] ?? { name: ".", type: 0, class: 0 };
   }
 
   /** All that is asked. */
@@ -84,12 +103,16 @@ export class DnsServerRequest {
 
   /** What the message is for, usually {@linkcode DNS_OPCODE_QUERY}. */
   get opcode(): number {
-    return dnsOpcode(this.query);
+    return this.#queryFlags >> 11 & 15;
   }
 
   /** Whether the client wants the server to ask others. */
   get recursionDesired(): boolean {
-    return (this.query.flags & DNS_FLAG_RECURSION_DESIRED) !== 0;
+    return (this.#queryFlags & DNS_FLAG_RECURSION_DESIRED) !== 0;
+  }
+
+  get #queryFlags(): number {
+    return this.#plain?.flags ?? this.query.flags;
   }
 
   /** How it came. */
@@ -194,30 +217,37 @@ export class DnsServerRequest {
       throw new RangeError(`Cannot respond with code ${rcode}: it must be a whole number from 0 to 4095`);
     }
     if (this.#isDone) return false;
-    const sent = this.#route.finish(this.#reply(rcode));
+    const sent = this.#route.finish(this.#reply(rcode), this.#plain, this.#question?.name);
     this.#isDone = true;
     return sent;
   }
 
   #reply(rcode: number): DnsMessage {
-    const { id, flags, questions, edns } = this.query;
+    const plain = this.#plain;
+    const { id, flags } = plain ?? this.query;
     const [answers = NOTHING, authorities = NOTHING, additionals = NOTHING] = this.#sections;
-    const lowRcode = rcode > 15 && edns === undefined ? 2 : rcode & 15;
+    const ednsFlags = plain === null ? this.query.edns?.flags ?? -1 : plain.udpSize < 0 ? -1 : plain.ednsFlags;
+    const lowRcode = rcode > 15 && ednsFlags < 0 ? 2 : rcode & 15;
     return {
       id,
       flags: DNS_FLAG_RESPONSE | flags & ECHOED_FLAGS | this.#flags | lowRcode,
-      questions,
+      questions: plain === null ? this.query.questions : NOTHING,
       answers,
       authorities,
       additionals,
-      edns: edns === undefined ? undefined : {
+      edns: ednsFlags < 0 ? undefined : {
         udpSize: this.#ednsUdpSize,
         version: 0,
-        flags: edns.flags & EDNS_FLAG_DNSSEC_OK,
+        flags: ednsFlags & EDNS_FLAG_DNSSEC_OK,
         extendedRcode: rcode >> 4,
         options: this.#options,
       },
     };
+  }
+
+  /** It is not answered yet, and the memory of the query is used for others now. @internal */
+  keep(): void {
+    this.#plain?.keep();
   }
 
   /** Answers with nothing but a response code, whatever was added. @internal */
@@ -233,6 +263,6 @@ export class DnsServerRequest {
   drop(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#route.finish(null);
+    this.#route.finish(null, null, undefined);
   }
 }

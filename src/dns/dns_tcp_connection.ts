@@ -8,7 +8,9 @@ import {
   type SocketAddress,
 } from "../core/mod.ts";
 import type { DeadlineList, DeadlineMember } from "../core/deadline_list.ts";
+import { DNS_MESSAGE_BYTES_MAX } from "./constants.ts";
 import type { DnsServerLimits } from "./dns_server_options.ts";
+import type { QuerySource } from "./server_requests.ts";
 
 const LENGTH_BYTES = 2;
 const HEADER_BYTES = 12;
@@ -32,7 +34,8 @@ export interface TcpConnectionCore {
  *
  * @internal
  */
-export class DnsTcpConnection implements BufferEventCallbacks<BufferEvent>, DeadlineMember<DnsTcpConnection> {
+export class DnsTcpConnection
+  implements BufferEventCallbacks<BufferEvent>, DeadlineMember<DnsTcpConnection>, QuerySource {
   /** Who asks. */
   readonly remoteAddress: SocketAddress;
   readonly transport: "tcp" | "tls";
@@ -104,13 +107,22 @@ export class DnsTcpConnection implements BufferEventCallbacks<BufferEvent>, Dead
     return true;
   }
 
+  answerBytesMax(): number {
+    return DNS_MESSAGE_BYTES_MAX;
+  }
+
+  /** It stays what it is, whatever becomes of its queries. */
+  keep(): this {
+    return this;
+  }
+
   /** A query that was taken is done with: this is its answer, or null if there is none. Answers whether it is on its way. */
-  finish(reply: Uint8Array | null): boolean {
+  finish(reply: Uint8Array | null, length: number): boolean {
     if (this.#isClosed) return false;
     this.#waiting--;
     if (reply !== null) {
-      this.#stream.write(Uint8Array.of(reply.length >> 8, reply.length & 0xff));
-      this.#stream.write(reply);
+      this.#stream.write(Uint8Array.of(length >> 8, length & 0xff));
+      this.#stream.write(reply.subarray(0, length));
     }
     if (this.#waiting === 0) this.#core.idle.add(this);
     this.read();

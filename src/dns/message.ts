@@ -3,6 +3,7 @@ import { type Edns, ednsLength, OPT_TYPE, readEdns, writeEdns } from "./edns.ts"
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { isInDnsZone, isSameDnsName } from "./name.ts";
+import type { PlainQuery } from "./plain_query.ts";
 import { DNS_KIND_TYPES, type DnsData } from "./record_data.ts";
 import { readRecordData } from "./record_data_reader.ts";
 import { within, writeRecordData } from "./record_data_writer.ts";
@@ -162,15 +163,29 @@ export function buildDnsMessage(message: DnsMessage, options: BuildMessageOption
   return sharedWriter.bytes.slice(0, sharedWriter.length);
 }
 
-/** {@linkcode buildDnsMessage} into a writer. @internal */
-export function writeMessage(writer: MessageWriter, message: DnsMessage, maxBytes: number): void {
+/**
+ * {@linkcode buildDnsMessage} into a writer.
+ *
+ * @param query whose question it has in place of its own, byte for byte.
+ * @param name the name of that question, if it is known.
+ *
+ * @internal
+ */
+export function writeMessage(
+  writer: MessageWriter,
+  message: DnsMessage,
+  maxBytes: number,
+  query: PlainQuery | null = null,
+  name?: string,
+): void {
   const { questions, answers, authorities, additionals, edns } = message;
   writer.reset();
   writer.u16(within(message.id, 0xffff, "the id"));
   writer.u16(within(message.flags, 0xffff, "the flags"));
-  writer.u16(within(questions.length, 0xffff, "the number of questions"));
+  writer.u16(query !== null ? 1 : within(questions.length, 0xffff, "the number of questions"));
   for (let section = 0; section < 3; section++) writer.u16(0);
-  for (const question of questions) writeQuestion(writer, question);
+  if (query !== null) writer.question(query.bytes, query.questionEnd, name);
+  else for (const question of questions) writeQuestion(writer, question);
   const limit = Math.min(maxBytes, DNS_MESSAGE_BYTES_MAX) - ednsLength(edns);
   if (writer.length > limit) {
     throw new RangeError(`Cannot build a DNS message: its questions alone do not fit into ${maxBytes} bytes`);

@@ -30,8 +30,9 @@ export class MessageWriter {
   // Where the labels of the name at hand begin, and hashes of what begins there.
   readonly #starts = new Uint16Array(128);
   readonly #hashes = new Uint8Array(128);
-  // The name that stands behind the header: most records are about it.
+  // The name that stands behind the header: most records are about it. Its endings are looked at when another name is written.
   #firstName: string | undefined;
+  #isFirstNew = false;
 
   constructor(capacity: number = 1024) {
     // The kernel is handed this memory, and small arrays that were made by length may be moved meanwhile.
@@ -42,6 +43,7 @@ export class MessageWriter {
   reset(): void {
     this.length = 0;
     this.#firstName = undefined;
+    this.#isFirstNew = false;
     if (this.#endings === 0) return;
     this.#endings = 0;
     this.#heads.fill(-1);
@@ -54,7 +56,9 @@ export class MessageWriter {
       this.#endings--;
       this.#heads[this.#buckets[this.#endings]!] = this.#nexts[this.#endings]!;
     }
-    if (length <= HEADER_BYTES) this.#firstName = undefined;
+    if (length > HEADER_BYTES) return;
+    this.#firstName = undefined;
+    this.#isFirstNew = false;
   }
 
   #reserve(count: number): number {
@@ -109,6 +113,21 @@ export class MessageWriter {
   }
 
   /**
+   * The question behind the header, as it stands in a query.
+   *
+   * @param name its name as text, if that is known.
+   */
+  question(query: Uint8Array, end: number, name: string | undefined): void {
+    this.#reserve(end - HEADER_BYTES);
+    // So few bytes take longer to have copied.
+    for (let at = HEADER_BYTES; at < end; at++) this.bytes[at] = query[at]!;
+    this.length = end;
+    // A pointer to the root would be longer than it.
+    this.#firstName = this.bytes[HEADER_BYTES] === 0 ? undefined : name;
+    this.#isFirstNew = true;
+  }
+
+  /**
    * A name, whose endings later ones may point at.
    *
    * @param compress whether it may point at earlier ones itself.
@@ -121,9 +140,15 @@ export class MessageWriter {
       this.length = at + 2;
       return;
     }
+    if (at === HEADER_BYTES) {
+      this.length = encodeName(text, this.bytes, at);
+      this.#firstName = this.length - at > 1 ? text : undefined;
+      this.#isFirstNew = true;
+      return;
+    }
+    if (this.#isFirstNew) this.#rememberFirst();
     const end = encodeName(text, this.bytes, at);
     this.length = end;
-    if (at === HEADER_BYTES && end - at > 1) this.#firstName = text;
     let labels = 0;
     for (let label = at; label < end - 1; label += this.bytes[label]! + 1) this.#starts[labels++] = label;
     this.#hashLabels(labels, end);
@@ -138,6 +163,15 @@ export class MessageWriter {
       break;
     }
     for (let index = 0; index < fresh; index++) this.#remember(this.#starts[index]!, this.#hashes[index]!);
+  }
+
+  #rememberFirst(): void {
+    this.#isFirstNew = false;
+    let labels = 0;
+    let at = HEADER_BYTES;
+    for (; this.bytes[at] !== 0; at += this.bytes[at]! + 1) this.#starts[labels++] = at;
+    this.#hashLabels(labels, at + 1);
+    for (let index = 0; index < labels; index++) this.#remember(this.#starts[index]!, this.#hashes[index]!);
   }
 
   #hashLabels(labels: number, end: number): void {

@@ -60,8 +60,7 @@ function headerReply(query: Uint8Array, rcode: number): Uint8Array {
   return reply;
 }
 
-/** Most bytes of an answer over UDP to this query. @internal */
-export function udpAnswerBytes({ edns }: DnsMessage, limits: DnsServerLimits): number {
-  if (edns === undefined) return DNS_UDP_BYTES;
-  return Math.min(limits.maxUdpBytes, Math.max(DNS_UDP_BYTES, edns.udpSize));
+/** Most bytes of an answer over UDP to a query; its client takes `udpSize` as it says by EDNS, or has said nothing: -1. @internal */
+export function udpAnswerBytes(udpSize: number, limits: DnsServerLimits): number {
+  return udpSize < 0 ? DNS_UDP_BYTES : Math.min(limits.maxUdpBytes, Math.max(DNS_UDP_BYTES, udpSize));
 }

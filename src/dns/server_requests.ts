@@ -1,11 +1,12 @@
 import { EVENT_LOG_WARN, type EventBase, type SocketAddress } from "../core/mod.ts";
 import { DeadlineList, type DeadlineMember } from "../core/deadline_list.ts";
 import { log } from "../core/log.ts";
-import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED } from "./constants.ts";
+import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED, DNS_OPCODE_QUERY } from "./constants.ts";
 import { type DnsRoute, DnsServerRequest } from "./dns_server_request.ts";
 import type { DnsHandler, DnsServerLimits } from "./dns_server_options.ts";
 import { type DnsMessage, writeMessage } from "./message.ts";
 import { MessageWriter } from "./message_writer.ts";
+import { PlainQuery } from "./plain_query.ts";
 import { takeQuery } from "./query_intake.ts";
 
 const LOG_INTERVAL_MS = 1000;
@@ -14,12 +15,12 @@ const LOG_INTERVAL_MS = 1000;
 export interface QuerySource {
   readonly remoteAddress: SocketAddress;
   readonly transport: "udp" | "tcp" | "tls";
-  /** Most bytes of an answer to `query`. */
-  answerBytesMax(query: DnsMessage): number;
-  /** The query is not answered yet: what it came with will be needed later. */
-  keep(): void;
-  /** Sends an answer, whose bytes are valid during the call, or null for none. Answers whether it is on its way. */
-  finish(reply: Uint8Array | null): boolean;
+  /** Most bytes of an answer to a query; its client takes `udpSize` as it says by EDNS, or has said nothing: -1. */
+  answerBytesMax(udpSize: number): number;
+  /** The query is not answered yet: what will be needed later, since this is for the next one then. */
+  keep(): QuerySource;
+  /** Sends `reply[0..length)`, which is valid during the call, or for null nothing. Answers whether it is on its way. */
+  finish(reply: Uint8Array | null, length: number): boolean;
 }
 
 /** A query that is waited for, in the order of their deadlines. */
@@ -46,7 +47,7 @@ class Route implements DnsRoute {
   /** Its place among those that are waited for. */
   pending: Pending | null = null;
   readonly #requests: ServerRequests;
-  readonly #source: QuerySource;
+  #source: QuerySource;
   readonly #bytesMax: number;
 
   constructor(requests: ServerRequests, source: QuerySource, bytesMax: number) {
@@ -63,9 +64,14 @@ class Route implements DnsRoute {
     return this.#source.transport;
   }
 
-  finish(reply: DnsMessage | null): boolean {
+  /** The query is not answered yet. */
+  keep(): void {
+    this.#source = this.#source.keep();
+  }
+
+  finish(reply: DnsMessage | null, query: PlainQuery | null, name: string | undefined): boolean {
     // An answer that cannot be written throws here, and the query goes on waiting.
-    const sent = this.#requests.send(reply, this.#bytesMax, this.#source);
+    const sent = this.#requests.send(reply, query, name, this.#bytesMax, this.#source);
     if (this.pending !== null) this.#requests.settled(this.pending);
     return sent;
   }
@@ -116,28 +122,35 @@ export class ServerRequests {
     this.#waiting = new DeadlineList(base, limits.answerTimeoutMs);
   }
 
-  /** Takes a query, which is finished now or later. */
-  take(bytes: Uint8Array, source: QuerySource): void {
-    const { counts } = this;
+  /** Takes the query in `bytes[0..length)`, which is finished now or later. */
+  take(bytes: Uint8Array, length: number, source: QuerySource): void {
+    const { counts, limits } = this;
     counts.received++;
-    const intake = takeQuery(bytes, this.limits);
+    const plain = limits.opcodes.has(DNS_OPCODE_QUERY) ? PlainQuery.read(bytes, length) : null;
+    if (plain !== null) {
+      this.#accept(plain, plain.udpSize, undefined, source);
+      return;
+    }
+    const intake = takeQuery(length === bytes.length ? bytes : bytes.subarray(0, length), limits);
     if (intake === null) {
       counts.ignored++;
-      source.finish(null);
+      source.finish(null, 0);
     } else if ("reply" in intake) {
       if (intake.isMalformed) counts.malformed++;
-      if (source.finish(intake.reply)) counts.answered++;
-    } else if (intake.rcode === undefined && this.pendingCount >= this.limits.maxPending) {
-      counts.overload++;
-      source.finish(null);
+      if (source.finish(intake.reply, intake.reply.length)) counts.answered++;
     } else {
-      this.#handle(intake.message, intake.rcode, source);
+      this.#accept(intake.message, intake.message.edns?.udpSize ?? -1, intake.rcode, source);
     }
   }
 
-  #handle(message: DnsMessage, rcode: number | undefined, source: QuerySource): void {
-    const route = new Route(this, source, source.answerBytesMax(message));
-    const request = new DnsServerRequest(message, route, this.limits.ednsUdpSize);
+  #accept(query: DnsMessage | PlainQuery, udpSize: number, rcode: number | undefined, source: QuerySource): void {
+    if (rcode === undefined && this.pendingCount >= this.limits.maxPending) {
+      this.counts.overload++;
+      source.finish(null, 0);
+      return;
+    }
+    const route = new Route(this, source, source.answerBytesMax(udpSize));
+    const request = new DnsServerRequest(query, route, this.limits.ednsUdpSize);
     if (rcode !== undefined) {
       request.respond(rcode);
       return;
@@ -145,7 +158,8 @@ export class ServerRequests {
     this.counts.handled++;
     this.#call(request);
     if (request.isDone || this.#isClosed) return;
-    source.keep();
+    route.keep();
+    request.keep();
     const pending = new Pending(request, (late) => this.#fail(late));
     route.pending = pending;
     this.pendingCount++;
@@ -153,13 +167,19 @@ export class ServerRequests {
   }
 
   /** Sends an answer, or none. */
-  send(reply: DnsMessage | null, bytesMax: number, source: QuerySource): boolean {
+  send(
+    reply: DnsMessage | null,
+    query: PlainQuery | null,
+    name: string | undefined,
+    bytesMax: number,
+    source: QuerySource,
+  ): boolean {
     if (this.#isClosed) return false;
-    if (reply === null) return source.finish(null);
+    if (reply === null) return source.finish(null, 0);
     const writer = this.#writer;
-    writeMessage(writer, reply, bytesMax);
+    writeMessage(writer, reply, bytesMax, query, name);
     const isCut = (writer.bytes[2]! & DNS_FLAG_TRUNCATED >> 8) !== 0;
-    const sent = source.finish(writer.bytes.subarray(0, writer.length));
+    const sent = source.finish(writer.bytes, writer.length);
     if (sent) this.counts.answered++;
     if (sent && isCut) this.counts.truncated++;
     return sent;

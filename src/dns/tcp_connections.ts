@@ -1,6 +1,5 @@
 import type { BufferEvent, EventBase, SocketAddress } from "../core/mod.ts";
 import { DeadlineList } from "../core/deadline_list.ts";
-import { DNS_MESSAGE_BYTES_MAX } from "./constants.ts";
 import { DnsTcpConnection, type TcpConnectionCore } from "./dns_tcp_connection.ts";
 import type { DnsServerLimits } from "./dns_server_options.ts";
 import type { ServerRequests } from "./server_requests.ts";
@@ -43,13 +42,7 @@ export class TcpConnections implements TcpConnectionCore {
   }
 
   query(bytes: Uint8Array, connection: DnsTcpConnection): void {
-    this.#requests.take(bytes, {
-      remoteAddress: connection.remoteAddress,
-      transport: connection.transport,
-      answerBytesMax: () => DNS_MESSAGE_BYTES_MAX,
-      keep: () => {},
-      finish: (reply) => connection.finish(reply),
-    });
+    this.#requests.take(bytes, bytes.length, connection);
   }
 
   closed(connection: DnsTcpConnection): void {

@@ -7,7 +7,6 @@ import {
   type SystemError,
 } from "../core/mod.ts";
 import { DNS_FLAG_RESPONSE, DNS_FLAG_TRUNCATED } from "./constants.ts";
-import type { DnsMessage } from "./message.ts";
 import { udpAnswerBytes } from "./query_intake.ts";
 import { DROP, PASS, QueryRates } from "./query_rates.ts";
 import type { QuerySource, ServerRequests } from "./server_requests.ts";
@@ -16,27 +15,28 @@ import type { QuerySource, ServerRequests } from "./server_requests.ts";
 class DatagramSource implements QuerySource {
   readonly transport = "udp";
   readonly #requests: ServerRequests;
-  #datagram: ReceivedDatagram;
+  /** The datagram that is at hand. */
+  datagram: ReceivedDatagram;
 
   constructor(requests: ServerRequests, datagram: ReceivedDatagram) {
     this.#requests = requests;
-    this.#datagram = datagram;
+    this.datagram = datagram;
   }
 
   get remoteAddress(): SocketAddress {
-    return this.#datagram.sender;
+    return this.datagram.sender;
   }
 
-  answerBytesMax(query: DnsMessage): number {
-    return udpAnswerBytes(query, this.#requests.limits);
+  answerBytesMax(udpSize: number): number {
+    return udpAnswerBytes(udpSize, this.#requests.limits);
   }
 
-  keep(): void {
-    this.#datagram = this.#datagram.copy();
+  keep(): QuerySource {
+    return new DatagramSource(this.#requests, this.datagram.copy());
   }
 
-  finish(reply: Uint8Array | null): boolean {
-    return reply !== null && this.#datagram.reply(reply);
+  finish(reply: Uint8Array | null, length: number): boolean {
+    return reply !== null && this.datagram.replyWith(reply, length);
   }
 }
 
@@ -50,6 +50,7 @@ export class UdpPort {
   readonly #base: EventBase;
   readonly #requests: ServerRequests;
   readonly #rates: QueryRates | null;
+  #source: DatagramSource | null = null;
 
   constructor(
     base: EventBase,
@@ -78,7 +79,10 @@ export class UdpPort {
     }
     const verdict = this.#rates === null ? PASS : this.#rates.count(datagram.sender, this.#base.now());
     if (verdict === PASS) {
-      this.#requests.take(datagram.bytes, new DatagramSource(this.#requests, datagram));
+      // One for all that are answered at once.
+      const source = this.#source ??= new DatagramSource(this.#requests, datagram);
+      source.datagram = datagram;
+      this.#requests.take(datagram.memory, datagram.length, source);
       return;
     }
     this.#requests.counts.received++;
