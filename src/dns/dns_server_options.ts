@@ -1,6 +1,8 @@
 import type { SystemError } from "../core/mod.ts";
 import { DNS_EDNS_UDP_BYTES, DNS_MESSAGE_BYTES_MAX, DNS_OPCODE_QUERY, DNS_UDP_BYTES } from "./constants.ts";
 import type { DnsServerRequest } from "./dns_server_request.ts";
+import type { PlainQuery } from "./plain_query.ts";
+import type { WireAnswer } from "./wire_answer.ts";
 
 /**
  * Answers a query: at once, later from a callback, or by a promise. One that returns nothing may answer whenever it likes within
@@ -9,6 +11,17 @@ import type { DnsServerRequest } from "./dns_server_request.ts";
  * When it throws, or its promise is rejected or fulfilled without an answer, the answer is SERVFAIL.
  */
 export type DnsHandler = (request: DnsServerRequest) => void | Promise<void>;
+
+/**
+ * A handler that knows the answers to some queries from their bytes. It is called for the others only.
+ *
+ * @internal
+ */
+export interface WireHandler {
+  (request: DnsServerRequest): void | Promise<void>;
+  /** The answer to a query, or null. */
+  readonly wireAnswer?: (query: PlainQuery) => WireAnswer | null;
+}
 
 /** How a {@linkcode DnsServer} treats its clients. */
 export interface DnsServerOptions {

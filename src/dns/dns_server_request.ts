@@ -1,7 +1,6 @@
 import type { SocketAddress } from "../core/mod.ts";
 import {
   DNS_FLAG_AUTHENTIC_DATA,
-  DNS_FLAG_CHECKING_DISABLED,
   DNS_FLAG_RECURSION_AVAILABLE,
   DNS_FLAG_RECURSION_DESIRED,
   DNS_FLAG_RESPONSE,
@@ -13,11 +12,9 @@ import {
 import { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption } from "./edns.ts";
 import { type DnsMessage, type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
 import { PlainQuery } from "./plain_query.ts";
+import { ECHOED_FLAGS } from "./wire_answer.ts";
 import { reverseDnsName } from "./reverse_name.ts";
 
-const OPCODE_BITS = 0x7800;
-/** What of the query's flags an answer repeats. @internal */
-export const ECHOED_FLAGS: number = OPCODE_BITS | DNS_FLAG_RECURSION_DESIRED | DNS_FLAG_CHECKING_DISABLED;
 const OWN_FLAGS = EVDNS_FLAGS_AA | DNS_FLAG_RECURSION_AVAILABLE | DNS_FLAG_AUTHENTIC_DATA;
 
 const NOTHING: readonly never[] = [];

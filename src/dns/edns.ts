@@ -35,8 +35,8 @@ export function simpleEdns(udpSize: number): Edns {
   return { udpSize, version: 0, flags: 0, extendedRcode: 0, options: [] };
 }
 
-/** Bytes of the OPT record without options. */
-const OPT_BYTES = 11;
+/** Bytes of the OPT record without options. @internal */
+export const OPT_BYTES = 11;
 
 /** How many bytes it takes in a message. @internal */
 export function ednsLength(edns: Edns | undefined): number {

@@ -1,7 +1,8 @@
 import { DnsMessageError, type DnsMessageErrorCode } from "./message_error.ts";
 import { NAME_BYTES_MAX, NameText } from "./name.ts";
 
-const HEADER_BYTES = 12;
+/** What every message begins with. @internal */
+export const HEADER_BYTES = 12;
 /** Pointers followed for one name: every label might be reached by one, and whoever needs more wants to keep us busy. */
 const POINTERS_MAX = 128;
 

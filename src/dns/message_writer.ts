@@ -1,7 +1,7 @@
 import { readIpv4 } from "../core/ip_text.ts";
+import { HEADER_BYTES } from "./message_reader.ts";
 import { encodeName, NAME_BYTES_MAX } from "./name.ts";
 
-const HEADER_BYTES = 12;
 /** A pointer has fourteen bits. */
 const POINTER_TARGETS_END = 0x4000;
 const BUCKETS = 64;

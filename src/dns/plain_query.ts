@@ -1,12 +1,9 @@
 import { DNS_FLAG_RESPONSE, DNS_OPCODE_QUERY } from "./constants.ts";
-import { type Edns, OPT_TYPE } from "./edns.ts";
+import { type Edns, OPT_BYTES, OPT_TYPE } from "./edns.ts";
 import type { DnsMessage, DnsQuestion } from "./message.ts";
+import { HEADER_BYTES } from "./message_reader.ts";
 import { NAME_BYTES_MAX, NameText } from "./name.ts";
 
-/** Where the question begins. */
-const QUESTION_AT = 12;
-/** An OPT record without options. */
-const OPT_BYTES = 11;
 const NOTHING: readonly never[] = Object.freeze([]);
 const nameText = new NameText();
 
@@ -35,19 +32,19 @@ export class PlainQuery {
 
   /** Looks at what stands in `bytes[0..length)`; null when it is no such query. */
   static read(bytes: Uint8Array, length: number): PlainQuery | null {
-    if (length < QUESTION_AT + 5 || (bytes[2]! & (DNS_FLAG_RESPONSE >> 8 | 0x78)) !== DNS_OPCODE_QUERY << 3) {
+    if (length < HEADER_BYTES + 5 || (bytes[2]! & (DNS_FLAG_RESPONSE >> 8 | 0x78)) !== DNS_OPCODE_QUERY << 3) {
       return null;
     }
     const additionals = bytes[11]!;
     if ((bytes[4]! | bytes[6]! | bytes[7]! | bytes[8]! | bytes[9]! | bytes[10]!) !== 0) return null;
     if (bytes[5] !== 1 || additionals > 1) return null;
-    let at = QUESTION_AT;
+    let at = HEADER_BYTES;
     for (let label = bytes[at]!; label !== 0; label = bytes[at]!) {
       at += label + 1;
       if (label > 63 || at >= length) return null;
     }
     const questionEnd = at + 5;
-    if (at - QUESTION_AT >= NAME_BYTES_MAX || questionEnd + additionals * OPT_BYTES !== length) return null;
+    if (at - HEADER_BYTES >= NAME_BYTES_MAX || questionEnd + additionals * OPT_BYTES !== length) return null;
     if (additionals === 0) return new PlainQuery(bytes, questionEnd, -1, 0);
     const opt = questionEnd;
     const isOpt = bytes[opt] === 0 && bytes[opt + 1] === 0 && bytes[opt + 2] === OPT_TYPE;
@@ -81,7 +78,7 @@ export class PlainQuery {
   question(): DnsQuestion {
     const { bytes } = this;
     nameText.begin();
-    for (let at = QUESTION_AT; bytes[at] !== 0;) {
+    for (let at = HEADER_BYTES; bytes[at] !== 0;) {
       const end = at + 1 + bytes[at]!;
       nameText.add(bytes, at + 1, end);
       at = end;

@@ -9,8 +9,8 @@ import {
 import type { DnsServerLimits } from "./dns_server_options.ts";
 import { type DnsMessage, parseDnsMessage } from "./message.ts";
 import { DnsMessageError } from "./message_error.ts";
+import { HEADER_BYTES } from "./message_reader.ts";
 
-const HEADER_BYTES = 12;
 /** Of a header's third byte: the opcode, and RD. */
 const ECHOED_BITS = 0x79;
 

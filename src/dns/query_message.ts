@@ -1,13 +1,10 @@
 import { DNS_FLAG_RECURSION_DESIRED } from "./constants.ts";
-import { OPT_TYPE } from "./edns.ts";
+import { OPT_BYTES, OPT_TYPE } from "./edns.ts";
+import { HEADER_BYTES } from "./message_reader.ts";
 import { QUESTION_BYTES_MAX, type WireQuestion } from "./wire_question.ts";
 
-/** Where the question begins. */
-export const QUESTION_AT = 12;
-/** An OPT record without options. */
-const EDNS_BYTES = 11;
 /** The most a query takes: header, question and an OPT record. */
-export const QUERY_BYTES_MAX: number = QUESTION_AT + QUESTION_BYTES_MAX + EDNS_BYTES;
+export const QUERY_BYTES_MAX: number = HEADER_BYTES + QUESTION_BYTES_MAX + OPT_BYTES;
 
 /**
  * Writes a query into `into` from `at` on; there must be room for {@linkcode QUERY_BYTES_MAX}.
@@ -26,15 +23,15 @@ export function writeQuery(
   into[at] = id >> 8;
   into[at + 1] = id & 0xff;
   into[at + 2] = DNS_FLAG_RECURSION_DESIRED >> 8;
-  for (let index = 3; index < QUESTION_AT; index++) into[at + index] = 0;
+  for (let index = 3; index < HEADER_BYTES; index++) into[at + index] = 0;
   into[at + 5] = 1;
   into[at + 11] = hasEdns ? 1 : 0;
-  question.putSent(into, at + QUESTION_AT);
-  const end = at + QUESTION_AT + question.length;
+  question.putSent(into, at + HEADER_BYTES);
+  const end = at + HEADER_BYTES + question.length;
   if (!hasEdns) return end;
-  for (let index = 0; index < EDNS_BYTES; index++) into[end + index] = 0;
+  for (let index = 0; index < OPT_BYTES; index++) into[end + index] = 0;
   into[end + 2] = OPT_TYPE;
   into[end + 3] = udpBytes >> 8;
   into[end + 4] = udpBytes & 0xff;
-  return end + EDNS_BYTES;
+  return end + OPT_BYTES;
 }

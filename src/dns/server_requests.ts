@@ -3,13 +3,15 @@ import { DeadlineList, type DeadlineMember } from "../core/deadline_list.ts";
 import { log } from "../core/log.ts";
 import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED, DNS_OPCODE_QUERY } from "./constants.ts";
 import { type DnsRoute, DnsServerRequest } from "./dns_server_request.ts";
-import type { DnsHandler, DnsServerLimits } from "./dns_server_options.ts";
+import type { DnsServerLimits, WireHandler } from "./dns_server_options.ts";
 import { type DnsMessage, writeMessage } from "./message.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { PlainQuery } from "./plain_query.ts";
 import { takeQuery } from "./query_intake.ts";
+import { wireAnswerLength, writeWireAnswer } from "./wire_answer.ts";
 
 const LOG_INTERVAL_MS = 1000;
+const WRITER_BYTES = 4096;
 
 /** Where a query has come from, for the time that it is handled and maybe longer. @internal */
 export interface QuerySource {
@@ -99,18 +101,18 @@ export class ServerRequests {
   /** Queries that are not answered though their handler has returned. */
   pendingCount = 0;
   readonly #base: EventBase;
-  readonly #handler: DnsHandler;
+  readonly #handler: WireHandler;
   readonly #onError: ((error: unknown, request: DnsServerRequest) => void) | undefined;
   readonly #onEmpty: () => void;
   readonly #waiting: DeadlineList<Pending>;
-  readonly #writer = new MessageWriter(4096);
+  readonly #writer = new MessageWriter(WRITER_BYTES);
   #loggedMs = -Infinity;
   #isClosed = false;
 
   constructor(
     base: EventBase,
     limits: DnsServerLimits,
-    handler: DnsHandler,
+    handler: WireHandler,
     onError: ((error: unknown, request: DnsServerRequest) => void) | undefined,
     onEmpty: () => void,
   ) {
@@ -128,7 +130,7 @@ export class ServerRequests {
     counts.received++;
     const plain = limits.opcodes.has(DNS_OPCODE_QUERY) ? PlainQuery.read(bytes, length) : null;
     if (plain !== null) {
-      this.#accept(plain, plain.udpSize, undefined, source);
+      if (!this.#answerAtOnce(plain, source)) this.#accept(plain, plain.udpSize, undefined, source);
       return;
     }
     const intake = takeQuery(length === bytes.length ? bytes : bytes.subarray(0, length), limits);
@@ -141,6 +143,20 @@ export class ServerRequests {
     } else {
       this.#accept(intake.message, intake.message.edns?.udpSize ?? -1, intake.rcode, source);
     }
+  }
+
+  /** Answers from what the handler knows as bytes. */
+  #answerAtOnce(query: PlainQuery, source: QuerySource): boolean {
+    const answer = this.#handler.wireAnswer?.(query) ?? null;
+    if (answer === null) return false;
+    const length = wireAnswerLength(query, answer);
+    // What has to be cut is cut between records, elsewhere.
+    if (length > source.answerBytesMax(query.udpSize) || length > WRITER_BYTES) return false;
+    this.counts.handled++;
+    const { bytes } = this.#writer;
+    writeWireAnswer(bytes, query, answer, this.limits.ednsUdpSize);
+    if (source.finish(bytes, length)) this.counts.answered++;
+    return true;
   }
 
   #accept(query: DnsMessage | PlainQuery, udpSize: number, rcode: number | undefined, source: QuerySource): void {

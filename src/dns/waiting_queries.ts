@@ -1,7 +1,6 @@
 import { DNS_FLAG_TRUNCATED } from "./constants.ts";
 import { type DnsMessage, readMessage } from "./message.ts";
-import { MessageReader } from "./message_reader.ts";
-import { QUESTION_AT } from "./query_message.ts";
+import { HEADER_BYTES, MessageReader } from "./message_reader.ts";
 import { randomId } from "./random.ts";
 import type { Transmission } from "./transmission.ts";
 import { OTHER_QUESTION, SAME_BUT_FOR_CASE, type WireQuestion } from "./wire_question.ts";
@@ -87,8 +86,8 @@ export class WaitingQueries {
     const transmission = this.#find(bytes[0]! << 8 | bytes[1]!);
     if (transmission === null) return false;
     const question = transmission.question!;
-    const hasQuestion = bytes[4] === 0 && bytes[5] === 1 && length >= QUESTION_AT + question.length;
-    const verdict = hasQuestion ? question.compare(bytes, QUESTION_AT) : OTHER_QUESTION;
+    const hasQuestion = bytes[4] === 0 && bytes[5] === 1 && length >= HEADER_BYTES + question.length;
+    const verdict = hasQuestion ? question.compare(bytes, HEADER_BYTES) : OTHER_QUESTION;
     if (verdict === OTHER_QUESTION && !isRefusalToRead(bytes)) return false;
     if (verdict === SAME_BUT_FOR_CASE && !transmission.overTcp) {
       transmission.owner.wrongCase(transmission);
@@ -119,7 +118,7 @@ function readerOf(
   const reader = new MessageReader(bytes, length);
   if (question === null) return reader;
   // Names of the answer point at that of the question, and would be in its random letters.
-  question.putPlain(bytes, QUESTION_AT);
+  question.putPlain(bytes, HEADER_BYTES);
   if (writtenName !== undefined) reader.expectName(writtenName, question.length - 4);
   return reader;
 }

@@ -12,10 +12,13 @@ import {
   EVDNS_TYPE_SOA,
 } from "./constants.ts";
 import type { DnsServerAnswer } from "./dns_server_request.ts";
-import type { DnsHandler } from "./dns_server_options.ts";
+import type { DnsHandler, WireHandler } from "./dns_server_options.ts";
 import { type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
 import { dnsLabels, isDnsName, isSameDnsName, normalDnsName } from "./name.ts";
+import type { PlainQuery } from "./plain_query.ts";
 import type { SoaData } from "./record_data.ts";
+import type { WireAnswer } from "./wire_answer.ts";
+import { WireAnswers } from "./wire_answers.ts";
 import { parseZoneFile, type ZoneFileOptions } from "./zone_file.ts";
 import { type ZoneNode, ZoneNodes } from "./zone_nodes.ts";
 
@@ -57,6 +60,7 @@ export class Zone {
   readonly #nodes: ZoneNodes;
   readonly #apex: ZoneNode;
   readonly #negative: DnsRecord;
+  #known: WireAnswers | null = null;
 
   /**
    * Takes the records of a zone; the name of its SOA record is that of the zone.
@@ -114,6 +118,32 @@ export class Zone {
       // What lies outside is asked elsewhere; what leads in circles has been answered with what there is.
       if (leadsOut || visited.length > ALIASES_MAX || visited.includes(key)) return { flags: EVDNS_FLAGS_AA, answers };
     }
+  }
+
+  /** An answer that was given before. @internal */
+  wireAnswer(query: PlainQuery): WireAnswer | null {
+    return this.#known?.find(query) ?? null;
+  }
+
+  /**
+   * Remembers an answer as bytes, where it consists of the records of a name that exists and nothing else. So there can be no more than the zone
+   * has sets of records, whatever is asked.
+   *
+   * @internal
+   */
+  learn(
+    query: PlainQuery,
+    question: DnsQuestion,
+    { answers = [], authorities, additionals = [] }: DnsServerAnswer,
+  ): void {
+    const kind = answers[0]?.data.kind;
+    if (!this.#nodes.isFlat || (kind !== "A" && kind !== "AAAA" && kind !== "TXT")) return;
+    if (question.class !== EVDNS_CLASS_INET || authorities !== undefined || additionals.length > 0) return;
+    const set = this.#nodes.find(normalDnsName(question.name))?.records(question.type);
+    // The first one may be an alias instead, and names below `*` are made up without end.
+    if (set === undefined || set.length !== answers.length || set[0]!.data !== answers[0]!.data) return;
+    this.#known ??= new WireAnswers(this.#nodes.size);
+    this.#known.add(query, set);
   }
 
   /** Follows an alias, unless it is asked for itself. */
@@ -193,8 +223,13 @@ export function zoneHandler(zones: readonly Zone[]): DnsHandler {
     // A zone's DS records are in the zone above (RFC 4035 section 3.1.4.1).
     return byDepth.find((one) => one.covers(name) && one !== own) ?? own;
   };
-  return (request) => {
-    const { question } = request;
-    request.answer(closest(question)?.answer(question) ?? { rcode: DNS_ERR_REFUSED });
+  const handler: WireHandler = (request) => {
+    const { question, plain } = request;
+    const zone = closest(question);
+    const answer = zone?.answer(question) ?? { rcode: DNS_ERR_REFUSED };
+    request.answer(answer);
+    if (plain !== null && zone !== undefined && byDepth.length === 1) zone.learn(plain, question, answer);
   };
+  if (byDepth.length !== 1) return handler;
+  return Object.assign(handler, { wireAnswer: (query: PlainQuery) => byDepth[0]!.wireAnswer(query) });
 }
