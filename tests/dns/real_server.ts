@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Datagram, EventBase, Listener } from "../../mod.ts";
+import type { Issued } from "../tls/certificate_folder.ts";
 import { Peer } from "../tls/peer_program.ts";
 
 /** How one of them is started. */
@@ -33,20 +34,40 @@ host.search IN A 192.0.2.9
 ${manyAddresses.map((address) => `many IN A ${address}`).join("\n")}
 `;
 
-export const UNBOUND: RealServer = {
-  command: "unbound",
-  debianPackage: "unbound",
-  prepare(folder, port) {
-    const records = ZONE.split("\n").filter((line) => / IN /.test(line)).map((line) => {
-      const [name, ...rest] = line.split(" ");
-      const full = rest.join(" ").replace(/(CNAME|NS) (\w+)$/, "$1 $2.test.").replace(/10 mail$/, "10 mail.test.")
-        .replace("SOA ns root", "SOA ns.test. root.test.");
-      return `  local-data: '${name === "@" ? "test." : `${name}.test.`} 300 ${full}'`;
-    });
-    const file = join(folder, "unbound.conf");
-    writeFileSync(
-      file,
-      `server:
+/** Further lines of unbound's `server` section, for a port. */
+type MoreOfUnbound = (port: number) => readonly string[];
+
+function unbound(more: MoreOfUnbound): RealServer {
+  return {
+    command: "unbound",
+    debianPackage: "unbound",
+    prepare: (folder, port) => prepareUnbound(folder, port, more),
+  };
+}
+
+export const UNBOUND: RealServer = unbound(() => []);
+
+/** Unbound that talks TLS alone, and closes a connection that was idle for so many milliseconds. */
+export function unboundOverTls({ keyFile, certificateFile }: Issued, idleMs: number): RealServer {
+  return unbound((port) => [
+    `tls-port: ${port}`,
+    `tls-service-key: "${keyFile}"`,
+    `tls-service-pem: "${certificateFile}"`,
+    `tcp-idle-timeout: ${idleMs}`,
+  ]);
+}
+
+function prepareUnbound(folder: string, port: number, more: MoreOfUnbound): string[] {
+  const records = ZONE.split("\n").filter((line) => / IN /.test(line)).map((line) => {
+    const [name, ...rest] = line.split(" ");
+    const full = rest.join(" ").replace(/(CNAME|NS) (\w+)$/, "$1 $2.test.").replace(/10 mail$/, "10 mail.test.")
+      .replace("SOA ns root", "SOA ns.test. root.test.");
+    return `  local-data: '${name === "@" ? "test." : `${name}.test.`} 300 ${full}'`;
+  });
+  const file = join(folder, "unbound.conf");
+  writeFileSync(
+    file,
+    `server:
   interface: 127.0.0.1
   port: ${port}
   do-daemonize: no
@@ -57,14 +78,13 @@ export const UNBOUND: RealServer = {
   use-syslog: no
   do-not-query-localhost: no
   local-zone: "test." static
-${records.join("\n")}
+${[...more(port).map((line) => `  ${line}`), ...records].join("\n")}
 remote-control:
   control-enable: no
 `,
-    );
-    return ["-d", "-c", file];
-  },
-};
+  );
+  return ["-d", "-c", file];
+}
 
 export const DNSMASQ: RealServer = {
   command: "dnsmasq",

@@ -1,34 +1,12 @@
 /** The resolver against the name servers of others. */
 import { assert, assertEquals } from "@std/assert";
 import { describe } from "@std/testing/bdd";
-import { DnsError, type DnsResolver, EventBase } from "../../mod.ts";
+import { type DnsError, EventBase } from "../../mod.ts";
 import { alongside } from "../core/async_support.ts";
 import { itNeeds } from "../support/requires.ts";
 import { BIND, DNSMASQ, KNOT, MANY, type RealServer, RunningServer, UNBOUND } from "./real_server.ts";
-import { resolverFor } from "./resolver_support.ts";
+import { codeOf, resolverFor, untilUp } from "./resolver_support.ts";
 import { ScriptedServer } from "./scripted_server.ts";
-
-/** Asks until the server has come up, or the test takes too long. */
-async function untilUp(resolver: DnsResolver): Promise<void> {
-  for (;;) {
-    try {
-      await resolver.resolve4("www.test", { noCache: true });
-      return;
-    } catch (error) {
-      if (!(error instanceof DnsError)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
-async function codeOf(lookup: Promise<unknown>): Promise<string> {
-  try {
-    await lookup;
-    return "found";
-  } catch (error) {
-    return error instanceof DnsError ? error.code : String(error);
-  }
-}
 
 const servers: readonly RealServer[] = [UNBOUND, DNSMASQ, KNOT, BIND];
 

@@ -4,7 +4,7 @@ import { it } from "@std/testing/bdd";
 import type { DnsAnswer } from "../../mod.ts";
 import {
   type DnsCallback,
-  type DnsError,
+  DnsError,
   type DnsQueryOptions,
   DnsResolver,
   type DnsResolverOptions,
@@ -70,6 +70,29 @@ export function lookedUp(
   resolver.query(name, type, options, outcomes.note);
   assert(outcomes.list.length === 0, "it was told before the loop ran");
   return outcomes.untilThereAre(1).join(" and ");
+}
+
+/** Asks a real server until it has come up, or the test takes too long. */
+export async function untilUp(resolver: DnsResolver): Promise<void> {
+  for (;;) {
+    try {
+      await resolver.resolve4("www.test", { noCache: true });
+      return;
+    } catch (error) {
+      if (!(error instanceof DnsError)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** The code that a lookup fails with, or `found`. */
+export async function codeOf(lookup: Promise<unknown>): Promise<string> {
+  try {
+    await lookup;
+    return "found";
+  } catch (error) {
+    return error instanceof DnsError ? error.code : String(error);
+  }
 }
 
 /** Registers a test on virtual time for one backend; it must leave no descriptor open. */

@@ -1,9 +1,12 @@
-import { assertEquals, assertFalse, assertStrictEquals } from "@std/assert";
-import { type EventBase, TlsContext, type TlsError } from "../../mod.ts";
+import { assert, assertEquals, assertFalse, assertStrictEquals } from "@std/assert";
+import { describe } from "@std/testing/bdd";
+import { type DnsError, EventBase, TlsContext, type TlsError } from "../../mod.ts";
+import { alongside, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "../tls/certificate_folder.ts";
-import { lookedUp, Outcomes, resolverFor } from "./resolver_support.ts";
+import { MANY, RunningServer, unboundOverTls } from "./real_server.ts";
+import { codeOf, lookedUp, Outcomes, resolverFor, untilUp } from "./resolver_support.ts";
 import { a, type Script, ScriptedServer } from "./scripted_server.ts";
 
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
@@ -35,4 +38,47 @@ forEachBackend((backend) => {
       assertFalse(base.dispatch());
     },
   );
+});
+
+describe("DNS over TLS", () => {
+  itNeeds("unbound", "unbound", "is spoken with unbound, whose certificate has to be right", async () => {
+    const { folder, authority, server: identity } = testCertificates();
+    using base = new EventBase();
+    const running = new RunningServer(unboundOverTls(identity, 150));
+    try {
+      await alongside(base, async () => {
+        using tls = TlsContext.client({ ca: authority.certificate });
+        const options = { tls, cache: false, timeoutMs: 3000 };
+        using resolver = resolverFor(base, [running.address], options);
+        await untilUp(resolver);
+        assertEquals(await resolver.resolve4("www.test"), ["192.0.2.1"]);
+        assertEquals(await resolver.resolve6("www.test"), ["2001:db8::1"]);
+        assertEquals(await codeOf(resolver.resolve4("nobody.test")), "DNS_NXDOMAIN");
+        assertEquals((await resolver.resolve4("many.test")).length, MANY);
+        const infos = await resolver.getaddrinfo("www.test", 443, { type: "stream" });
+        assertEquals(infos.map(({ address }) => address.host), ["192.0.2.1", "2001:db8::1"]);
+        const codes = await Promise.all(
+          Array.from({ length: 300 }, (_, at) => codeOf(resolver.resolve4(`n${at}.test`))),
+        );
+        assertEquals(new Set(codes), new Set(["DNS_NXDOMAIN"]), "many at a time");
+        // Unbound closes the connection meanwhile.
+        await new Promise((resolve) => setTimeout(resolve, 400));
+        assertEquals(await resolver.resolve4("www.test"), ["192.0.2.1"]);
+
+        using named = resolverFor(base, [running.address], { ...options, tlsHostname: "localhost" });
+        assertEquals(await named.resolve4("www.test"), ["192.0.2.1"]);
+        using misnamed = resolverFor(base, [running.address], { ...options, tlsHostname: "dns.example" });
+        const refused = await rejection(misnamed.resolve4("www.test")) as DnsError;
+        assertEquals([refused.code, (refused.cause as TlsError).code], ["DNS_UNREACHABLE", "HOSTNAME_MISMATCH"]);
+        using strangers = TlsContext.client({ ca: folder.authority("another authority").certificate });
+        using distrusting = resolverFor(base, [running.address], { ...options, tls: strangers });
+        const unknown = await rejection(distrusting.resolve4("www.test")) as DnsError;
+        assertStrictEquals(unknown.code, "DNS_UNREACHABLE");
+        assert((unknown.cause as TlsError).name === "TlsError", String(unknown.cause));
+        assertEquals([misnamed, distrusting].map(({ nameservers }) => nameservers[0]!.answers), [0, 0]);
+      });
+    } finally {
+      await running.stop();
+    }
+  });
 });
