@@ -90,7 +90,7 @@ export function literalAddresses(host: string): FoundAddresses | undefined {
 }
 
 /**
- * The answers of getaddrinfo: each address once for each kind of socket, IPv4 first as in libevent.
+ * The answers of getaddrinfo: each address once for each kind of socket, IPv4 first as in libevent, or in the order that `sorted` gives them.
  *
  * @returns an error where no address is of a family that was asked for.
  *
@@ -101,6 +101,7 @@ export function answersOf(
   found: FoundAddresses,
   kinds: readonly SocketKind[],
   hints: NameLookupHints,
+  sorted: (addresses: readonly string[]) => readonly string[],
 ): NameLookupAnswer[] | DnsError {
   const addresses: string[] = [];
   if (hints.family !== "ipv6") addresses.push(...found.ipv4);
@@ -109,7 +110,7 @@ export function answersOf(
     addresses.push(...found.ipv4.map((address) => `::ffff:${address}`));
   }
   if (addresses.length === 0) return new DnsError("DNS_NODATA", host);
-  const answers = addresses.flatMap((text) =>
+  const answers = sorted(addresses).flatMap((text) =>
     kinds.map(({ type, protocol, port }): NameLookupAnswer => ({
       address: ipSocketAddress(text, port)!,
       type,

@@ -1,18 +1,6 @@
 import { type IpSocketAddress, isLocal } from "../core/mod.ts";
-import { optionalAddress } from "../core/socket_address.ts";
-import {
-  allocate,
-  close,
-  connect,
-  encodeSocketAddress,
-  getsockname,
-  os,
-  socket,
-  SOCKET_ADDRESS_BYTES_MAX,
-} from "../ffi/mod.ts";
 import type { IpFamily } from "./address_lookup.ts";
-
-const { AF_INET, AF_INET6, SOCK_DGRAM } = os.constants;
+import { sourceSocketAddress } from "./source_address.ts";
 
 /** Addresses of name servers of the root: what has a way to them has a way to the internet. Nothing is sent there. */
 const FAR: Readonly<Record<IpFamily, IpSocketAddress>> = {
@@ -22,11 +10,6 @@ const FAR: Readonly<Record<IpFamily, IpSocketAddress>> = {
 
 /** Whether this host has an address of a family that leads out (AI_ADDRCONFIG): the kernel is asked by which it would go there. @internal */
 export function isConfigured(family: IpFamily): boolean {
-  const fd = socket(family === "ipv4" ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-  if (fd < 0) return false;
-  const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
-  const result = connect(fd, bytes, encodeSocketAddress(FAR[family], bytes));
-  const address = result < 0 ? undefined : optionalAddress(fd, getsockname);
-  close(fd);
+  const address = sourceSocketAddress(FAR[family]);
   return address !== undefined && !isLocal(address);
 }

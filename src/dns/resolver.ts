@@ -9,6 +9,7 @@ import type {
 import { Waiter } from "../core/waiter.ts";
 import { AddressLookup, type FoundAddresses, KnownOutcome } from "./address_lookup.ts";
 import { answersOf, familiesWanted, literalAddresses, ownAddresses, socketKinds } from "./address_info.ts";
+import { sortAddresses } from "./address_sorting.ts";
 import type { DnsAnswer } from "./answer.ts";
 import { EVDNS_TYPE_A, EVDNS_TYPE_AAAA, EVDNS_TYPE_PTR } from "./constants.ts";
 import { DnsError } from "./dns_error.ts";
@@ -21,6 +22,7 @@ import type { DnsQueryOptions, DnsResolverOptions } from "./resolver_options.ts"
 import { reverseDnsName } from "./reverse_name.ts";
 import { searchedNames } from "./search_list.ts";
 import type { ServicesTable } from "./services_file.ts";
+import { sourceAddress } from "./source_address.ts";
 import { servicesOf } from "./system_files.ts";
 
 /** Seconds that a record may have (RFC 2181 section 8). */
@@ -71,7 +73,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    * @throws {TypeError} when there is no such type.
    */
   resolve(name: string, type?: string | number, options?: DnsQueryOptions): Promise<DnsAnswer>;
-  /** As a {@linkcode HostResolver}: the addresses of a host by all that is known of it, IPv6 ones first. */
+  /** As a {@linkcode HostResolver}: the addresses of a host by all that is known of it, best first (RFC 6724). */
   resolve(host: string, query: HostQuery): Promise<HostAddress[]>;
   resolve(
     name: string,
@@ -127,7 +129,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
 
   /**
    * Looks up a host and a service as getaddrinfo does (evdns_getaddrinfo): addresses as text, the hosts file, search domains, both families
-   * at the same time; IPv4 addresses come first.
+   * at the same time. IPv4 addresses come first, unless {@linkcode DnsResolverSettings.sortAddresses} is set.
    *
    * @param host a name or an address; null for this host.
    * @param service a port, or the name of a service; null for port 0.
@@ -164,7 +166,8 @@ export class DnsResolver extends ResolverBase implements HostResolver {
       throw error;
     }
     const told: DnsCallback<FoundAddresses> = (error, found) => {
-      const outcome = error ?? answersOf(shown, found!, kinds, hints);
+      const sorted = this.settings.sortAddresses ? bestFirst : asTheyAre;
+      const outcome = error ?? answersOf(shown, found!, kinds, hints, sorted);
       if (outcome instanceof DnsError) callback(outcome, null);
       else callback(null, outcome);
     };
@@ -241,9 +244,11 @@ export class DnsResolver extends ResolverBase implements HostResolver {
   #resolveHost(host: string, query: HostQuery): Promise<HostAddress[]> {
     const { family, signal } = query;
     const families = family === "any" ? ["ipv6", "ipv4"] as const : [family];
-    const partial = (addresses: readonly string[]): void => query.partial(addresses.map(hostAddress));
+    const partial = (addresses: readonly string[]): void => query.partial(bestFirst(addresses).map(hostAddress));
     return this.#promise<FoundAddresses>((callback) => this.#find(host, { signal }, families, partial, callback))
-      .then(({ ipv6, ipv4 }) => [...family === "ipv4" ? [] : ipv6, ...family === "ipv6" ? [] : ipv4].map(hostAddress));
+      .then(({ ipv6, ipv4 }) =>
+        bestFirst([...family === "ipv4" ? [] : ipv6, ...family === "ipv6" ? [] : ipv4]).map(hostAddress)
+      );
   }
 
   /** Finds addresses by all that is known: literal ones, the hosts file, what `localhost` always is, the DNS. */
@@ -312,6 +317,14 @@ function begun<T extends StartableRequest>(request: T): DnsRequest {
 function checkDeadline({ deadlineMs }: DnsQueryOptions): void {
   if (deadlineMs === undefined || deadlineMs > 0) return;
   throw new RangeError(`Cannot look up within ${deadlineMs} ms: that is no time`);
+}
+
+function bestFirst(addresses: readonly string[]): string[] {
+  return sortAddresses(addresses, sourceAddress);
+}
+
+function asTheyAre(addresses: readonly string[]): readonly string[] {
+  return addresses;
 }
 
 function hostAddress(text: string): HostAddress {

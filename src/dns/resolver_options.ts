@@ -30,6 +30,11 @@ export interface DnsResolverSettings {
   readonly probeBackoffFactor: number;
   /** How long `getaddrinfo` waits for the addresses of one family when those of the other are there, in milliseconds; 3000 by default. */
   readonly allowSkewMs: number;
+  /**
+   * Give the addresses of `getaddrinfo` in the order in which they should be tried (RFC 6724), as the C library does; false by default: IPv4
+   * ones first, as in libevent. Connections by name use that order in any case.
+   */
+  readonly sortAddresses: boolean;
   /** Size of the kernel's receive buffer of UDP sockets, in bytes (SO_RCVBUF); 0, the default: the system's choice. */
   readonly receiveBufferBytes: number;
   /** Size of their send buffer, in bytes (SO_SNDBUF); 0, the default: the system's choice. */
@@ -119,6 +124,7 @@ export const DEFAULT_SETTINGS: DnsResolverSettings = {
   maxProbeMs: 3_600_000,
   probeBackoffFactor: 3,
   allowSkewMs: 3000,
+  sortAddresses: false,
   receiveBufferBytes: 0,
   sendBufferBytes: 0,
   tcpIdleMs: 5000,
