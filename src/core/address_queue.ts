@@ -14,6 +14,7 @@ export class AddressQueue {
   readonly #seen = new Set<string>();
   readonly #addressesMax: number;
   #last: "ipv4" | "ipv6" | null = null;
+  #isBegun = false;
 
   /** @param addressesMax how many are tried in all; further ones are ignored. */
   constructor(addressesMax: number) {
@@ -25,16 +26,23 @@ export class AddressQueue {
     const key = address.family === "ipv6" ? `${address.host}%${address.scope}` : address.host;
     if (this.#seen.has(key) || this.#seen.size >= this.#addressesMax) return;
     this.#seen.add(key);
-    // The family of the first one is the resolver's preference.
-    if (this.#seen.size === 1) this.#last = other(address.family);
+    // The family of the first one is the resolver's preference, unless that is told otherwise.
+    if (this.#seen.size === 1) this.prefer(address.family);
     this.#waiting[address.family].push(address);
+  }
+
+  /** Has a family tried first, if nothing was tried yet. */
+  prefer(family: "ipv4" | "ipv6"): void {
+    if (!this.#isBegun) this.#last = other(family);
   }
 
   /** The next address to try, or undefined when there is none for the time being. */
   take(): IpSocketAddress | undefined {
     const turn = other(this.#last ?? "ipv4");
     const address = this.#waiting[turn].shift() ?? this.#waiting[other(turn)].shift();
-    if (address !== undefined) this.#last = address.family;
+    if (address === undefined) return undefined;
+    this.#isBegun = true;
+    this.#last = address.family;
     return address;
   }
 

@@ -52,6 +52,11 @@ export class HappyEyeballs {
     if (this.#isStarted && this.#delay.pending() === 0) this.#next();
   }
 
+  /** Has a family tried first, if nothing was tried yet. */
+  prefer(family: "ipv4" | "ipv6"): void {
+    this.#queue.prefer(family);
+  }
+
   /** Begins with what there is. Starting twice is harmless. */
   start(): void {
     if (this.#isStarted || this.#isOver) return;

@@ -168,13 +168,17 @@ export class HostConnect {
     if (this.#isOver || this.#outcome !== null) return;
     this.#race.add(this.#usable(addresses));
     // IPv6 is preferred, and deserves a moment if IPv4 was quicker.
+    if (this.#race.has("ipv6")) this.#race.prefer("ipv6");
     if (this.#race.has("ipv6") || this.#family === "ipv4") this.#race.start();
     else if (this.#race.has("ipv4")) this.#resolutionDelay.add(this.#options.resolutionDelayMs ?? RESOLUTION_DELAY_MS);
   }
 
   #answered(addresses: Iterable<HostAddress>): void {
     if (this.#isOver || this.#outcome !== null) return;
-    this.#race.add(this.#usable(addresses));
+    const usable = [...this.#usable(addresses)];
+    // What has come before may have been in front only because it was quicker.
+    if (usable.length > 0) this.#race.prefer(usable[0]!.family);
+    this.#race.add(usable);
     this.#lookupEnded();
   }
 

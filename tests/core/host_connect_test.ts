@@ -4,6 +4,7 @@ import {
   EV_READ,
   type EventBase,
   HostConnectError,
+  type HostQuery,
   type HostResolver,
   Listener,
   SocketBufferEvent,
@@ -191,6 +192,30 @@ forEachBackend((backend) => {
       };
       const target = { host: "example.test", port: listener.port, resolver: failing };
       (await SocketBufferEvent.connectTo(base, target)).close();
+    }));
+
+  it("IPv6 is tried first when it comes in time, and otherwise what the resolver has in front", () =>
+    alongside(base, async () => {
+      using four = new Listener(base, { port: 0, host: "127.0.0.1" }, accept);
+      using six = new Listener(base, { port: four.port, host: "::1" }, accept);
+      const [ipv4, ipv6] = [{ host: "127.0.0.1" }, { host: "::1" }];
+      const target = { host: "example.test", port: four.port, resolutionDelayMs: 2000, attemptDelayMs: 2000 };
+      const connectedTo = async (resolve: HostResolver["resolve"]): Promise<unknown> => {
+        using connection = await SocketBufferEvent.connectTo(base, { ...target, resolver: { resolve } });
+        return connection.remoteAddress;
+      };
+      const later = (query: HostQuery, ...rest: { host: string }[]) => {
+        query.partial([ipv4]);
+        return Promise.resolve(rest);
+      };
+      assertEquals(await connectedTo((_host, query) => later(query, ipv6, ipv4)), six.address);
+      assertEquals(await connectedTo((_host, query) => later(query, ipv4, ipv6)), four.address);
+      const inParts = (query: HostQuery) => {
+        query.partial([ipv4]);
+        query.partial([ipv6]);
+        return new Promise<never>(() => {});
+      };
+      assertEquals(await connectedTo((_host, query) => inParts(query)), six.address);
     }));
 
   function fixedPart(host: string): HostResolver["resolve"] {
