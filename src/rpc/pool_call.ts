@@ -162,6 +162,8 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
   }
 
   #send(connection: HttpClientConnection, body: Uint8Array | EvBuffer, headers: HttpHeaders): void {
+    // A hook may have taken its time.
+    if (connection.closed) return this.fail("RPC_CLOSED");
     const { idempotent } = this.#options;
     try {
       this.#http = connection.request(

@@ -8,18 +8,18 @@ import type {
 } from "../http/mod.ts";
 
 /** A hook on what comes in: requests of a server, replies of a client. */
-export const EVRPC_INPUT = 0;
+export const EVRPC_INPUT = 0 as const;
 /** A hook on what goes out: replies of a server, requests of a client. */
-export const EVRPC_OUTPUT = 1;
+export const EVRPC_OUTPUT = 1 as const;
 /** Which way a hook stands in. */
 export type RpcHookSide = typeof EVRPC_INPUT | typeof EVRPC_OUTPUT;
 
 /** The call is to fail. */
 export const EVRPC_TERMINATE: -1 = -1;
 /** The call goes on, with the next hook. */
-export const EVRPC_CONTINUE = 0;
+export const EVRPC_CONTINUE = 0 as const;
 /** The call waits for {@linkcode RpcHookContext.resume}. */
-export const EVRPC_PAUSE = 1;
+export const EVRPC_PAUSE = 1 as const;
 /** What a hook decides. */
 export type RpcHookResult = typeof EVRPC_TERMINATE | typeof EVRPC_CONTINUE | typeof EVRPC_PAUSE;
 
@@ -35,7 +35,7 @@ export interface RpcHookHandle {
   readonly side: RpcHookSide;
 }
 
-/** What a hook gets: a message on its way. */
+/** What a hook gets: a message on its way. Each hook gets one of its own, so that none can resume for another. */
 export class RpcHookContext<Connection, Message> {
   /** The name of the call. */
   readonly method: string;
@@ -71,12 +71,16 @@ export class RpcHookContext<Connection, Message> {
   }
 
   /**
-   * Goes on with a call whose hook has answered, or is about to answer, {@linkcode EVRPC_PAUSE} (evrpc_resume_request): with the hooks that
-   * are left, or not at all.
+   * Goes on with a call whose hook has answered, or is about to answer, {@linkcode EVRPC_PAUSE} or a promise (evrpc_resume_request): with
+   * the hooks that are left, or not at all. What the promise has to say does not count any more then.
    *
-   * @returns whether it was waiting.
+   * @returns whether it was waiting for this hook.
+   * @throws {TypeError} for another result.
    */
   resume(result: typeof EVRPC_CONTINUE | typeof EVRPC_TERMINATE): boolean {
+    if (result !== EVRPC_CONTINUE && result !== EVRPC_TERMINATE) {
+      throw new TypeError(`Cannot resume ${this.method} with ${String(result)}: a call goes on or is terminated`);
+    }
     return this.whenResumed?.(result) ?? false;
   }
 }
@@ -93,9 +97,18 @@ interface Entry<Context> extends RpcHookHandle {
   readonly hook: RpcHook<Context>;
 }
 
+/** Runs something soon: what goes on when a promise is settled. */
+type RunLater = (callback: () => void) => void;
+
 /** The hooks of a server or a pool. @internal */
 export class RpcHooks<Connection, Message> {
   #entries: readonly Entry<RpcHookContext<Connection, Message>>[] = [];
+  readonly #runLater: RunLater;
+
+  /** @param runLater has everything run that follows from a promise; at once by default. */
+  constructor(runLater: RunLater = (callback) => callback()) {
+    this.#runLater = runLater;
+  }
 
   /** Adds one behind the others of its side. */
   add(side: RpcHookSide, hook: RpcHook<RpcHookContext<Connection, Message>>): RpcHookHandle {
@@ -122,7 +135,8 @@ export class RpcHooks<Connection, Message> {
    * @returns ends the run: no hook that is left is asked, and `done` is not called any more.
    */
   run(context: RpcHookContext<Connection, Message>, done: HooksDone): () => void {
-    const pass = new HookPass(this.#entries.filter(({ side }) => side === context.side), context, done);
+    const hooks = this.#entries.filter(({ side }) => side === context.side).map(({ hook }) => hook);
+    const pass = new HookPass(hooks, context, this.#runLater, done);
     pass.go();
     return () => pass.cancel();
   }
@@ -130,43 +144,42 @@ export class RpcHooks<Connection, Message> {
 
 /** A message's way through the hooks. */
 class HookPass<Connection, Message> {
-  readonly #entries: readonly Entry<RpcHookContext<Connection, Message>>[];
+  readonly #hooks: readonly RpcHook<RpcHookContext<Connection, Message>>[];
   readonly #context: RpcHookContext<Connection, Message>;
+  readonly #runLater: RunLater;
   readonly #done: HooksDone;
-  #next = 0;
-  // A hook is being asked: it may resume before it pauses.
+  // How many were asked. Whoever speaks for one that is not the last of them speaks too late.
+  #asked = 0;
+  // The last one is being asked: it may resume before it pauses.
   #isAsking = false;
   #isPaused = false;
   #resumedWith: RpcHookResult | null = null;
   #isOver = false;
 
   constructor(
-    entries: readonly Entry<RpcHookContext<Connection, Message>>[],
+    hooks: readonly RpcHook<RpcHookContext<Connection, Message>>[],
     context: RpcHookContext<Connection, Message>,
+    runLater: RunLater,
     done: HooksDone,
   ) {
-    this.#entries = entries;
+    this.#hooks = hooks;
     this.#context = context;
+    this.#runLater = runLater;
     this.#done = done;
-    context.whenResumed = (result) => this.#resume(result);
   }
 
   cancel(): void {
     this.#isOver = true;
     this.#isPaused = false;
-    this.#context.whenResumed = null;
   }
 
   go(): void {
     while (!this.#isOver) {
-      const entry = this.#entries[this.#next++];
-      if (entry === undefined) return this.#end(true, undefined);
+      const hook = this.#hooks[this.#asked++];
+      if (hook === undefined) return this.#end(true, undefined);
       let result: RpcHookResult;
       try {
-        result = this.#ask(entry.hook);
-        if (result !== EVRPC_CONTINUE && result !== EVRPC_PAUSE && result !== EVRPC_TERMINATE) {
-          throw new TypeError(`Cannot go on with ${this.#context.method}: a hook has answered ${String(result)}`);
-        }
+        result = this.#checked(this.#ask(hook, this.#asked));
       } catch (error) {
         return this.#end(false, error);
       }
@@ -177,37 +190,57 @@ class HookPass<Connection, Message> {
     }
   }
 
-  #ask(hook: RpcHook<RpcHookContext<Connection, Message>>): RpcHookResult {
+  #ask(hook: RpcHook<RpcHookContext<Connection, Message>>, turn: number): RpcHookResult {
+    const context = new RpcHookContext(this.#context);
+    context.whenResumed = (result) => this.#resume(turn, result);
     this.#isAsking = true;
     this.#resumedWith = null;
     try {
-      const result = hook(this.#context);
-      if (typeof result === "object" && result !== null) {
-        result.then((later) => this.#resume(later), (error: unknown) => this.#fail(error));
-        return EVRPC_PAUSE;
+      const result = hook(context);
+      if (typeof result !== "object" || result === null) {
+        return result === EVRPC_PAUSE ? this.#resumedWith ?? EVRPC_PAUSE : result;
       }
-      return result === EVRPC_PAUSE ? this.#resumedWith ?? EVRPC_PAUSE : result;
+      result.then(
+        (later) => this.#runLater(() => this.#settled(turn, later)),
+        (error: unknown) => this.#runLater(() => this.#failed(turn, error)),
+      );
+      return this.#resumedWith ?? EVRPC_PAUSE;
     } finally {
       this.#isAsking = false;
     }
   }
 
-  #resume(result: RpcHookResult): boolean {
-    if (this.#isAsking && this.#resumedWith === null) {
+  #checked(result: RpcHookResult): RpcHookResult {
+    if (result === EVRPC_CONTINUE || result === EVRPC_PAUSE || result === EVRPC_TERMINATE) return result;
+    throw new TypeError(`Cannot go on with ${this.#context.method}: a hook has answered ${String(result)}`);
+  }
+
+  #resume(turn: number, result: RpcHookResult): boolean {
+    if (this.#isOver || turn !== this.#asked) return false;
+    if (this.#isAsking) {
+      if (this.#resumedWith !== null) return false;
       this.#resumedWith = result;
       return true;
     }
     if (!this.#isPaused) return false;
-    // A promise that answers a pause leaves the call to whoever resumes it.
-    if (result === EVRPC_PAUSE) return true;
     this.#isPaused = false;
     if (result === EVRPC_CONTINUE) this.go();
     else this.#end(false, undefined);
     return true;
   }
 
-  #fail(error: unknown): void {
-    if (this.#isPaused) this.#end(false, error);
+  #settled(turn: number, result: RpcHookResult): void {
+    try {
+      this.#checked(result);
+    } catch (error) {
+      return this.#failed(turn, error);
+    }
+    // One that answers a pause leaves the call to whoever resumes it.
+    if (result !== EVRPC_PAUSE) this.#resume(turn, result);
+  }
+
+  #failed(turn: number, error: unknown): void {
+    if (this.#isPaused && turn === this.#asked) this.#end(false, error);
   }
 
   #end(goesOn: boolean, error: unknown): void {

@@ -1,3 +1,4 @@
+import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
 import type { EventBase } from "../core/mod.ts";
 import type { HttpClientConnection, HttpClientResponse } from "../http/mod.ts";
@@ -38,7 +39,10 @@ export class RpcPool implements Disposable {
   readonly #owner: PoolCallOwner;
   #connections: HttpClientConnection[] = [];
   readonly #busy = new Set<HttpClientConnection>();
-  readonly #hooks = new RpcHooks<HttpClientConnection, HttpClientResponse | null>();
+  // From the loop, as what callbacks throw belongs there.
+  readonly #hooks = new RpcHooks<HttpClientConnection, HttpClientResponse | null>((callback) =>
+    new Deferred(this.base, this.base.priorities >> 1, callback).schedule()
+  );
   // All that are not over, in their order; those of `#queue` wait for a connection.
   readonly #calls = new Set<AnyPoolCall>();
   readonly #queue = new Set<AnyPoolCall>();

@@ -144,7 +144,8 @@ export class RpcServer implements Disposable {
     const { name } = method;
     const context = new RpcHookContext({ method: name, side: EVRPC_INPUT, body, headers, meta, connection, http });
     this.#passHooks(context, (goesOn) => {
-      if (!goesOn) refuse(http);
+      // A hook may have closed this server.
+      if (!goesOn || this.#isClosed) refuse(http);
       // Nobody may be there any more after a pause.
       else if (!http.finished) this.#answer(method, handler, http, meta);
     });
@@ -208,8 +209,10 @@ export class RpcServer implements Disposable {
       done(false);
     };
     this.#paused.set(context, end);
+    const isLate = http.signal.aborted || (this.#isClosed && context.side === EVRPC_INPUT);
     // A hook that never resumes must not keep a client that has gone.
-    http.signal.addEventListener("abort", end, { once: true });
+    if (isLate) end();
+    else http.signal.addEventListener("abort", end, { once: true });
   }
 
   readonly #owner: RpcCallOwner = {
