@@ -242,7 +242,18 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
 
   #tell(callback: () => void): void {
     const { base } = this.#owner;
-    if (!this.isNew || reactorOf(base).closed) callback();
-    else new Deferred(base, base.priorities >> 1, callback).schedule();
+    const { closed, dependents } = reactorOf(base);
+    if (!this.isNew || closed) return callback();
+    // From the loop, or when the base is closed and there will be none.
+    const untold = {
+      close: (): void => {
+        dependents.delete(untold);
+        deferred.cancel();
+        callback();
+      },
+    };
+    const deferred = new Deferred(base, base.priorities >> 1, untold.close);
+    dependents.add(untold);
+    deferred.schedule();
   }
 }

@@ -19,7 +19,7 @@ export type RpcErrorCode =
   | "RPC_NO_RESPONSE"
   /** The response is no reply: another status than success, or a body that is not the structure; `cause` is the {@linkcode TagError}. */
   | "RPC_BAD_PAYLOAD"
-  /** A hook has refused to let the request go out; `cause` is what it has thrown. */
+  /** A hook has refused to let the request go out, or has made it one that cannot; `cause` is what was thrown. */
   | "RPC_UNSTARTED"
   /** A hook has refused the reply; `cause` is what it has thrown. */
   | "RPC_HOOK_ABORTED"
@@ -34,7 +34,7 @@ const FAULTS: Readonly<Record<RpcErrorCode, readonly [text: string, status: numb
   RPC_TIMEOUT: ["the time is up", EVRPC_STATUS_ERR_TIMEOUT],
   RPC_NO_RESPONSE: ["no response has come", EVRPC_STATUS_ERR_TIMEOUT],
   RPC_BAD_PAYLOAD: ["the response is no reply", EVRPC_STATUS_ERR_BADPAYLOAD],
-  RPC_UNSTARTED: ["a hook has refused the request", EVRPC_STATUS_ERR_UNSTARTED],
+  RPC_UNSTARTED: ["a hook did not let the request go out", EVRPC_STATUS_ERR_UNSTARTED],
   RPC_HOOK_ABORTED: ["a hook has refused the reply", EVRPC_STATUS_ERR_HOOKABORTED],
   RPC_QUEUE_FULL: ["too many calls are waiting", EVRPC_STATUS_ERR_UNSTARTED],
   RPC_CANCELLED: ["it was cancelled", EVRPC_STATUS_ERR_TIMEOUT],

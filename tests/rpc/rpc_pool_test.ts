@@ -274,6 +274,22 @@ forEachBackend((backend) => {
     });
   });
 
+  describe("Calls that have failed before their loop could say so", () => {
+    it("are told of when the base is closed", () => {
+      const other = backend.newBase();
+      const told: unknown[] = [];
+      const tell = (reply: unknown, error: RpcError | null): void => void told.push(reply, error?.code);
+      const pool = new RpcPool(other, { maxQueued: 0 });
+      pool.request(Sum, { each: [1] }, {}, tell);
+      pool.request(Sum, { each: [1] }, { signal: AbortSignal.abort() }, tell);
+      pool.close();
+      pool.request(Sum, { each: [1] }, {}, tell);
+      assertEquals(told, []);
+      other.close();
+      assertEquals(told, [null, "RPC_QUEUE_FULL", null, "RPC_CANCELLED", null, "RPC_CLOSED"]);
+    });
+  });
+
   describe("Hooks of an RpcPool", () => {
     it("change what goes out and what comes in, and leave notes for each other", () =>
       withPair(base, async (pair) => {
