@@ -113,8 +113,11 @@ export class TagReader {
    * Takes a record and adds its payload to `target`; returns its tag (evtag_unmarshal).
    *
    * @throws {TagError} as {@linkcode TagReader.header}.
+   * @throws {TypeError} when it is the buffer that is read from, or a frozen one.
    */
   recordInto(target: EvBuffer): number {
+    if (target === this.#buffer) throw new TypeError("Cannot move a record from a buffer into itself");
+    if (target.isBackFrozen) throw new TypeError("Cannot move a record into a buffer: its back is frozen");
     const tag = this.#lookAtAll();
     if (this.#buffer === null) {
       target.add(this.#payload());

@@ -51,8 +51,13 @@ export class TagWriter {
     return this.#length;
   }
 
-  /** Takes what has been written; empty where there is a buffer that gets it. */
+  /**
+   * Takes what has been written; empty where there is a buffer that gets it.
+   *
+   * @throws {Error} while a record is open (see {@linkcode TagWriter.nested}).
+   */
   take(): Uint8Array {
+    if (this.#depth > 0) throw new Error("Cannot take what has been written: a record is open");
     // It may go to the kernel from where it lies.
     const taken = new Uint8Array(new ArrayBuffer(this.#length));
     taken.set(this.#bytes.subarray(0, this.#length));
@@ -66,8 +71,7 @@ export class TagWriter {
    * @throws {RangeError} when the tag has more than 32 bits.
    */
   bytes(tag: number, payload: Uint8Array): void {
-    this.#header(tag, payload.length);
-    this.#room(payload.length);
+    this.#header(tag, payload.length, payload.length);
     this.#bytes.set(payload, this.#length);
     this.#length += payload.length;
     this.#written();
@@ -77,11 +81,17 @@ export class TagWriter {
    * A record whose payload is what a buffer holds, which is emptied (evtag_marshal_buffer).
    *
    * @throws {RangeError} when the tag, or the length, has more than 32 bits.
+   * @throws {TypeError} when it is the buffer that is written to, or one of both is frozen.
    */
   buffer(tag: number, payload: EvBuffer): void {
     const output = this.#output;
+    if (payload === output) throw new TypeError("Cannot marshal a buffer into itself");
+    checkUint32("the tag", tag);
     if (output === null || this.#depth > 0) return this.bytes(tag, payload.take());
-    this.#header(tag, payload.length);
+    if (payload.isFrontFrozen || output.isBackFrozen) {
+      throw new TypeError("Cannot marshal a buffer: it is frozen, or the one that it is to go to");
+    }
+    this.#header(tag, payload.length, 0);
     this.#written();
     output.addBuffer(payload);
   }
@@ -193,10 +203,11 @@ export class TagWriter {
     this.#written();
   }
 
-  #header(tag: number, length: number): void {
+  /** Tag and length, and room for what follows. */
+  #header(tag: number, length: number, room: number): void {
     checkUint32("the tag", tag);
     checkUint32("the length", length);
-    this.#room(HEADER_BYTES_MAX);
+    this.#room(HEADER_BYTES_MAX + room);
     this.#length = writeInt(this.#bytes, writeTag(this.#bytes, this.#length, tag), length);
   }
 
@@ -221,7 +232,11 @@ export class TagWriter {
   /** Something is complete: hands it over where there is a buffer for it. */
   #written(): void {
     if (this.#output === null || this.#depth > 0) return;
-    this.#output.addSlice(this.#bytes, 0, this.#length);
-    this.#length = 0;
+    try {
+      this.#output.addSlice(this.#bytes, 0, this.#length);
+    } finally {
+      // What a frozen buffer has refused must not come before the next record.
+      this.#length = 0;
+    }
   }
 }

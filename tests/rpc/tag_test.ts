@@ -109,6 +109,25 @@ describe("TagWriter writes", () => {
     );
     assertStrictEquals(hex(writer.take()), "010101");
   });
+
+  it("nothing of a record that its buffer does not take, nor later", () => {
+    const output = new EvBuffer();
+    const payload = bufferOf(bytes('"ab"'));
+    const writer = new TagWriter(output);
+    const refusedTwice = (write: () => void): void => {
+      for (let count = 0; count < 2; count++) assertThrows(write, TypeError, "frozen");
+    };
+    output.freezeBack();
+    refusedTwice(() => writer.int(1, 1));
+    refusedTwice(() => writer.buffer(2, payload));
+    output.unfreezeBack();
+    payload.freezeFront();
+    refusedTwice(() => writer.buffer(3, payload));
+    payload.unfreezeFront();
+    assertEquals([writer.length, output.length, payload.length], [0, 0, 2]);
+    writer.buffer(4, payload);
+    assertStrictEquals(hex(output.take()), "04026162");
+  });
 });
 
 describe("TagWriter refuses", () => {
@@ -129,6 +148,28 @@ describe("TagWriter refuses", () => {
 
   it("half a surrogate pair", () => {
     assertThrows(() => writer.string(1, "\ud800"), TypeError);
+  });
+
+  it("a buffer as a record inside of itself", () => {
+    const output = bufferOf(bytes("07"));
+    const into = new TagWriter(output);
+    assertThrows(() => into.buffer(1, output), TypeError, "itself");
+    assertThrows(() => into.nested(2, () => into.buffer(1, output)), TypeError, "itself");
+    assertStrictEquals(hex(output.take()), "07");
+  });
+
+  it("a buffer with a tag that is none, and leaves what it holds", () => {
+    const payload = bufferOf(bytes("07"));
+    for (const each of [writer, new TagWriter(new EvBuffer())]) {
+      assertThrows(() => each.buffer(2 ** 32, payload), RangeError);
+      assertStrictEquals(payload.length, 1);
+    }
+  });
+
+  it("to be emptied while a record is open", () => {
+    writer.int(1, 1);
+    assertThrows(() => writer.nested(2, () => void writer.take()), Error, "open");
+    assertStrictEquals(hex(writer.take()), "010101");
   });
 });
 
@@ -270,6 +311,16 @@ describe("TagReader refuses, and leaves,", () => {
     refused("TAG_SHORT", "01 00", (reader) => reader.int(1));
     refused("TAG_SHORT", "01 01 10 10", (reader) => reader.int(1));
     refused("TAG_SHORT", "01 01 00 00", (reader) => reader.timeval(1));
+  });
+
+  it("a record for a buffer that takes nothing, or is the one that it comes from", () => {
+    const source = bufferOf(bytes('01 01 "x"'));
+    const reader = new TagReader(source);
+    const target = new EvBuffer();
+    target.freezeBack();
+    assertThrows(() => reader.recordInto(target), TypeError, "frozen");
+    assertThrows(() => reader.recordInto(source), TypeError, "itself");
+    assertStrictEquals(reader.length, 3);
   });
 
   it("text that is no UTF-8", () => {
