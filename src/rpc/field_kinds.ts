@@ -9,7 +9,8 @@ export interface FieldKind<T> {
   readonly expected: string;
   /** Whether it is one. */
   accepts(value: unknown): value is T;
-  write(writer: TagWriter, tag: number, value: T, depth: number): void;
+  /** `depth` says how many structures the value is inside of, of which there may be `maxDepth`. */
+  write(writer: TagWriter, tag: number, value: T, depth: number, maxDepth: number): void;
   read(reader: TagReader, tag: number, budget: StructBudget): T;
   /** Required members that are not there, inside of a value; only structures have any. */
   missing?(value: T): string[];

@@ -94,7 +94,7 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
   ) {
     this.#owner = owner;
     this.#method = method;
-    this.#bytes = method.request.marshal(request);
+    this.#bytes = method.request.marshal(request, owner.limits);
     this.#options = options;
     this.#callback = callback;
     if (timeoutMs !== Infinity) {

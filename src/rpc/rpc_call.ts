@@ -2,6 +2,7 @@ import { EvBuffer } from "../core/mod.ts";
 import type { HttpRequest } from "../http/mod.ts";
 import { EVRPC_OUTPUT, RpcHookContext, type RpcHookSide, type RpcServerHookContext } from "./rpc_hooks.ts";
 import type { RpcMethod } from "./rpc_method.ts";
+import type { RpcLimits } from "./struct_limits.ts";
 
 /** A call that a client has made, while it is served (EVRPC_STRUCT): its request, and the way to its reply. */
 export interface RpcCall<Request, Reply> {
@@ -37,6 +38,7 @@ export type RpcHandler<Request, Reply> = (
 
 /** What a call needs of the server it came to. @internal */
 export interface RpcCallOwner {
+  readonly limits: RpcLimits;
   hasHooks(side: RpcHookSide): boolean;
   /** Asks the hooks of a side; the call is paused until they have decided. */
   passHooks(context: RpcServerHookContext, done: (goesOn: boolean) => void): void;
@@ -73,7 +75,7 @@ export class ServedCall<Request, Reply> implements RpcCall<Request, Reply> {
     if (this.#isAnswered) throw new Error(`Cannot answer ${this.method.name}: it was answered already`);
     let bytes: Uint8Array;
     try {
-      bytes = this.method.reply.marshal(reply);
+      bytes = this.method.reply.marshal(reply, this.#owner.limits);
     } catch (error) {
       this.fail();
       throw error;

@@ -20,7 +20,7 @@ export interface RpcPoolOptions {
   readonly timeoutMs?: number | undefined;
   /** Most calls that may wait for a connection; 1000 by default. */
   readonly maxQueued?: number | undefined;
-  /** Limits of replies; how long one may be is `maxBodyBytes` of the connection. */
+  /** Limits of replies, and how deep requests may be; how long a reply may be is `maxBodyBytes` of the connection. */
   readonly limits?: Partial<RpcLimits> | undefined;
 }
 

@@ -15,7 +15,7 @@ import { TagError } from "./tag_error.ts";
 
 /** How an {@linkcode RpcServer} behaves. */
 export interface RpcServerOptions {
-  /** Limits of requests; how long one may be is the HTTP server's `maxBodyBytes`. */
+  /** Limits of requests, and how deep replies may be; how long a request may be is the HTTP server's `maxBodyBytes`. */
   readonly limits?: Partial<RpcLimits> | undefined;
   /** Told what handlers and hooks throw; `console.error` by default. */
   readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
@@ -60,6 +60,7 @@ export class RpcServer implements Disposable {
   readonly #hooks = new RpcHooks<HttpConnection, HttpRequest>();
   // How to end calls that hooks hold back.
   readonly #paused = new Map<RpcServerHookContext, () => void>();
+  readonly #owner: RpcCallOwner;
   #isClosed = false;
 
   /**
@@ -71,6 +72,7 @@ export class RpcServer implements Disposable {
     this.#host = host;
     this.#limits = rpcLimits(options.limits);
     this.#onError = options.onError ?? reportError;
+    this.#owner = this.#makeOwner();
   }
 
   /** The names of the calls that are served. */
@@ -215,10 +217,13 @@ export class RpcServer implements Disposable {
     else http.signal.addEventListener("abort", end, { once: true });
   }
 
-  readonly #owner: RpcCallOwner = {
-    hasHooks: (side) => this.#hooks.has(side),
-    passHooks: (context, done) => this.#passHooks(context, done),
-  };
+  #makeOwner(): RpcCallOwner {
+    return {
+      limits: this.#limits,
+      hasHooks: (side) => this.#hooks.has(side),
+      passHooks: (context, done) => this.#passHooks(context, done),
+    };
+  }
 }
 
 function reportError(error: unknown, request: HttpRequest): void {

@@ -1,6 +1,6 @@
 import { EvBuffer } from "../core/mod.ts";
 import type { FieldPresence, RpcField } from "./field.ts";
-import { DEFAULT_RPC_LIMITS, type RpcLimits, rpcLimits, StructBudget } from "./struct_limits.ts";
+import { type RpcLimits, rpcLimits, StructBudget } from "./struct_limits.ts";
 import { TagError } from "./tag_error.ts";
 import { TagReader } from "./tag_reader.ts";
 import { TagWriter } from "./tag_writer.ts";
@@ -41,6 +41,8 @@ export class RpcStruct<T> {
   readonly name: string;
   readonly #members: readonly Member[];
   readonly #byTag: ReadonlyMap<number, Member>;
+  // Every object has them.
+  readonly #arrays: readonly string[];
 
   /** @internal Use {@linkcode rpcStruct}. */
   constructor(name: string, fields: RpcFields) {
@@ -57,16 +59,18 @@ export class RpcStruct<T> {
       byTag.set(member.field.tag, member);
     }
     this.#byTag = byTag;
+    this.#arrays = this.#members.filter(({ field }) => field.presence === "array").map(({ name }) => name);
   }
 
   /**
    * The bytes of an object.
    *
+   * @param limits `maxDepth` alone matters here, which ends what contains itself.
    * @throws {TypeError} when a required member is missing, or one is not what it has to be.
    */
-  marshal(value: T): Uint8Array {
+  marshal(value: T, limits?: Partial<RpcLimits>): Uint8Array {
     const writer = new TagWriter();
-    this.writeMembers(writer, value, 1);
+    this.writeMembers(writer, value, 1, rpcLimits(limits).maxDepth);
     return writer.take();
   }
 
@@ -75,8 +79,8 @@ export class RpcStruct<T> {
    *
    * @throws {TypeError} as {@linkcode RpcStruct.marshal}.
    */
-  marshalInto(buffer: EvBuffer, value: T): void {
-    buffer.add(this.marshal(value));
+  marshalInto(buffer: EvBuffer, value: T, limits?: Partial<RpcLimits>): void {
+    buffer.add(this.marshal(value, limits));
   }
 
   /**
@@ -86,7 +90,7 @@ export class RpcStruct<T> {
    * (`TAG_MISSING`) or come twice (`TAG_REPEATED`), or that are malformed.
    */
   unmarshal(source: Uint8Array | EvBuffer, limits?: Partial<RpcLimits>): T {
-    const budget = new StructBudget(limits === undefined ? DEFAULT_RPC_LIMITS : rpcLimits(limits));
+    const budget = new StructBudget(rpcLimits(limits));
     if (!(source instanceof EvBuffer)) return this.readMembers(new TagReader(source), budget);
     const value = this.readMembers(new TagReader(source.pullup() ?? new Uint8Array(0)), budget);
     source.drain(source.length);
@@ -111,8 +115,8 @@ export class RpcStruct<T> {
   }
 
   /** @internal */
-  writeMembers(writer: TagWriter, value: T, depth: number): void {
-    if (depth > DEFAULT_RPC_LIMITS.maxDepth) {
+  writeMembers(writer: TagWriter, value: T, depth: number, maxDepth: number): void {
+    if (depth > maxDepth) {
       throw new TypeError(`Cannot marshal ${this.name}: it is nested in ${depth - 1} others, or in itself`);
     }
     for (const { name, field: { tag, presence, kind } } of this.#members) {
@@ -125,11 +129,11 @@ export class RpcStruct<T> {
         if (!Array.isArray(member)) throw new TypeError(`Cannot marshal ${this.name}.${name}: expected an array`);
         for (const [at, one] of member.entries()) {
           if (!kind.accepts(one)) this.#refuse(`${name}[${at}]`, kind.expected);
-          kind.write(writer, tag, one, depth);
+          kind.write(writer, tag, one, depth, maxDepth);
         }
       } else {
         if (!kind.accepts(member)) this.#refuse(name, kind.expected);
-        kind.write(writer, tag, member, depth);
+        kind.write(writer, tag, member, depth, maxDepth);
       }
     }
   }
@@ -138,12 +142,13 @@ export class RpcStruct<T> {
   readMembers(reader: TagReader, budget: StructBudget): T {
     budget.enter();
     const result: Values = {};
-    for (const { name, field: { presence } } of this.#members) if (presence === "array") result[name] = [];
+    budget.count(this.#arrays.length);
+    for (const name of this.#arrays) result[name] = [];
     while (reader.length > 0) {
       const tag = reader.peekTag();
       const member = this.#byTag.get(tag);
       if (member === undefined) throw new TagError("TAG_UNKNOWN", `${tag} in ${this.name}`);
-      budget.count();
+      budget.count(1);
       const { name, field: { presence, kind } } = member;
       if (presence === "array") (result[name] as unknown[]).push(kind.read(reader, tag, budget));
       else if (result[name] !== undefined) throw new TagError("TAG_REPEATED", `${name} in ${this.name}`);
@@ -170,11 +175,14 @@ const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.
  * Declares a structure (what a struct in an `.rpc` file is), whose objects have the type {@linkcode RpcValue} infers.
  *
  * @param name for messages, and what C calls it.
- * @throws {TypeError} for two members with one tag, and for names such as `constructor` that every object has.
+ * @throws {TypeError} for two members with one tag, for names such as `constructor` that every object has, and for names that are numbers,
+ * which objects do not keep in their order.
  */
 export function rpcStruct<F extends RpcFields>(name: string, fields: F): RpcStruct<RpcFieldValues<F>> {
   for (const member of Object.keys(fields)) {
-    if (RESERVED.has(member)) throw new TypeError(`Cannot make ${name}: no member can be called ${member}`);
+    if (RESERVED.has(member) || /^\d+$/.test(member)) {
+      throw new TypeError(`Cannot make ${name}: no member can be called ${member}`);
+    }
   }
   return new RpcStruct<RpcFieldValues<F>>(name, fields);
 }

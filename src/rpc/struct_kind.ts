@@ -10,7 +10,8 @@ export function structKind<T>(struct: RpcStruct<T> | (() => RpcStruct<T>)): Fiel
       return `an object, as ${get().name} is one`;
     },
     accepts: (value): value is T => typeof value === "object" && value !== null,
-    write: (writer, tag, value, depth) => writer.nested(tag, () => get().writeMembers(writer, value, depth + 1)),
+    write: (writer, tag, value, depth, maxDepth) =>
+      writer.nested(tag, () => get().writeMembers(writer, value, depth + 1, maxDepth)),
     read: (reader, tag, budget) => reader.nested(tag, (inner) => get().readMembers(inner, budget)),
     missing: (value) => get().missing(value as Partial<T>),
   };

@@ -2,22 +2,29 @@ import { TagError } from "./tag_error.ts";
 
 /** Bounds on what a peer may send in one structure. */
 export interface RpcLimits {
-  /** Structures inside of each other, the outermost included; `TAG_TOO_DEEP` beyond. Default 32. */
+  /** Structures inside of each other, the outermost included; `TAG_TOO_DEEP` beyond. It holds for what is marshalled as well. Default 32. */
   readonly maxDepth: number;
-  /** Members of all structures together, each element of an array counted; `TAG_TOO_MANY` beyond. Default 1,000,000. */
+  /**
+   * Members of all structures together, each array and each element of one counted, since an empty array is a piece of memory as well;
+   * `TAG_TOO_MANY` beyond. Default 100,000.
+   */
   readonly maxMembers: number;
 }
 
-/** The limits that hold when none are given. */
-export const DEFAULT_RPC_LIMITS: RpcLimits = Object.freeze({ maxDepth: 32, maxMembers: 1_000_000 });
+/** The limits that hold when none are given. A hundred thousand members are read in less than half a second, whatever they are. */
+export const DEFAULT_RPC_LIMITS: RpcLimits = Object.freeze({ maxDepth: 32, maxMembers: 100_000 });
+
+/** Those that have been checked. */
+const checked: WeakSet<Partial<RpcLimits>> = new WeakSet([DEFAULT_RPC_LIMITS]);
 
 /**
- * Fills in the defaults.
+ * Fills in the defaults. What it has returned passes through unchanged.
  *
  * @throws {RangeError} when a limit is no whole number above zero.
  */
-export function rpcLimits(limits: Partial<RpcLimits> = {}): RpcLimits {
-  const all = {
+export function rpcLimits(limits: Partial<RpcLimits> = DEFAULT_RPC_LIMITS): RpcLimits {
+  if (checked.has(limits)) return limits as RpcLimits;
+  const all: RpcLimits = {
     maxDepth: limits.maxDepth ?? DEFAULT_RPC_LIMITS.maxDepth,
     maxMembers: limits.maxMembers ?? DEFAULT_RPC_LIMITS.maxMembers,
   };
@@ -26,6 +33,7 @@ export function rpcLimits(limits: Partial<RpcLimits> = {}): RpcLimits {
       throw new RangeError(`Cannot set ${name} to ${value}: expected a whole number above zero`);
     }
   }
+  checked.add(Object.freeze(all));
   return all;
 }
 
@@ -49,8 +57,9 @@ export class StructBudget {
     this.#depthLeft++;
   }
 
-  /** There is a member. */
-  count(): void {
-    if (this.#membersLeft-- === 0) throw new TagError("TAG_TOO_MANY");
+  /** There are so many members. */
+  count(members: number): void {
+    this.#membersLeft -= members;
+    if (this.#membersLeft < 0) throw new TagError("TAG_TOO_MANY");
   }
 }

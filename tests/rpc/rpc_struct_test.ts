@@ -146,10 +146,12 @@ describe("RpcStruct refuses", () => {
 
   it("what goes deeper, or has more members, than the limits say", () => {
     const deep = Tree.marshal(treeOfDepth(4));
-    assertEquals(Tree.unmarshal(deep, { maxDepth: 4, maxMembers: 7 }), treeOfDepth(4));
+    assertEquals(Tree.unmarshal(deep, { maxDepth: 4, maxMembers: 11 }), treeOfDepth(4));
     assertRefused("TAG_TOO_DEEP", () => Tree.unmarshal(deep, { maxDepth: 3 }));
-    assertRefused("TAG_TOO_MANY", () => Tree.unmarshal(deep, { maxMembers: 6 }));
+    assertRefused("TAG_TOO_MANY", () => Tree.unmarshal(deep, { maxMembers: 10 }));
     assertThrows(() => Tree.unmarshal(deep, { maxDepth: 0 }), RangeError);
+    assertThrows(() => Tree.marshal(treeOfDepth(4), { maxDepth: 3 }), TypeError, "nested in 3 others");
+    assertEquals(Tree.unmarshal(Tree.marshal(treeOfDepth(50), { maxDepth: 50 }), { maxDepth: 50 }), treeOfDepth(50));
     // Nested by hand, since ours does not write that.
     let hostile = bytes("01 01 00");
     for (let depth = 1; depth < 33; depth++) {
@@ -160,6 +162,22 @@ describe("RpcStruct refuses", () => {
     }
     assertRefused("TAG_TOO_DEEP", () => Tree.unmarshal(hostile));
     assertStrictEquals(Tree.unmarshal(hostile, { maxDepth: 33 }).leaf, 0);
+  });
+});
+
+describe("RpcStruct bounds", () => {
+  const Arrays = rpcStruct(
+    "arrays",
+    Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`list${at}`, field.array(field.int(at))])),
+  );
+  const Many = rpcStruct("many", { all: field.array(field.struct(1, Arrays)) });
+
+  it("what two bytes of a message become, where they are a structure of arrays", () => {
+    const message = (count: number): Uint8Array => Uint8Array.from({ length: 2 * count }, (_, at) => 1 - at % 2);
+    assertStrictEquals(Many.unmarshal(message(4000)).all.length, 4000);
+    assertRefused("TAG_TOO_MANY", () => Many.unmarshal(message(5000)));
+    assertStrictEquals(Many.unmarshal(message(2), { maxMembers: 43 }).all.length, 2);
+    assertRefused("TAG_TOO_MANY", () => Many.unmarshal(message(2), { maxMembers: 42 }));
   });
 });
 
@@ -185,5 +203,7 @@ describe("rpcStruct refuses", () => {
     for (const name of ["constructor", "toString", "__proto__"]) {
       assertThrows(() => rpcStruct("x", Object.fromEntries([[name, field.int(1)]])), TypeError, name);
     }
+    // Objects have those first, wherever they were declared.
+    assertThrows(() => rpcStruct("x", { a: field.int(1), 7: field.int(2) }), TypeError, "7");
   });
 });
