@@ -6,22 +6,53 @@ export interface GenerateOptions {
   readonly importFrom?: string | undefined;
   /** The file that the structures come from, for the comment at the top. */
   readonly source?: string | undefined;
+  /** Which module was, or will be, made of another `.rpc` file whose structures are used; by default `./shapes.ts` of `shapes.rpc`. */
+  readonly moduleOf?: ((file: string) => string) | undefined;
 }
 
 /** Names that the module needs for something else. */
-const TAKEN: ReadonlySet<string> = new Set(["RpcStruct", "Uint8Array"]);
+const TAKEN: ReadonlySet<string> = new Set(["RpcStruct", "Uint8Array", "NaN", "Infinity"]);
 
 /**
  * Writes a TypeScript module with a type and a structure for each declaration: `struct stack_entry` becomes `StackEntry`. Members keep
- * their names.
+ * their names. Structures of other files are imported from the modules that were made of those.
  *
  * @throws {TypeError} when two structures would have one name.
  */
 export function generateRpcModule(structs: readonly IdlStruct[], options: GenerateOptions = {}): string {
-  const { importFrom = "@evbase/evbase", source } = options;
+  const { importFrom = "@evbase/evbase", source, moduleOf = moduleBeside } = options;
+  const imports = importedStructs(structs);
+  const names = typeNames([...structs.map(({ name }) => name), ...[...imports.values()].flatMap((each) => [...each])]);
+  const from = source === undefined ? "" : ` from ${source.replaceAll(/[\r\n\u2028\u2029]/g, " ")}`;
+  let text = `// Made by rpcgen${from}. Change that file instead of this one.\n` +
+    `import { field, type RpcStruct, rpcStruct } from ${JSON.stringify(importFrom)};\n`;
+  for (const [file, imported] of imports) {
+    const list = [...imported].map((name) => names.get(name)).sort().join(", ");
+    text += `import { ${list} } from ${JSON.stringify(moduleOf(file))};\n`;
+  }
+  return text + structs.map((struct) => `\n${structText(struct, names)}`).join("");
+}
+
+function moduleBeside(file: string): string {
+  const path = file.replace(/\.rpc$/, ".ts");
+  return path.startsWith("/") || path.startsWith("../") ? path : `./${path}`;
+}
+
+/** The structures of other files that members are, by file. */
+function importedStructs(structs: readonly IdlStruct[]): Map<string, Set<string>> {
+  const imports = new Map<string, Set<string>>();
+  for (const { file, struct } of structs.flatMap(({ members }) => members)) {
+    if (file === undefined || struct === undefined) continue;
+    imports.set(file, (imports.get(file) ?? new Set()).add(struct));
+  }
+  return imports;
+}
+
+/** What structures are called in TypeScript, by their names. */
+function typeNames(structs: readonly string[]): Map<string, string> {
   const names = new Map<string, string>();
   const owners = new Map<string, string>();
-  for (const { name } of structs) {
+  for (const name of structs) {
     const typeName = typeNameOf(name);
     const other = owners.get(typeName);
     if (other !== undefined) {
@@ -30,10 +61,7 @@ export function generateRpcModule(structs: readonly IdlStruct[], options: Genera
     owners.set(typeName, name);
     names.set(name, typeName);
   }
-  const from = source === undefined ? "" : ` from ${source.replaceAll(/[\r\n]/g, " ")}`;
-  const head = `// Made by rpcgen${from}. Change that file instead of this one.\n` +
-    `import { field, type RpcStruct, rpcStruct } from ${JSON.stringify(importFrom)};\n`;
-  return head + structs.map((struct) => `\n${structText(struct, names)}`).join("");
+  return names;
 }
 
 /** The name of a structure in TypeScript: words of C, joined by capitals. */
@@ -48,10 +76,16 @@ function structText({ name, members }: IdlStruct, names: ReadonlyMap<string, str
   const typeName = names.get(name)!;
   const properties = members.map((member) => `  ${propertyText(member, names)}\n`).join("");
   const fields = members.map((member) => `  ${member.name}: ${fieldText(member, names)},\n`).join("");
+  // Linters mind interfaces without members.
+  const type = members.length === 0
+    ? `type ${typeName} = { [member: string]: never };`
+    : `interface ${typeName} {\n${properties}}`;
   return `/** What \`struct ${name}\` holds. */\n` +
-    `export interface ${typeName} {\n${properties}}\n\n` +
+    `export ${type}\n\n` +
     `/** \`struct ${name}\`. */\n` +
-    `export const ${typeName}: RpcStruct<${typeName}> = rpcStruct("${name}", {\n${fields}});\n`;
+    `export const ${typeName}: RpcStruct<${typeName}> = rpcStruct("${name}", {${
+      fields === "" ? "" : `\n${fields}`
+    }});\n`;
 }
 
 function propertyText({ name, type, struct, presence }: IdlMember, names: ReadonlyMap<string, string>): string {
@@ -68,9 +102,8 @@ function propertyText({ name, type, struct, presence }: IdlMember, names: Readon
 }
 
 function fieldText({ type, tag, struct, length, presence }: IdlMember, names: ReadonlyMap<string, string>): string {
-  const number = /^0[0-9]/.test(tag) ? String(Number(tag)) : tag;
   // As a function, since structures may be declared in any order, and contain themselves.
   const more = struct !== undefined ? `, () => ${names.get(struct)}` : length !== undefined ? `, ${length}` : "";
-  const text = `field.${type}(${number}${more})`;
+  const text = `field.${type}(${tag.toLowerCase()}${more})`;
   return presence === "required" ? text : `field.${presence}(${text})`;
 }

@@ -23,15 +23,25 @@ export interface IdlToken {
 /** What an `.rpc` file is made of. @internal */
 export interface IdlTokens {
   readonly tokens: readonly IdlToken[];
-  /** Numbers that `#define` gives names to. */
-  readonly constants: ReadonlyMap<string, number>;
+  /** What `#define` gives names to; the text of that. */
+  readonly definitions: readonly (readonly [name: string, expression: string])[];
+  /** What is included by a name in quotation marks, with the line. */
+  readonly includes: readonly IdlToken[];
 }
 
-const PIECE =
-  /(?<blank>\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<directive>#[^\n]*)|(?<token>[A-Za-z_]\w*|0[xX][0-9a-fA-F]+\b|\d+\b|[{}[\]=;])/y;
-const DEFINE = /^#\s*define\s+([A-Za-z_]\w*)\s+(0[xX][0-9a-fA-F]+|\d+)\s*(?:\/[/*].*)?$/;
+const COMMENT = String.raw`\/\*[\s\S]*?\*\/|\/\/[^\n]*`;
+/** A line of the preprocessor goes on after a backslash, and behind a comment. */
+const DIRECTIVE = String.raw`#(?:${COMMENT}|\\\r?\n|[^\n])*`;
+const TOKEN = String.raw`[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*\b|\d+[uUlL]*\b|<<|>>|[-{}[\]=;()+*/%]`;
+const PIECE = new RegExp(
+  `(?<blank>\\s+|${COMMENT})|(?<open>\\/\\*)|(?<directive>${DIRECTIVE})|(?<token>${TOKEN})`,
+  "y",
+);
+const CONTINUED_OR_COMMENT = new RegExp(String.raw`\\\r?\n|${COMMENT}`, "g");
+const DEFINE = /^#\s*define\s+([A-Za-z_]\w*)(?:\s+(.*))?$/;
+const INCLUDE = /^#\s*include\s*"([^"]+)"/;
 /** What event_rpcgen hands on to the C compiler, and has no meaning here. */
-const FOR_C = /^#\s*(?:define|include|if|ifdef|ifndef|else|endif)\b/;
+const FOR_C = /^#\s*(?:define|include|if|ifdef|ifndef|else|elif|endif)\b/;
 
 /**
  * Takes an `.rpc` file apart. Comments are left out.
@@ -41,29 +51,36 @@ const FOR_C = /^#\s*(?:define|include|if|ifdef|ifndef|else|endif)\b/;
  */
 export function idlTokens(text: string): IdlTokens {
   const tokens: IdlToken[] = [];
-  const constants = new Map<string, number>();
+  const definitions: [string, string][] = [];
+  const includes: IdlToken[] = [];
   let line = 1;
   PIECE.lastIndex = 0;
   for (let at = 0; at < text.length; at = PIECE.lastIndex) {
     const groups = PIECE.exec(text)?.groups;
     if (groups === undefined) {
-      if (text.startsWith("/*", at)) throw new RpcSyntaxError(line, "a comment begins here and does not end");
-      throw new RpcSyntaxError(
-        line,
-        `${JSON.stringify(String.fromCodePoint(text.codePointAt(at)!))} has no meaning here`,
-      );
+      const sign = String.fromCodePoint(text.codePointAt(at)!);
+      throw new RpcSyntaxError(line, `${JSON.stringify(sign)} has no meaning here`);
     }
-    const { blank, directive, token } = groups;
+    const { open, directive, token } = groups;
     if (token !== undefined) {
       tokens.push({ text: token, line });
     } else if (directive !== undefined) {
-      const define = DEFINE.exec(directive.trimEnd());
-      if (define !== null) constants.set(define[1]!, Number(define[2]));
-      else if (!FOR_C.test(directive)) throw new RpcSyntaxError(line, `${directive.trimEnd()} has no meaning here`);
-    } else {
-      line += blank!.split("\n").length - 1;
+      const words = directive.replaceAll(CONTINUED_OR_COMMENT, " ").trim();
+      const [, name, expression = ""] = DEFINE.exec(words) ?? [];
+      const included = INCLUDE.exec(words)?.[1];
+      if (words.includes("/*")) throw endless(line);
+      if (name !== undefined) definitions.push([name, expression]);
+      else if (included !== undefined) includes.push({ text: included, line });
+      else if (!FOR_C.test(words)) throw new RpcSyntaxError(line, `${words} has no meaning here`);
+    } else if (open !== undefined) {
+      throw endless(line);
     }
+    line += text.slice(at, PIECE.lastIndex).split("\n").length - 1;
   }
   tokens.push({ text: "", line });
-  return { tokens, constants };
+  return { tokens, definitions, includes };
+}
+
+function endless(line: number): RpcSyntaxError {
+  return new RpcSyntaxError(line, "a comment begins here and does not end");
 }

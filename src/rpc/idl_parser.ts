@@ -1,4 +1,5 @@
 import type { FieldPresence } from "./field.ts";
+import { IdlConstants } from "./idl_constants.ts";
 import { type IdlToken, idlTokens, RpcSyntaxError } from "./idl_lexer.ts";
 import { UINT32_MAX } from "./tag_numbers.ts";
 
@@ -12,6 +13,8 @@ export interface IdlMember {
   readonly type: "int" | "int64" | "string" | "bytes" | "struct";
   /** Of a structure: its name. */
   readonly struct: string | undefined;
+  /** Of a structure that an included file declares: that file. */
+  readonly file: string | undefined;
   /** Of bytes: how many, if that is fixed. */
   readonly length: number | undefined;
   /** How often it is there. */
@@ -26,31 +29,49 @@ export interface IdlStruct {
   readonly members: readonly IdlMember[];
 }
 
+/** What an `.rpc` file is read with. */
+export interface ParseRpcOptions {
+  /** Numbers with names besides those in `#define`, which lengths may be made of: what a C compiler would be told by `-D`. */
+  readonly constants?: Readonly<Record<string, number>> | undefined;
+  /**
+   * Gives the text of an `.rpc` file beside this one; undefined where there is none. It is asked for `shapes.rpc` where the header
+   * is included that event_rpcgen makes of that: `#include "shapes.gen.h"`, or `"shapes.h"`; or the file itself. Structures and numbers
+   * of such files can be used, as they can in C. Without this, and for all other headers, `#include` has no meaning.
+   */
+  readonly include?: ((file: string) => string | undefined) | undefined;
+}
+
 const NAME = /^[A-Za-z_]\w*$/;
-const NUMBER = /^\d/;
+/** As event_rpcgen takes them: what begins with a zero is hexadecimal. */
+const TAG = /^(?:0|[1-9]\d*|0[xX][0-9a-fA-F]+)$/;
 const RESERVED: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
 /**
- * Reads what event_rpcgen reads: structures of members, with comments. What is meant for the C compiler is passed by, but for numbers
- * with names, which may be lengths.
+ * Reads what event_rpcgen reads: structures of members, with comments, and numbers with names, which may be lengths. Conditions,
+ * which are for the C compiler, are passed by.
  *
  * @throws {RpcSyntaxError} for whatever is no such file, with the line.
  */
-export function parseRpcFile(text: string): IdlStruct[] {
-  return new Parser(text).structs();
+export function parseRpcFile(text: string, options: ParseRpcOptions = {}): IdlStruct[] {
+  return new Parser(text, options).structs();
 }
 
 class Parser {
   readonly #tokens: readonly IdlToken[];
-  readonly #constants: ReadonlyMap<string, number>;
+  readonly #constants = new IdlConstants();
   #next = 0;
+  // Structures of other files, by their names, and the files.
+  readonly #others = new Map<string, string>();
+  readonly #files: string[] = [];
   // Where structures were mentioned, to see at the end whether they are there.
   readonly #mentions: IdlToken[] = [];
 
-  constructor(text: string) {
-    const { tokens, constants } = idlTokens(text);
+  constructor(text: string, options: ParseRpcOptions) {
+    const { tokens, definitions, includes } = idlTokens(text);
     this.#tokens = tokens;
-    this.#constants = constants;
+    for (const [name, value] of Object.entries(options.constants ?? {})) this.#constants.define(name, String(value));
+    for (const included of includes) this.#include(included, options.include);
+    for (const [name, expression] of definitions) this.#constants.define(name, expression);
   }
 
   structs(): IdlStruct[] {
@@ -60,12 +81,35 @@ class Parser {
       const token = this.#token;
       const name = this.#name("the name of a structure");
       if (structs.has(name)) throw new RpcSyntaxError(token.line, `there are two structures called ${name}`);
+      const file = this.#others.get(name);
+      if (file !== undefined) {
+        throw new RpcSyntaxError(token.line, `there is a structure called ${name} in ${file} as well`);
+      }
       structs.set(name, { name, members: this.#members(name) });
     }
     for (const { text, line } of this.#mentions) {
-      if (!structs.has(text)) throw new RpcSyntaxError(line, `there is no structure called ${text} in this file`);
+      if (structs.has(text) || this.#others.has(text)) continue;
+      const elsewhere = this.#files.map((file) => `, nor in ${file}`).join("");
+      throw new RpcSyntaxError(line, `there is no structure called ${text} in this file${elsewhere}`);
     }
     return [...structs.values()];
+  }
+
+  /** Learns what can be used of another file; what else is in it does not matter, nor what it includes itself: it is the same in C. */
+  #include({ text: path, line }: IdlToken, read: ParseRpcOptions["include"]): void {
+    const file = path.replace(/(?:\.gen)?\.h$/, ".rpc");
+    const text = file.endsWith(".rpc") ? read?.(file) : undefined;
+    if (text === undefined) return;
+    this.#files.push(file);
+    try {
+      const { tokens, definitions } = idlTokens(text);
+      for (const [name, expression] of definitions) this.#constants.define(name, expression);
+      for (const [at, { text: name }] of tokens.entries()) {
+        if (tokens[at - 1]?.text === "struct" && tokens[at + 1]?.text === "{") this.#others.set(name, file);
+      }
+    } catch (error) {
+      throw error instanceof RpcSyntaxError ? new RpcSyntaxError(line, `${file}, ${error.message}`) : error;
+    }
   }
 
   #members(struct: string): IdlMember[] {
@@ -95,14 +139,16 @@ class Parser {
     const at = this.#token;
     const name = this.#name("the name of a member");
     if (RESERVED.has(name)) throw new RpcSyntaxError(at.line, `no member can be called ${name}`);
-    const length = this.#token.text === "[" ? this.#length() : undefined;
+    const hasLength = this.#token.text === "[";
+    const length = hasLength ? this.#length() : undefined;
     this.#expect("=");
-    const tag = this.#take("a tag", NUMBER);
+    const tag = this.#take("a tag", TAG);
     if (Number(tag) > UINT32_MAX) throw new RpcSyntaxError(line, `the tag ${tag} has more than 32 bits`);
-    this.#expect(";");
-    if (length !== undefined && type !== "bytes") throw new RpcSyntaxError(line, "only bytes can have a length");
+    if (this.#token.text !== "}") this.#expect(";");
+    if (hasLength && type !== "bytes") throw new RpcSyntaxError(line, "only bytes can have a length");
     if (type === "bytes" && presence === "array") throw new RpcSyntaxError(line, "there are no arrays of bytes");
-    return { name, tag, type, struct, length, presence };
+    const file = struct === undefined ? undefined : this.#others.get(struct);
+    return { name, tag, type, struct, file, length, presence };
   }
 
   #presence(): FieldPresence {
@@ -137,16 +183,20 @@ class Parser {
     }
   }
 
-  #length(): number {
+  /** Undefined for empty brackets, which are there for bytes of any number. */
+  #length(): number | undefined {
     this.#expect("[");
-    const { text, line } = this.#token;
-    this.#next++;
-    const length = NUMBER.test(text) ? Number(text) : this.#constants.get(text);
-    if (length === undefined || length > UINT32_MAX || length === 0) {
-      throw new RpcSyntaxError(line, `${shown(text)} is no length: expected a number above 0, or the name of one`);
+    const { line } = this.#token;
+    let text = "";
+    for (; this.#token.text !== "]"; this.#next++) {
+      if (/^[{};=[]?$/.test(this.#token.text)) throw this.#isNot('"]"');
+      text += `${text === "" ? "" : " "}${this.#token.text}`;
     }
     this.#expect("]");
-    return length;
+    if (text === "") return undefined;
+    const length = this.#constants.valueOf(text);
+    if (length !== undefined && length > 0 && length <= UINT32_MAX) return length;
+    throw new RpcSyntaxError(line, `${shown(text)} is no length: expected a number above 0, or the name of one`);
   }
 
   get #token(): IdlToken {
@@ -158,16 +208,20 @@ class Parser {
   }
 
   #take(what: string, pattern: RegExp): string {
-    const { text, line } = this.#token;
-    if (!pattern.test(text)) throw new RpcSyntaxError(line, `expected ${what}, not ${shown(text)}`);
+    const { text } = this.#token;
+    if (!pattern.test(text)) throw this.#isNot(what);
     this.#next++;
     return text;
   }
 
   #expect(expected: string): void {
-    const { text, line } = this.#token;
-    if (text !== expected) throw new RpcSyntaxError(line, `expected "${expected}", not ${shown(text)}`);
+    if (this.#token.text !== expected) throw this.#isNot(`"${expected}"`);
     this.#next++;
+  }
+
+  #isNot(expected: string): RpcSyntaxError {
+    const { text, line } = this.#token;
+    return new RpcSyntaxError(line, `expected ${expected}, not ${shown(text)}`);
   }
 }
 

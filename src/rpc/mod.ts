@@ -25,7 +25,7 @@ export {
 } from "./rpc_hooks.ts";
 export { type GenerateOptions, generateRpcModule } from "./idl_generator.ts";
 export { RpcSyntaxError } from "./idl_lexer.ts";
-export { type IdlMember, type IdlStruct, parseRpcFile } from "./idl_parser.ts";
+export { type IdlMember, type IdlStruct, parseRpcFile, type ParseRpcOptions } from "./idl_parser.ts";
 export { type RpcMethod, rpcMethod } from "./rpc_method.ts";
 export { RpcPool, type RpcPoolOptions } from "./rpc_pool.ts";
 export { RpcServer, type RpcServerOptions } from "./rpc_server.ts";
