@@ -10,6 +10,7 @@ import {
   EVRPC_TERMINATE,
   field,
   type RpcCall,
+  type RpcError,
   type RpcHookResult,
   rpcMethod,
   RpcPool,
@@ -18,7 +19,7 @@ import {
   type RpcStruct,
   rpcStruct,
 } from "../../src/rpc/mod.ts";
-import { alongside, eventually, isPending } from "../core/async_support.ts";
+import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { HttpClient } from "../support/http_client.ts";
 import { Deliver, Echo, Numbers, Sum, Total } from "./calls.ts";
@@ -164,6 +165,38 @@ forEachBackend((backend) => {
         pair.rpc.close();
         assertStrictEquals((await post(pair, "/.rpc.Sum", three)).status, 404);
         assertThrows(() => pair.rpc.register(Sum, sum), Error, "closed");
+      }));
+
+    it("no more of a call that handlers have, whose answers still go out", () =>
+      withPair(base, async (pair) => {
+        const held: RpcCall<unknown, { total: number }>[] = [];
+        pair.rpc.register(Sum, (_, call) => void held.push(call));
+        const replies = [pair.connection(), pair.connection()].map((connection) => {
+          pair.pool.addConnection(connection);
+          return pair.pool.call(Sum, { each: [1] });
+        });
+        await eventually(() => held.length === 2, "both have come");
+        assertStrictEquals(pair.rpc.unregister("Sum"), true);
+        held[0]!.done({ total: 1 });
+        pair.rpc.close();
+        held[1]!.done({ total: 2 });
+        assertEquals((await Promise.all(replies)).map(({ total }) => total).sort(), [1, 2]);
+        assertStrictEquals((await rejection(pair.pool.call(Sum, { each: [1] })) as RpcError).response?.status, 404);
+      }));
+
+    it("nothing when the HTTP server was closed before, and calls that handlers have are over", () =>
+      withPair(base, async (pair) => {
+        const held: RpcCall<unknown, { total: number }>[] = [];
+        pair.rpc.register(Sum, (_, call) => void held.push(call));
+        pair.connect();
+        const failed = rejection(pair.pool.call(Sum, { each: [1] }));
+        await eventually(() => held.length === 1, "it has come");
+        pair.http.close();
+        assertStrictEquals((await failed as RpcError).code, "RPC_NO_RESPONSE");
+        assertStrictEquals(held[0]!.isOver, true);
+        held[0]!.done({ total: 1 });
+        pair.rpc.close();
+        assertEquals([pair.errors, pair.rpc.methods], [[], []]);
       }));
 
     it("calls with names that fit into a path only", () => {
