@@ -1,4 +1,5 @@
-import { BEV_EVENT_ERROR, type BufferEvent, EV_READ, type LoopEvent } from "../core/mod.ts";
+import { BaseClosedError, BEV_EVENT_ERROR, type BufferEvent, EV_READ, type LoopEvent } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { ERROR, HEAD, type HttpHeaders, NEED_MORE, type ResponseHead, ResponseParser } from "../http/mod.ts";
 import { type DeflateOptions, type DeflateParameters, readDeflateReply } from "./deflate_parameters.ts";
 import { parseExtensions } from "./extension_list.ts";
@@ -44,6 +45,8 @@ export class ClientHandshake {
   readonly #owner: HandshakeOwner;
   readonly #parser: ResponseParser = new ResponseParser();
   readonly #limit: LoopEvent;
+  // There is no loop to end it once the base is closed.
+  readonly #dependent: { close(): void } = { close: () => this.#fail(new BaseClosedError("open a session")) };
   #over = false;
 
   /** Sends the request; the stream is this object's until the owner is told. */
@@ -52,6 +55,7 @@ export class ClientHandshake {
     this.#request = request;
     this.#owner = owner;
     this.#limit = stream.base.timer(() => this.#fail(timedOut()));
+    reactorOf(stream.base).dependents.add(this.#dependent);
     stream.setCallbacks({ read: () => this.#receive(), event: (what) => this.#streamEvent(what) });
     stream.whenClosed = () => this.#fail(refused("the connection was closed on this side"));
     if (timeoutMs !== Infinity) this.#limit.add(Math.max(0, timeoutMs));
@@ -103,6 +107,7 @@ export class ClientHandshake {
 
   #end(): void {
     this.#over = true;
+    reactorOf(this.#stream.base).dependents.delete(this.#dependent);
     this.#limit.close();
     this.#stream.whenClosed = null;
     this.#stream.setCallbacks({});

@@ -1,4 +1,5 @@
-import { BEV_EVENT_EOF, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT, type BufferEvent } from "../core/mod.ts";
+import { type AwaitOptions, BEV_EVENT_EOF, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT, type BufferEvent } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { WS_CR_ABNORMAL, WS_CR_NO_STATUS, WS_CR_NONE, WS_CR_NORMAL } from "./close_codes.ts";
 import { type CloseFacts, closePayload, readClose } from "./close_frame.ts";
 import { type DeflateParameters, deflateReply } from "./deflate_parameters.ts";
@@ -9,6 +10,7 @@ import { MessageReader } from "./message_reader.ts";
 import { CONTROL_BYTES_MAX, OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG } from "./opcodes.ts";
 import { PermessageDeflate } from "./permessage_deflate.ts";
 import { HELD_BY_QUEUE, HELD_BY_USER, type InputHandler, SessionInput } from "./session_input.ts";
+import { SessionEnd } from "./session_end.ts";
 import {
   type SessionSettings,
   sessionSettings,
@@ -85,8 +87,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   // What the other side's close frame has said.
   #received: CloseFacts | null = null;
   #error: WebSocketError | null = null;
-  #close: WebSocketClose | null = null;
-  #closeWaiters: ((close: WebSocketClose) => void)[] = [];
+  readonly #ending = new SessionEnd();
 
   /**
    * Speaks WebSocket over a connection whose handshake is done, which becomes the session's to close. What has come already is handed
@@ -130,7 +131,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   /** How it has ended; undefined before that. */
   get closeFacts(): WebSocketClose | undefined {
-    return this.#close ?? undefined;
+    return this.#ending.close ?? undefined;
   }
 
   // Sending
@@ -188,7 +189,8 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   /**
    * Begins to close (evws_close): what was sent before still arrives, the other side answers, and then the connection ends. Messages that
-   * come meanwhile are of no interest any more. Without effect when that has begun already.
+   * come meanwhile are of no interest any more. Without effect when that has begun already. Once the base is closed nobody would hear of
+   * the answer, so the connection is cut.
    *
    * @param code 1000 by default; 0 for none.
    * @param reason at most 123 bytes of UTF-8.
@@ -197,6 +199,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   close(code: number = WS_CR_NORMAL, reason: string = ""): void {
     const payload = closePayload(code, reason);
     if (this.#state !== OPEN) return;
+    if (reactorOf(this.stream.base).closed) return this.terminate();
     this.#state = CLOSING;
     this.#output.sendClose(payload);
     this.#timer.limitEnd(this.#settings.closeTimeoutMs);
@@ -220,10 +223,13 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     return this.stream.flushed(options);
   }
 
-  /** Waits for the end, however it comes. Never rejected. */
-  whenClosed(): Promise<WebSocketClose> {
-    if (this.#close !== null) return Promise.resolve(this.#close);
-    return new Promise((resolve) => this.#closeWaiters.push(resolve));
+  /**
+   * Waits for the end, however it comes.
+   *
+   * @throws {BaseClosedError} by rejection, when the base is closed while the session is not; or the reason of an aborted signal.
+   */
+  whenClosed(options: AwaitOptions = {}): Promise<WebSocketClose> {
+    return this.#ending.wait(this.stream.base, options);
   }
 
   /**
@@ -283,7 +289,8 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   #messages(): MessageQueue {
     if (this.#queue === null) {
       this.#queue = new MessageQueue(this.stream.base, () => this.#input.release(HELD_BY_QUEUE));
-      if (this.#close !== null) this.#queue.end(this.#close, this.#close.wasClean ? null : this.#error);
+      const { close } = this.#ending;
+      if (close !== null) this.#queue.end(close, close.wasClean ? null : this.#error);
     }
     return this.#queue;
   }
@@ -382,12 +389,12 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     const wasClean = this.#received !== null && this.#error === null;
     const { code, reason } = this.#received ?? { code: this.#error?.closeCode ?? WS_CR_ABNORMAL, reason: "" };
     const close = { code, reason, wasClean };
-    this.#close = close;
+    this.#ending.close = close;
     try {
       this.#callbacks.close?.(code, reason, wasClean, this);
     } finally {
       this.#queue?.end(close, wasClean ? null : this.#error);
-      for (const resolve of this.#closeWaiters.splice(0)) resolve(close);
+      this.#ending.tell(close);
     }
   }
 }
