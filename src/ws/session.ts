@@ -19,7 +19,7 @@ import {
   type WebSocketMessage,
   type WebSocketSessionOptions,
 } from "./session_options.ts";
-import { SessionOutput } from "./session_output.ts";
+import { checkedBytes, SessionOutput } from "./session_output.ts";
 import { SessionTimer, type TimedSession } from "./session_timer.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
@@ -142,7 +142,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
    * @returns how many bytes wait to be sent by now; a sender faster than the other side should stop when they are many, and go on with
    * {@linkcode WebSocketSession.drained} or the `drain` callback. -1 when nothing was sent: the session is not open, or `maxOutputBytes`
    * were waiting already.
-   * @throws {Error} while a message is being sent in fragments.
+   * @throws {Error} while a message is being sent in fragments. {TypeError} for other data, such as an ArrayBuffer.
    */
   send(data: WebSocketMessage): number {
     if (this.#state !== OPEN || this.#isRefused(this.#settings.dropsOutput)) return -1;
@@ -372,7 +372,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   }
 
   #sendControl(opcode: number, data: Uint8Array | string): number {
-    const payload = typeof data === "string" ? encoder.encode(data) : data;
+    const payload = typeof data === "string" ? encoder.encode(data) : checkedBytes(data);
     if (payload.length > CONTROL_BYTES_MAX) {
       throw new RangeError(`Cannot send a control frame of ${payload.length} bytes: ${CONTROL_BYTES_MAX} have room`);
     }

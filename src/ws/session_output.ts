@@ -55,8 +55,13 @@ export class SessionOutput {
     return this.#stream.queuedBytes >= this.#settings.maxOutputBytes;
   }
 
-  /** Sends a whole message; returns how many bytes wait by now. */
+  /**
+   * Sends a whole message; returns how many bytes wait by now.
+   *
+   * @throws {TypeError} for what is no message, such as an ArrayBuffer.
+   */
   sendMessage(data: WebSocketMessage): number {
+    if (typeof data !== "string") checkedBytes(data);
     if (this.#fragmented !== WHOLE) {
       throw new Error("Cannot send a message: one is being sent in fragments, and has to be ended first");
     }
@@ -75,6 +80,7 @@ export class SessionOutput {
 
   /** Sends a fragment of a message, which the first one begins; returns how many bytes wait by now. */
   sendFragment(data: WebSocketMessage, isFinal: boolean): number {
+    if (typeof data !== "string") checkedBytes(data);
     const kind = typeof data === "string" ? OPCODE_TEXT : OPCODE_BINARY;
     if (this.#fragmented === WHOLE) {
       this.#fragmented = kind;
@@ -141,4 +147,10 @@ export class SessionOutput {
     if (waiting > this.#settings.highWaterBytes) this.#isBackedUp = true;
     return waiting;
   }
+}
+
+/** Another array, or a buffer, would be taken for one of another length in the middle of a frame. */
+export function checkedBytes(data: Uint8Array): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  throw new TypeError(`Cannot send ${Object.prototype.toString.call(data)}: expected a string or a Uint8Array`);
 }

@@ -161,6 +161,34 @@ describe("a session", () => {
     assertEquals(rig.received().length, 2 * (2 + 2 + 122));
   });
 
+  it("refuses what is neither text nor a Uint8Array, and sends nothing then", () => {
+    for (const deflate of [null, { serverNoContextTakeover: true, clientNoContextTakeover: true }]) {
+      const bits = deflate && { ...deflate, serverMaxWindowBits: 15, clientMaxWindowBits: 15 };
+      using rig = new Rig({ agreement: { deflate: bits } });
+      const { session } = rig;
+      for (
+        const data of [
+          new ArrayBuffer(4),
+          new Uint16Array(2),
+          new DataView(new ArrayBuffer(3)),
+          [1, 2],
+          7,
+          null,
+          undefined,
+        ]
+      ) {
+        const wrong = data as unknown as Uint8Array;
+        assertThrows(() => session.send(wrong), TypeError, "Uint8Array");
+        assertThrows(() => session.sendFragment(wrong, false), TypeError, "Uint8Array");
+        if (data === undefined) continue;
+        assertThrows(() => session.ping(wrong), TypeError, "Uint8Array");
+        assertThrows(() => session.pong(wrong), TypeError, "Uint8Array");
+      }
+      session.sendText("whole");
+      assertEquals(rig.received(), "8105" + hexOf(utf8("whole")));
+    }
+  });
+
   it("can be closed and cut inside each of its callbacks", () => {
     const deeds: readonly [string, (session: WebSocketSession) => void][] = [
       ["close", (session) => session.close()],
