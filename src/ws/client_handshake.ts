@@ -141,8 +141,9 @@ function readExtensions(headers: HttpHeaders, offered: DeflateOptions | null): D
   return (offered === null ? null : readDeflateReply(extension, offered)) ?? undefined;
 }
 
-function timedOut(): WebSocketError {
-  return new WebSocketError("WS_HANDSHAKE_TIMEOUT", { action: "open a session" });
+/** There is no session within the time. */
+export function timedOut(cause?: Error): WebSocketError {
+  return new WebSocketError("WS_HANDSHAKE_TIMEOUT", { action: "open a session", cause });
 }
 
 function refused(detail: string, cause?: unknown, status?: number): WebSocketError {

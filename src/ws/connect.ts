@@ -1,4 +1,4 @@
-import type { BufferEvent, EventBase, SecureLayer } from "../core/mod.ts";
+import { type BufferEvent, ConnectionError, type EventBase, type SecureLayer } from "../core/mod.ts";
 import {
   type ConnectorOptions,
   HttpHeaders,
@@ -6,7 +6,7 @@ import {
   openStream,
   type StreamTarget,
 } from "../http/mod.ts";
-import { ClientHandshake, type HandshakeRequest } from "./client_handshake.ts";
+import { ClientHandshake, type HandshakeRequest, timedOut } from "./client_handshake.ts";
 import { deflateOffer } from "./deflate_parameters.ts";
 import { areProtocols, checkSessionOptions, deflateOptionsOf, newKey, WEBSOCKET_VERSION } from "./handshake.ts";
 import { WebSocketSession } from "./session.ts";
@@ -88,7 +88,7 @@ export async function connectWebSocket(
   }
 }
 
-function open(
+async function open(
   base: EventBase,
   address: URL,
   options: WebSocketConnectOptions,
@@ -99,7 +99,12 @@ function open(
   const target: StreamTarget = unixPath === undefined ? { host: hostOf(address), port } : { unixPath };
   const secure = address.protocol === "wss:";
   if (secure && tls === undefined) throw new TypeError(`Cannot connect to ${address.href}: it needs the option tls`);
-  return openStream(base, target, { ...options, tls: secure ? tls : undefined, tlsHostname, connectTimeoutMs });
+  try {
+    return await openStream(base, target, { ...options, tls: secure ? tls : undefined, tlsHostname, connectTimeoutMs });
+  } catch (error) {
+    // It is one limit for the whole way.
+    throw error instanceof ConnectionError && error.code === "TIMEOUT" ? timedOut(error) : error;
+  }
 }
 
 function shakeHands(
