@@ -73,15 +73,22 @@ function stated({ parameters }: Extension, isReply: boolean): Stated | null {
   return result;
 }
 
+/** What a server has chosen, and what it answers. */
+export interface AcceptedDeflate {
+  readonly agreed: DeflateParameters;
+  /** The value of Sec-WebSocket-Extensions. */
+  readonly reply: string;
+}
+
 /** A server's choice: the first offer that can be accepted; null when there is none. */
-export function acceptDeflate(offers: readonly Extension[], options: DeflateOptions): DeflateParameters | null {
+export function acceptDeflate(offers: readonly Extension[], options: DeflateOptions): AcceptedDeflate | null {
   for (const offer of offers) {
     if (offer.name !== PERMESSAGE_DEFLATE) continue;
     const asked = stated(offer, false);
     if (asked === null) continue;
     const serverBits = Math.min(asked.serverMaxWindowBits ?? 15, options.serverMaxWindowBits ?? WINDOW_BITS_MAX);
     const clientBits = asked.clientMaxWindowBits;
-    return {
+    const agreed = {
       serverNoContextTakeover: asked.serverNoContextTakeover || options.serverNoContextTakeover === true,
       clientNoContextTakeover: asked.clientNoContextTakeover || options.clientNoContextTakeover === true,
       serverMaxWindowBits: serverBits,
@@ -90,17 +97,25 @@ export function acceptDeflate(offers: readonly Extension[], options: DeflateOpti
         ? WINDOW_BITS_MAX
         : Math.min(clientBits === true ? 15 : clientBits, options.clientMaxWindowBits ?? WINDOW_BITS_MAX),
     };
+    // A window that was asked for is accepted by naming it (section 7.1.2.1).
+    return { agreed, reply: deflateReply(agreed, asked.serverMaxWindowBits !== undefined) };
   }
   return null;
 }
 
-/** The value of Sec-WebSocket-Extensions in a server's reply. A window of 15 bits is what holds without saying. */
-export function deflateReply(agreed: DeflateParameters): string {
+/**
+ * What was agreed upon, as Sec-WebSocket-Extensions has it. A window of 15 bits is what holds without saying.
+ *
+ * @param namesServerWindow whether the server's is named in any case.
+ */
+export function deflateReply(agreed: DeflateParameters, namesServerWindow: boolean = false): string {
   const { serverMaxWindowBits, clientMaxWindowBits } = agreed;
   return PERMESSAGE_DEFLATE +
     (agreed.serverNoContextTakeover ? "; server_no_context_takeover" : "") +
     (agreed.clientNoContextTakeover ? "; client_no_context_takeover" : "") +
-    (serverMaxWindowBits < WINDOW_BITS_MAX ? `; server_max_window_bits=${serverMaxWindowBits}` : "") +
+    (namesServerWindow || serverMaxWindowBits < WINDOW_BITS_MAX
+      ? `; server_max_window_bits=${serverMaxWindowBits}`
+      : "") +
     (clientMaxWindowBits < WINDOW_BITS_MAX ? `; client_max_window_bits=${clientMaxWindowBits}` : "");
 }
 

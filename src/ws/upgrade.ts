@@ -1,6 +1,6 @@
 import { EVHTTP_REQ_GET, type HttpHeadersInit, type HttpRequest } from "../http/mod.ts";
 import { HttpHeaders } from "../http/mod.ts";
-import { acceptDeflate, type DeflateParameters, deflateReply } from "./deflate_parameters.ts";
+import { acceptDeflate, type AcceptedDeflate } from "./deflate_parameters.ts";
 import { parseExtensions } from "./extension_list.ts";
 import {
   acceptOf,
@@ -70,9 +70,9 @@ export function upgradeWebSocket(request: HttpRequest, options: UpgradeOptions =
   headers.set("Upgrade", "websocket");
   headers.set("Sec-WebSocket-Accept", acceptOf(request.headers.get("sec-websocket-key")!));
   if (protocol !== "") headers.set("Sec-WebSocket-Protocol", protocol);
-  if (deflate !== null) headers.set("Sec-WebSocket-Extensions", deflateReply(deflate));
+  if (deflate !== null) headers.set("Sec-WebSocket-Extensions", deflate.reply);
   const stream = request.takeOver(101, headers);
-  return new WebSocketSession(stream, { role: "server", protocol, deflate }, options);
+  return new WebSocketSession(stream, { role: "server", protocol, deflate: deflate?.agreed }, options);
 }
 
 function refuseOwnField(name: string): void {
@@ -123,7 +123,7 @@ function chosenProtocol(request: HttpRequest, { protocols = [] }: UpgradeOptions
   throw new TypeError(`Cannot choose the subprotocol "${chosen}": the client offers ${offered.join(", ") || "none"}`);
 }
 
-function chosenDeflate(request: HttpRequest, options: UpgradeOptions): DeflateParameters | null {
+function chosenDeflate(request: HttpRequest, options: UpgradeOptions): AcceptedDeflate | null {
   const own = deflateOptionsOf(options);
   if (own === null) return null;
   return acceptDeflate(parseExtensions(request.headers.getAll("sec-websocket-extensions").join(","))!, own);

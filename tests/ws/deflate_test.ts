@@ -7,7 +7,6 @@ import {
   deflateOffer,
   type DeflateOptions,
   type DeflateParameters,
-  deflateReply,
   readDeflateReply,
 } from "../../src/ws/deflate_parameters.ts";
 import { parseExtensions } from "../../src/ws/extension_list.ts";
@@ -56,10 +55,8 @@ describe("the list of extensions", () => {
 });
 
 describe("the negotiation of permessage-deflate", () => {
-  const accept = (offers: string, options: DeflateOptions = {}): string | null => {
-    const agreed = acceptDeflate(parseExtensions(offers)!, options);
-    return agreed === null ? null : deflateReply(agreed);
-  };
+  const accept = (offers: string, options: DeflateOptions = {}): string | null =>
+    acceptDeflate(parseExtensions(offers)!, options)?.reply ?? null;
 
   it("accepts offers on a server as RFC 7692 section 7.1 says", () => {
     const name = "permessage-deflate";
@@ -68,6 +65,9 @@ describe("the negotiation of permessage-deflate", () => {
     assertEquals(accept(`${name}; client_max_window_bits=10`), `${name}; client_max_window_bits=10`);
     assertEquals(accept(`${name}; client_max_window_bits="9"`), `${name}; client_max_window_bits=9`);
     assertEquals(accept(`${name}; server_max_window_bits=8`), `${name}; server_max_window_bits=8`);
+    // Whoever asks for a window is answered, also where it is the largest one.
+    assertEquals(accept(`${name}; server_max_window_bits=15`), `${name}; server_max_window_bits=15`);
+    assertEquals(accept(`${name}; client_max_window_bits=15`), name);
     assertEquals(accept(`${name}; server_no_context_takeover`), `${name}; server_no_context_takeover`);
     assertEquals(accept(`${name}; client_no_context_takeover`), `${name}; client_no_context_takeover`);
     const own = {
