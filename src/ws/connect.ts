@@ -71,7 +71,8 @@ export async function connectWebSocket(
   url: string | URL,
   options: WebSocketConnectOptions = {},
 ): Promise<WebSocketSession> {
-  const { stream: given, signal } = options;
+  const { signal } = options;
+  let { stream } = options;
   try {
     const address = parseAddress(url);
     checkSessionOptions(options);
@@ -79,11 +80,12 @@ export async function connectWebSocket(
     if (!(timeoutMs > 0)) throw new RangeError(`Cannot connect within ${timeoutMs} ms: expected a number above zero`);
     signal?.throwIfAborted();
     const request = makeRequest(address, options);
+    if (stream?.closed === true) throw new TypeError(`Cannot connect to ${address.href}: the stream is closed`);
     const startMs = base.now();
-    const stream = given ?? await open(base, address, options, timeoutMs);
+    stream ??= await open(base, address, options, timeoutMs);
     return await shakeHands(stream, request, timeoutMs - (base.now() - startMs), options);
   } catch (error) {
-    given?.close();
+    stream?.close();
     throw error;
   }
 }

@@ -19,7 +19,7 @@ import {
   type WebSocketMessage,
   type WebSocketSessionOptions,
 } from "./session_options.ts";
-import { checkedBytes, SessionOutput } from "./session_output.ts";
+import { bytesOf, SessionOutput } from "./session_output.ts";
 import { SessionTimer, type TimedSession } from "./session_timer.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
@@ -44,7 +44,6 @@ const STATES = ["open", "closing", "closing", "closed"] as const;
 
 /** After a fault the other side gets no more time than this to read why. */
 const FAULT_LINGER_MS = 2000;
-const encoder: TextEncoder = new TextEncoder();
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -93,9 +92,10 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
    * Speaks WebSocket over a connection whose handshake is done, which becomes the session's to close. What has come already is handed
    * on from the loop.
    *
-   * @throws {RangeError} for limits and times that are no numbers above zero; the connection is the caller's to close then.
+   * @throws {RangeError} for limits and times that are no numbers above zero, {TypeError} for a closed connection; it stays the caller's.
    */
   constructor(stream: BufferEvent, agreement: WebSocketAgreement, options: WebSocketSessionOptions = {}) {
+    if (stream.closed) throw new TypeError("Cannot speak WebSocket over a connection that is closed");
     const { role, protocol = "", deflate } = agreement;
     const settings = sessionSettings(options);
     const limits = webSocketLimits(options.limits);
@@ -372,7 +372,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   }
 
   #sendControl(opcode: number, data: Uint8Array | string): number {
-    const payload = typeof data === "string" ? encoder.encode(data) : checkedBytes(data);
+    const payload = bytesOf(data);
     if (payload.length > CONTROL_BYTES_MAX) {
       throw new RangeError(`Cannot send a control frame of ${payload.length} bytes: ${CONTROL_BYTES_MAX} have room`);
     }

@@ -61,7 +61,7 @@ export class SessionOutput {
    * @throws {TypeError} for what is no message, such as an ArrayBuffer.
    */
   sendMessage(data: WebSocketMessage): number {
-    if (typeof data !== "string") checkedBytes(data);
+    checkMessage(data);
     if (this.#fragmented !== WHOLE) {
       throw new Error("Cannot send a message: one is being sent in fragments, and has to be ended first");
     }
@@ -80,7 +80,7 @@ export class SessionOutput {
 
   /** Sends a fragment of a message, which the first one begins; returns how many bytes wait by now. */
   sendFragment(data: WebSocketMessage, isFinal: boolean): number {
-    if (typeof data !== "string") checkedBytes(data);
+    checkMessage(data);
     const kind = typeof data === "string" ? OPCODE_TEXT : OPCODE_BINARY;
     if (this.#fragmented === WHOLE) {
       this.#fragmented = kind;
@@ -149,8 +149,14 @@ export class SessionOutput {
   }
 }
 
+/** The bytes that text or bytes are sent as. */
+export function bytesOf(data: WebSocketMessage): Uint8Array {
+  checkMessage(data);
+  return typeof data === "string" ? encoder.encode(data) : data;
+}
+
 /** Another array, or a buffer, would be taken for one of another length in the middle of a frame. */
-export function checkedBytes(data: Uint8Array): Uint8Array {
-  if (data instanceof Uint8Array) return data;
+function checkMessage(data: WebSocketMessage): void {
+  if (typeof data === "string" || data instanceof Uint8Array) return;
   throw new TypeError(`Cannot send ${Object.prototype.toString.call(data)}: expected a string or a Uint8Array`);
 }

@@ -228,6 +228,10 @@ describe("connectWebSocket", () => {
       assertEquals(await name(url, { headers: { Upgrade: "x" } }), "TypeError");
       assertEquals(await name(url, { handshakeTimeoutMs: 0 }), "RangeError");
       assertEquals(await name(url, { deflate: { level: 10 } }), "RangeError");
+      const [stream, other] = PairBufferEvent.create(base);
+      stream.close();
+      other.close();
+      assertEquals(await name(url, { stream }), "TypeError");
     }));
 
   it("speaks over a stream it is given, and calls back before the first message", () =>

@@ -161,6 +161,12 @@ describe("a session", () => {
     assertEquals(rig.received().length, 2 * (2 + 2 + 122));
   });
 
+  it("is not made of a connection that is closed, whose end nobody would tell", () => {
+    using rig = new Rig();
+    rig.session.terminate();
+    assertThrows(() => new WebSocketSession(rig.session.stream, { role: "server" }), TypeError, "closed");
+  });
+
   it("refuses what is neither text nor a Uint8Array, and sends nothing then", () => {
     for (const deflate of [null, { serverNoContextTakeover: true, clientNoContextTakeover: true }]) {
       const bits = deflate && { ...deflate, serverMaxWindowBits: 15, clientMaxWindowBits: 15 };
