@@ -23,7 +23,7 @@ export type HttpClientErrorCode =
   | "HTTP_CONNECTION_FAILED"
   /** The source of the request's body has failed; `cause` is what it has thrown. */
   | "HTTP_BODY_FAILED"
-  /** It was cancelled on this side; `cause` is the reason of a signal. */
+  /** It was cancelled on this side; `cause` is the reason of a signal, or what one of its callbacks has thrown. */
   | "HTTP_CANCELLED"
   /** The head or the body of the response is longer than its limit. */
   | "HTTP_DATA_TOO_LONG"

@@ -20,7 +20,10 @@ import type { ResponseHead } from "./response_head.ts";
 const IDEMPOTENT = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_PUT |
   EVHTTP_REQ_DELETE | EVHTTP_REQ_PROPFIND;
 
-/** What a request says, and who hears of its response while that comes. */
+/**
+ * What a request says, and who hears of its response while that comes. What one of these callbacks throws ends the request, as
+ * {@linkcode HttpClientRequest.cancel} does, and becomes the `cause` of the error.
+ */
 export interface HttpRequestOptions {
   /** The method, by its name or its `EVHTTP_REQ_` bit; GET by default. */
   readonly method?: string | number | undefined;

@@ -189,9 +189,23 @@ export class ClientStream implements ByteSink {
     else this.#waiting.append(bytes, start, end);
   }
 
+  /**
+   * What the callbacks of a request throw ends it, and is told by the error it ends with: the rest of what has come is lost to it, and
+   * nothing that comes later would make sense.
+   */
   #parse(bytes: Uint8Array, start: number, end: number): void {
-    const parser = this.#parser;
     const request = this.#request!;
+    try {
+      this.#parseFor(request, bytes, start, end);
+    } catch (error) {
+      // The request was over by then: it is no business of its own any more.
+      if (this.#request !== request) throw error;
+      request.cancel(error);
+    }
+  }
+
+  #parseFor(request: HttpClientRequest, bytes: Uint8Array, start: number, end: number): void {
+    const parser = this.#parser;
     const before = this.#response;
     let at = start;
     for (;;) {

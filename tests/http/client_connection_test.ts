@@ -10,6 +10,7 @@ import {
   HttpClientConnection,
   type HttpClientConnectionOptions,
   HttpClientError,
+  type HttpClientRequest,
   type HttpClientResponse,
   type HttpRequestOptions,
   openStream,
@@ -698,6 +699,58 @@ forEachBackend((backend) => {
         });
         assertEquals((await connection.send("/")).text(), "2");
         assertEquals(errors.map((error) => (error as Error).message), ["mine"]);
+      });
+    });
+
+    it("when a callback throws before the response is complete, with that as the cause", async () => {
+      const errors: unknown[] = [];
+      base.close();
+      base = backend.newBase({ onError: (error) => void errors.push(error) });
+      const answer = "HTTP/1.1 103 \r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd";
+      for (const where of ["onInterim", "onHead", "onData"] as const) {
+        for (const isPaused of [false, true]) {
+          await withServer(answering(answer, ok("2")), async (connection, server) => {
+            const mine = new Error("mine");
+            let request: HttpClientRequest;
+            const failed = new Promise<HttpClientError | null>((resolve) => {
+              const options = {
+                [where]: () => {
+                  throw mine;
+                },
+              };
+              request = connection.request("/", options, (_, error) => resolve(error));
+              if (isPaused) request.pause();
+            });
+            const next = connection.send("/");
+            if (isPaused) {
+              await eventually(() => server.peers[0]?.received.endsWith("\r\n\r\n") === true, "the request");
+              request!.resume();
+            }
+            const error = await failed;
+            assertEquals([error?.code, error?.cause], ["HTTP_CANCELLED", mine], where);
+            assertEquals((await next).text(), "2");
+            assertEquals(server.peers.length, 2);
+          });
+        }
+      }
+      assertEquals(errors, []);
+    });
+
+    it("and its callback may throw then too, which goes to the base", async () => {
+      const errors: unknown[] = [];
+      base.close();
+      base = backend.newBase({ onError: (error) => void errors.push(error) });
+      await withServer(answering(ok("1"), ok("2")), async (connection) => {
+        const thrown = [new Error("first"), new Error("second")] as const;
+        connection.request("/", {
+          onHead: () => {
+            throw thrown[0];
+          },
+        }, () => {
+          throw thrown[1];
+        });
+        assertEquals((await connection.send("/")).text(), "2");
+        assertEquals(errors, [thrown[1]]);
       });
     });
   });
