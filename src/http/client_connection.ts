@@ -278,7 +278,10 @@ export class HttpClientConnection implements Disposable {
     } catch (error) {
       // Whoever has asked is told of a mistake at once; whoever waits in the queue by callback.
       const request = this.#queue.shift()!;
-      if (asked) throw error;
+      if (asked) {
+        request.abandon();
+        throw error;
+      }
       this.#settle(request, null, new HttpClientError("HTTP_CONNECT_FAILED", `send ${request.describe()}`, error));
     }
   }
@@ -308,10 +311,16 @@ export class HttpClientConnection implements Disposable {
       }
     },
     failed: (request, error, stale) => {
-      this.#drop();
-      if (stale && request.isRepeatable && request.attempts < 2) return this.#next();
-      if (this.#queue[0] === request) this.#queue.shift();
-      this.#settle(request, null, error);
+      try {
+        this.#drop();
+      } finally {
+        if (stale && request.isRepeatable && request.attempts < 2) {
+          this.#next();
+        } else {
+          if (this.#queue[0] === request) this.#queue.shift();
+          this.#settle(request, null, error);
+        }
+      }
     },
     idleEnded: () => this.#drop(),
   };

@@ -168,11 +168,17 @@ export class HttpClientRequest {
   settle(response: HttpClientResponse | null, error: HttpClientError | null): void {
     const callback = this.#callback;
     if (callback === null) return;
+    this.abandon();
+    this.body.dismissSource();
+    callback(response, error);
+  }
+
+  /** @internal Ends it without a word, for whoever throws instead. */
+  abandon(): void {
     this.#callback = null;
     this.#owner = null;
     this.options.signal?.removeEventListener("abort", this.#onAbort);
     this.body.close();
-    callback(response, error);
   }
 }
 

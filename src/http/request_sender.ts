@@ -50,11 +50,12 @@ export class RequestSender implements UploadOwner {
 
   /** Sends a request, or its head if the server is to ask for the body. */
   begin(request: HttpClientRequest, authority: string): void {
-    const { body: { source }, framing } = request;
+    const { body, framing } = request;
     this.#request = request;
     this.#output.addLatin1(requestHead(request, authority));
     this.#unsent = framing.length;
     this.#awaitsContinue = request.options.expectContinue === true && framing.length !== 0;
+    const source = body.takeSource();
     if (source !== null) this.#upload = new Upload(source, this);
     if (!this.#awaitsContinue) this.sendBody();
   }
@@ -80,12 +81,14 @@ export class RequestSender implements UploadOwner {
     this.#upload?.resume();
   }
 
-  /** Ends it; a source is told. */
+  /** Ends it: nothing is left to be sent. A source is told. */
   close(): void {
     this.#tellError.cancel();
     this.#upload?.cancel();
     this.#upload = null;
     this.#request = null;
+    this.#unsent = 0;
+    this.#awaitsContinue = false;
   }
 
   uploaded(bytes: Uint8Array): boolean {

@@ -1,4 +1,4 @@
-import type { UploadSource } from "./upload_body.ts";
+import { endSource, type UploadSource } from "./upload_body.ts";
 
 /** Who sends what an {@linkcode Upload} brings. */
 export interface UploadOwner {
@@ -18,13 +18,14 @@ const encoder = new TextEncoder();
  * @internal
  */
 export class Upload {
-  readonly #iterator: AsyncIterator<Uint8Array | string>;
+  readonly #source: UploadSource;
   readonly #owner: UploadOwner;
+  #iterator: AsyncIterator<Uint8Array | string> | null = null;
   #goOn: (() => void) | null = null;
   #isOver = false;
 
   constructor(source: UploadSource, owner: UploadOwner) {
-    this.#iterator = (source as AsyncIterable<Uint8Array | string>)[Symbol.asyncIterator]();
+    this.#source = source;
     this.#owner = owner;
   }
 
@@ -49,17 +50,15 @@ export class Upload {
     if (this.#isOver) return;
     this.#isOver = true;
     this.resume();
-    // What the source says to that is nobody's business any more.
-    try {
-      this.#iterator.return?.().then(undefined, () => {});
-    } catch {
-      // Neither is what it throws.
-    }
+    endSource(this.#source, this.#iterator);
   }
 
   async #run(): Promise<void> {
+    // A stream that somebody else reads throws here, which is a failure like others.
+    const iterator = (this.#source as AsyncIterable<Uint8Array | string>)[Symbol.asyncIterator]();
+    this.#iterator = iterator;
     for (;;) {
-      const { done, value } = await this.#iterator.next();
+      const { done, value } = await iterator.next();
       if (this.#isOver) return;
       if (done === true) {
         // This may find that it was too short, which is a failure like others.

@@ -1,6 +1,9 @@
 import { EvBuffer } from "../core/mod.ts";
 
-/** Where a body comes from whose length nobody knows beforehand: pieces of bytes, or of text as UTF-8. */
+/**
+ * Where a body comes from whose length nobody knows beforehand: pieces of bytes, or of text as UTF-8. It is told when no more of it is
+ * wanted: a stream is cancelled, and `return()` called of an iteration, also of one that was never begun because there was no connection.
+ */
 export type UploadSource = AsyncIterable<Uint8Array | string> | ReadableStream<Uint8Array>;
 
 /**
@@ -20,6 +23,7 @@ export class PreparedBody {
   /** Where pieces come from; null when the bytes are there. */
   readonly source: UploadSource | null;
   readonly #bytes: Uint8Array | EvBuffer | null;
+  #isRead = false;
 
   /**
    * Takes `body`.
@@ -67,8 +71,29 @@ export class PreparedBody {
     else output.addReference(bytes);
   }
 
+  /** Where pieces come from, for the one who reads them. */
+  takeSource(): UploadSource | null {
+    this.#isRead = true;
+    return this.source;
+  }
+
+  /** Tells a source that nobody has taken that nobody will. */
+  dismissSource(): void {
+    if (this.source !== null && !this.#isRead) endSource(this.source);
+  }
+
   /** Lets go of the bytes. */
   close(): void {
     if (this.#bytes instanceof EvBuffer) this.#bytes.close();
+  }
+}
+
+/** Tells a source, or an iteration over it that was begun, that no more is wanted. What it says to that is nobody's business any more. */
+export function endSource(source: UploadSource, begun: AsyncIterator<unknown> | null = null): void {
+  try {
+    const iterator = begun ?? (source as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    iterator.return?.().then(undefined, () => {});
+  } catch {
+    // Neither is what it throws.
   }
 }

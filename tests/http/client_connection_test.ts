@@ -185,6 +185,42 @@ forEachBackend((backend) => {
       }
     });
 
+    it("no source that somebody else reads, whether the connection is new or kept", () =>
+      withServer((peer) => void (peer.received.startsWith("GET") && peer.say(ok("1"))), async (connection) => {
+        for (let round = 0; round < 2; round++) {
+          const body = new ReadableStream<Uint8Array>();
+          body.getReader();
+          const error = await failure(connection, { method: "POST", body });
+          assertEquals(error.code, "HTTP_BODY_FAILED");
+          assert(/locked/.test(error.message), error.message);
+          assertEquals((await connection.send("/")).text(), "1");
+        }
+      }));
+
+    it("and tells a source of which nothing was read that nothing will be", async () => {
+      let isCancelled = false;
+      const stream = new ReadableStream<Uint8Array>({ cancel: () => void (isCancelled = true) }, { highWaterMark: 0 });
+      const iterable = {
+        isReturned: false,
+        [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+          return {
+            next: () => Promise.reject(new Error("never read")),
+            return: () => {
+              this.isReturned = true;
+              return Promise.reject(new Error("nobody's business"));
+            },
+          };
+        },
+      };
+      await alongside(base, async () => {
+        using connection = new HttpClientConnection(base, { host: OWN_HOST, port: 1 });
+        for (const body of [stream, iterable]) {
+          assertEquals((await failure(connection, { method: "PUT", body })).code, "HTTP_CONNECT_FAILED");
+        }
+        await eventually(() => isCancelled && iterable.isReturned, "both are told");
+      });
+    });
+
     it("a body after a 100, or after a while; not after a response", async () => {
       const options: HttpRequestOptions = { method: "POST", body: "body", expectContinue: true };
       const asked: string[] = [];
@@ -419,6 +455,19 @@ forEachBackend((backend) => {
       }
     });
 
+    it("by the read timeout when nothing can be sent, however much was left to be", () =>
+      withServer(answering(ok("1"), ok("1")), async (connection) => {
+        async function* endless(): AsyncGenerator<Uint8Array> {
+          for (;;) yield new Uint8Array(1024);
+        }
+        for (const options of [{ body: endless() }, { body: "b", expectContinue: true }]) {
+          assertEquals((await connection.send("/")).text(), "1");
+          connection.stream!.endWriting();
+          const error = await failure(connection, { method: "POST", ...options });
+          assertEquals(error.code, "HTTP_TIMEOUT");
+        }
+      }, { readTimeoutMs: 50 }));
+
     it("when there is no connection, all that wait at once", () =>
       alongside(base, async () => {
         let port = 0;
@@ -568,6 +617,18 @@ forEachBackend((backend) => {
         assert(server.peers[1]!.received.includes(`Host: example.test:${server.port}\r\n`));
       }));
 
+    it("and listens to no signal of a request that could not be made", () => {
+      let count = 0;
+      const signal = {
+        aborted: false,
+        addEventListener: () => void count++,
+        removeEventListener: () => void count--,
+      } as unknown as AbortSignal;
+      using connection = new HttpClientConnection(base, { host: "needs.a.resolver", port: 1 });
+      assertThrows(() => connection.request("/", { signal }, () => {}), TypeError, "resolver");
+      assertEquals([count, connection.pendingCount], [0, 0]);
+    });
+
     it("until all is done, if told to close then", () =>
       withServer(answering(ok("1"), ok("2")), async (connection) => {
         const both = [connection.send("/"), connection.send("/")];
@@ -688,6 +749,24 @@ forEachBackend((backend) => {
           connection.close();
         }
       }));
+
+    it("also where the connection is lost to a callback that throws", async () => {
+      const errors: unknown[] = [];
+      base.close();
+      base = backend.newBase({ onError: (error) => void errors.push(error) });
+      await withServer(answering((peer) => peer.end(), ok("2")), async (connection) => {
+        const mine = new Error("mine");
+        connection.onClose = () => {
+          connection.onClose = null;
+          throw mine;
+        };
+        const first = failure(connection);
+        const next = connection.send("/");
+        assertEquals((await first).code, "HTTP_EOF");
+        assertEquals((await next).text(), "2");
+        assertEquals(errors, [mine]);
+      });
+    });
 
     it("what callbacks throw goes to the base, and the next request is served", async () => {
       const errors: unknown[] = [];
