@@ -280,10 +280,10 @@ export class ClientStream implements ByteSink {
       this.#owner.responded(request, response, false);
       return;
     }
-    const reusable = this.#sender.isDone && this.#writeError === null && at === end && head.keepAlive &&
-      this.#parser.bodyExpected !== "close" &&
-      !this.#inputEnded &&
-      !wantsClose(request);
+    // A server that answers before it has the whole request may read the rest or not: the next one must not depend on it.
+    const isSent = this.#sender.isDone && this.stream.output.length === 0 && this.#writeError === null;
+    const reusable = isSent && at === end && head.keepAlive && this.#parser.bodyExpected !== "close" &&
+      !this.#inputEnded && !wantsClose(request);
     this.#request = null;
     this.#served++;
     this.#timer.clear();

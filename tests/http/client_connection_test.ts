@@ -402,6 +402,20 @@ forEachBackend((backend) => {
         },
       ));
 
+    it("a response before all bytes of a body have left, and keeps the next request from waiting behind them", () => {
+      const early: Script = (peer, index) => {
+        if (index === 0) peer.stream.disable(EV_READ);
+        peer.say(ok(index === 0 ? "early" : "next"));
+      };
+      return withServer(early, async (connection, server) => {
+        const body = new Uint8Array(20_000_000);
+        assertEquals((await connection.send("/", { method: "POST", body })).text(), "early");
+        assertEquals(connection.isConnected, false);
+        assertEquals((await connection.send("/")).text(), "next");
+        assertEquals(server.peers.length, 2);
+      });
+    });
+
     it("a response that was sent before the server has closed its side", () =>
       withServer(
         (peer) => {
