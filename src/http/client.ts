@@ -7,6 +7,7 @@ import {
   clientBounds,
   type HttpClientOptions,
   type HttpClientRequestOptions,
+  notNegative,
 } from "./client_options.ts";
 import { Router } from "./client_origin.ts";
 import { ClientPool } from "./client_pool.ts";
@@ -63,7 +64,7 @@ export class HttpClient implements Disposable {
     this.#pool = new ClientPool(base, {
       maxConnectionsPerHost: atLeastOne("maxConnectionsPerHost", options.maxConnectionsPerHost ?? 6),
       maxConnections: atLeastOne("maxConnections", options.maxConnections ?? 256),
-      maxWaiting: options.maxWaiting ?? 10_000,
+      maxWaiting: notNegative("maxWaiting", options.maxWaiting ?? 10_000),
       idleTimeoutMs: atLeastOne("idleTimeoutMs", options.idleTimeoutMs ?? 30_000),
     });
   }

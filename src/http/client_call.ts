@@ -1,14 +1,14 @@
 import { HttpClientError } from "./client_error.ts";
-import { type ClientBounds, type HttpClientRequestOptions, redirectCount } from "./client_options.ts";
+import { type ClientBounds, type HttpClientRequestOptions, notNegative } from "./client_options.ts";
 import type { Router } from "./client_origin.ts";
 import type { ClientPool } from "./client_pool.ts";
 import { HttpClientRequest, type HttpRequestCallback, type HttpRequestOptions } from "./client_request.ts";
 import type { HttpClientResponse } from "./client_response.ts";
-import { addCredentials } from "./client_url.ts";
+import { addCredentials, shownUrl } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodeBody } from "./content_decoding.ts";
 import { HttpHeaders } from "./headers.ts";
 import { methodName } from "./methods.ts";
-import { isRedirect, type Redirectable, redirected } from "./redirects.ts";
+import { isRedirect, locationOf, type Redirectable, redirected } from "./redirects.ts";
 
 /** What all calls of a client share. */
 export interface CallSetting {
@@ -18,9 +18,6 @@ export interface CallSetting {
   readonly headers: HttpHeaders;
   readonly maxBodyBytes: number;
 }
-
-/** What a redirect says beside where it leads is read, for the connection to be kept; but not if it is more than this. */
-const REDIRECT_BYTES_MAX = 64 * 1024;
 
 /**
  * What somebody has asked an `HttpClient` for: one request, or several where redirects are followed.
@@ -37,7 +34,6 @@ export class HttpClientCall {
   #request: HttpClientRequest | null = null;
   // A redirect that is to be followed once its own response is over.
   #next: Redirectable | null = null;
-  #droppedBytes = 0;
   #failure: HttpClientError | null = null;
   #isPaused = false;
 
@@ -49,7 +45,7 @@ export class HttpClientCall {
     this.#setting = setting;
     this.#options = options;
     this.#callback = callback;
-    this.#maxRedirects = redirectCount(options.maxRedirects ?? bounds.maxRedirects);
+    this.#maxRedirects = notNegative("maxRedirects", options.maxRedirects ?? bounds.maxRedirects);
     this.#decodes = (options.decompress ?? bounds.decompress) && options.onData === undefined && !headers.has("range");
     for (const [name, value] of setting.headers) if (!headers.has(name)) headers.add(name, value);
     if (this.#decodes && !headers.has("accept-encoding")) headers.add("Accept-Encoding", acceptEncoding());
@@ -87,7 +83,7 @@ export class HttpClientCall {
   #send(): void {
     const { pool, router } = this.#setting;
     const { url, method, headers, hasBody } = this.#what;
-    const { body, expectContinue, idempotent, maxBodyBytes, signal, onInterim } = this.#options;
+    const { body, expectContinue, idempotent, maxBodyBytes, signal, onInterim, onData } = this.#options;
     const route = router.route(url, this.#unixPath);
     const fields = new HttpHeaders();
     if (!headers.has("host")) fields.add("Host", route.authority);
@@ -103,12 +99,7 @@ export class HttpClientCall {
       signal,
       onInterim,
       onHead: (response, request) => this.#head(response, request),
-      ...(this.#options.onData === undefined ? {} : {
-        onData: (bytes, response, request) => {
-          if (this.#next === null) this.#options.onData!(bytes, response, request);
-          else if ((this.#droppedBytes += bytes.length) > REDIRECT_BYTES_MAX) request.cancel();
-        },
-      }),
+      onData,
     };
     const request = new HttpClientRequest(route.target, options, (response, error) => this.#ended(response, error));
     this.#request = request;
@@ -122,12 +113,12 @@ export class HttpClientCall {
     const { status, headers } = response;
     if (this.#maxRedirects > 0 && isRedirect(status, headers)) {
       try {
-        this.#next = redirected(this.#what, status, headers.get("location")!);
+        this.#next = redirected(this.#what, status, locationOf(headers));
       } catch (error) {
         this.#failure = failureOf(error, this.#what);
         return false;
       }
-      this.#droppedBytes = 0;
+      request.dropsBody = true;
       request.resume();
       return;
     }
@@ -154,13 +145,13 @@ export class HttpClientCall {
     if (++this.#redirectCount > this.#maxRedirects) {
       throw new HttpClientError(
         "HTTP_TOO_MANY_REDIRECTS",
-        `request ${url.href}: more than ${this.#maxRedirects} redirects`,
+        `request ${shownUrl(url)}: more than ${this.#maxRedirects} redirects`,
       );
     }
     if (next.hasBody && !isRepeatable(this.#options.body)) {
       throw new HttpClientError(
         "HTTP_BAD_REDIRECT",
-        `follow the redirect of ${url.href}: its body cannot be sent twice`,
+        `follow the redirect of ${shownUrl(url)}: its body cannot be sent twice`,
       );
     }
     // The socket is that of the server which was asked, not of any other.
@@ -188,5 +179,5 @@ function isRepeatable(body: HttpClientRequestOptions["body"]): boolean {
 
 function failureOf(error: unknown, { url }: Redirectable): HttpClientError {
   if (error instanceof HttpClientError) return error;
-  return new HttpClientError("HTTP_BAD_REDIRECT", `follow a redirect to ${url.href}`, error);
+  return new HttpClientError("HTTP_BAD_REDIRECT", `follow a redirect to ${shownUrl(url)}`, error);
 }

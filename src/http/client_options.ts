@@ -47,18 +47,18 @@ export interface ClientBounds {
 
 export function clientBounds(options: HttpClientOptions): ClientBounds {
   return {
-    maxRedirects: redirectCount(options.maxRedirects ?? 0),
+    maxRedirects: notNegative("maxRedirects", options.maxRedirects ?? 0),
     decompress: options.decompress === true,
     maxDecompressionRatio: atLeastOne("maxDecompressionRatio", options.maxDecompressionRatio ?? 200),
   };
 }
 
-export function redirectCount(count: number): number {
-  if (count >= 0) return count;
-  throw new RangeError(`Cannot follow ${count} redirects`);
-}
-
 export function atLeastOne(name: string, value: number): number {
   if (value >= 1) return value;
   throw new RangeError(`Cannot set ${name} to ${value}: expected a number from 1 on`);
+}
+
+export function notNegative(name: string, value: number): number {
+  if (value >= 0) return value;
+  throw new RangeError(`Cannot set ${name} to ${value}: expected a number from 0 on`);
 }

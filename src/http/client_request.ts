@@ -83,6 +83,8 @@ export class HttpClientRequest {
   attempts = 0;
   /** @internal Whether nothing is read for the time being. */
   isPaused = false;
+  /** @internal Whether the body of the response is of no use, which shows in its head. */
+  dropsBody = false;
   #owner: RequestOwner | null = null;
   #callback: HttpRequestCallback | null;
   readonly #onAbort = (): void => this.cancel(this.options.signal!.reason);
@@ -90,9 +92,10 @@ export class HttpClientRequest {
   /**
    * @internal
    * @throws {TypeError} for a method, target, field or body that is none.
+   * @throws {RangeError} for a `maxBodyBytes` that is no number of bytes.
    */
   constructor(target: string, options: HttpRequestOptions, callback: HttpRequestCallback) {
-    const { method = "GET", headers, body, signal } = options;
+    const { method = "GET", headers, body, signal, maxBodyBytes = Infinity } = options;
     const name = typeof method === "number" ? methodName(method) : method;
     if (name === undefined || !METHOD.test(name)) {
       throw new TypeError(`Cannot send a request: ${JSON.stringify(method)} is no method`);
@@ -101,6 +104,9 @@ export class HttpClientRequest {
     this.method = name;
     this.methodId = methodId(name);
     this.target = target;
+    if (!(maxBodyBytes >= 0)) {
+      throw new RangeError(`Cannot set maxBodyBytes to ${maxBodyBytes}: expected a number of bytes, or Infinity`);
+    }
     this.headers = new HttpHeaders(headers);
     checkFraming(this.headers);
     this.body = new PreparedBody(body);

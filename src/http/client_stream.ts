@@ -23,6 +23,9 @@ import { REFERENCE_MIN, WaitingBytes } from "./waiting_bytes.ts";
 /** The events after which a direction is over. */
 const ENDS = BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT;
 
+/** A body that nobody wants is read, for the connection to be kept; but not if it is more than this. */
+const DROPPED_BYTES_MAX = 64 * 1024;
+
 /** Who makes requests on a {@linkcode ClientStream}. */
 export interface ClientStreamOwner {
   /** The response is complete; `reusable`: so is the stream, for another request, else it is gone. */
@@ -243,14 +246,19 @@ export class ClientStream implements ByteSink {
       );
     }
     const response = this.#response = new HttpClientResponse(head);
-    if (contentLength > this.#bodyBytesMax) return this.#failTooLong();
-    if (request.options.onHead?.(response, request) === false) request.cancel();
+    const isWanted = request.options.onHead?.(response, request) !== false;
+    if (!isWanted || (request.dropsBody && contentLength > DROPPED_BYTES_MAX)) return request.cancel();
+    if (!request.dropsBody && this.#request === request && contentLength > this.#bodyBytesMax) this.#failTooLong();
   }
 
   #data(bytes: Uint8Array, start: number, end: number): void {
     const request = this.#request!;
     const response = this.#response!;
     this.#bodyBytes += end - start;
+    if (request.dropsBody) {
+      if (this.#bodyBytes > DROPPED_BYTES_MAX) request.cancel();
+      return;
+    }
     if (this.#bodyBytes > this.#bodyBytesMax) return this.#failTooLong();
     if (request.options.onData !== undefined) request.options.onData(bytes.subarray(start, end), response, request);
     else if (end - start < REFERENCE_MIN) response.body.addSlice(bytes, start, end);

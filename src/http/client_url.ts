@@ -9,12 +9,28 @@ import { percentDecode } from "./percent_coding.ts";
  * @throws {TypeError} when it is none.
  */
 export function httpUrl(input: string | URL): URL {
-  const url = typeof input === "string" && URL.canParse(input) ? new URL(input) : input;
-  if (!(url instanceof URL)) throw new TypeError(`Cannot request ${JSON.stringify(input)}: it is no URL`);
+  // A copy in any case: the caller's may change while redirects are followed.
+  const url = input instanceof URL || URL.canParse(input) ? new URL(input) : input;
+  if (!(url instanceof URL)) throw new TypeError(`Cannot request ${shownText(input)}: it is no URL`);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new TypeError(`Cannot request ${url.href}: only http and https are spoken, not ${url.protocol.slice(0, -1)}`);
+    throw new TypeError(
+      `Cannot request ${shownUrl(url)}: only http and https are spoken, not ${url.protocol.slice(0, -1)}`,
+    );
   }
   return url;
+}
+
+/** A URL as messages show it: without user and password. */
+export function shownUrl(url: URL): string {
+  if (url.username === "" && url.password === "") return url.href;
+  const shown = new URL(url);
+  shown.username = shown.password = "";
+  return shown.href;
+}
+
+/** What was to be a URL as messages show it: without what may be a password, and not at any length. */
+export function shownText(text: unknown): string {
+  return JSON.stringify(String(text).replace(/\/\/[^/?#]*@/, "//").slice(0, 200));
 }
 
 /** Where a URL leads to, its port included. */

@@ -2,9 +2,11 @@ import type { HttpClientCall } from "./client_call.ts";
 import type { HttpClientRequestOptions } from "./client_options.ts";
 import type { HttpRequestCallback } from "./client_request.ts";
 import type { HttpClientResponse } from "./client_response.ts";
+import { notNegative } from "./client_options.ts";
+import { shownText } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodedStream } from "./content_decoding.ts";
+import { fetchBody } from "./fetch_body.ts";
 import { isBodyless } from "./status.ts";
-import type { UploadBody } from "./upload_body.ts";
 
 /** What `fetch()` takes beside a URL: as the Fetch standard says, as far as there are no browsers, and what a client knows. */
 export interface FetchInit extends RequestInit {
@@ -36,16 +38,20 @@ export async function fetchWith(
   init: FetchInit = {},
 ): Promise<Response> {
   const { unixPath, maxBodyBytes = Infinity, ...standard } = init;
+  notNegative("maxBodyBytes", maxBodyBytes);
   const request = new Request(input, standard);
   const { signal } = request;
   signal.throwIfAborted();
   // Before the body is read, with which some runtimes forget the type that it has brought along.
-  const headers: [string, string][] = [...request.headers];
+  let headers: [string, string][] = [...request.headers];
   if (typeof init.body === "string" && !request.headers.has("content-type")) {
     headers.push(["Content-Type", "text/plain;charset=UTF-8"]);
   }
-  const body = await bodyOf(request, init);
-  signal.throwIfAborted();
+  const body = await fetchBody(request, init.body);
+  const isStream = body !== null && !(body instanceof Uint8Array);
+  // How a body is framed is no business of fetch's caller, who may have passed on the fields of another request. Only how long a stream is
+  // nobody else can say.
+  headers = headers.filter(([name]) => name !== "transfer-encoding" && (isStream || name !== "content-length"));
   if (!request.headers.has("accept-encoding")) headers.push(["Accept-Encoding", acceptEncoding()]);
   if (!request.headers.has("accept")) headers.push(["Accept", "*/*"]);
   const { redirect } = request;
@@ -91,13 +97,6 @@ export async function fetchWith(
   });
 }
 
-/** A body of known length as bytes, so that it has a Content-Length; a stream as it is. */
-async function bodyOf(request: Request, { body }: FetchInit): Promise<UploadBody | null> {
-  if (request.body === null) return null;
-  const isStream = body === undefined || body === null || body instanceof ReadableStream;
-  return isStream ? request.body : new Uint8Array(await request.arrayBuffer());
-}
-
 function responseOf(
   response: HttpClientResponse,
   readable: ReadableStream<Uint8Array> | null,
@@ -116,7 +115,7 @@ function responseOf(
     body = decodedStream(readable, [], limits);
   }
   const result = new Response(body as BodyInit | null, { status, statusText: reason, headers });
-  Object.defineProperty(result, "url", { value: url });
+  Object.defineProperty(result, "url", { value: url.replace(/#.*/, "") });
   Object.defineProperty(result, "redirected", { value: redirected });
   return result;
 }
@@ -125,7 +124,7 @@ function responseOf(
 function failureOf(error: unknown, url: string): TypeError {
   if (error instanceof TypeError) return error;
   const because = error instanceof Error ? `: ${error.message}` : "";
-  return new TypeError(`Cannot fetch ${url}${because}`, { cause: error });
+  return new TypeError(`Cannot fetch ${shownText(url)}${because}`, { cause: error });
 }
 
 /** The body of a response as a stream that lets the server wait. */

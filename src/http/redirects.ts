@@ -1,4 +1,5 @@
 import { HttpClientError } from "./client_error.ts";
+import { shownText, shownUrl } from "./client_url.ts";
 import { HttpHeaders } from "./headers.ts";
 
 /** What is asked for: the part of a request that a redirect may change. */
@@ -11,13 +12,42 @@ export interface Redirectable {
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** What describes a body, and goes with it. */
-const BODY_FIELDS = ["content-encoding", "content-language", "content-location", "content-type", "content-length"];
+const BODY_FIELDS = [
+  "content-encoding",
+  "content-language",
+  "content-location",
+  "content-type",
+  "content-length",
+  "digest",
+  "expect",
+  "last-modified",
+];
 /** What is for one origin only. */
 const PRIVATE_FIELDS = ["authorization", "cookie", "proxy-authorization", "host"];
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** Whether a response says that something else is to be asked for. */
 export function isRedirect(status: number, headers: HttpHeaders): boolean {
   return REDIRECTS.has(status) && headers.has("location");
+}
+
+/**
+ * Where a redirect leads, which must be said once. It should be ASCII; servers that do not escape it send UTF-8, which fields hold as one
+ * character for each byte.
+ *
+ * @throws {HttpClientError} `HTTP_BAD_REDIRECT` when it leads to several places.
+ */
+export function locationOf(headers: HttpHeaders): string {
+  const [location = "", ...others] = headers.getAll("location");
+  if (others.some((other) => other !== location)) {
+    throw new HttpClientError("HTTP_BAD_REDIRECT", `follow a redirect to ${1 + others.length} places at once`);
+  }
+  try {
+    return decoder.decode(Uint8Array.from(location, (character) => character.charCodeAt(0)));
+  } catch {
+    return location;
+  }
 }
 
 /**
@@ -31,7 +61,7 @@ export function redirected(from: Redirectable, status: number, location: string)
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw new HttpClientError(
       "HTTP_BAD_REDIRECT",
-      `follow the redirect of ${from.url.href} to ${JSON.stringify(location.slice(0, 200))}`,
+      `follow the redirect of ${shownUrl(from.url)} to ${shownText(location)}`,
     );
   }
   if (url.hash === "") url.hash = from.url.hash;

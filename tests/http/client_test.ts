@@ -198,7 +198,10 @@ forEachBackend((backend) => {
         TypeError,
         "not the 4 bytes",
       );
+      assertThrows(() => client.request("http://127.0.0.1:1", { maxBodyBytes: NaN }, () => {}), RangeError);
+      assertInstanceOf(await rejection(client.fetch("http://127.0.0.1:1", { maxBodyBytes: -1 })), RangeError);
       assertThrows(() => new HttpClient(base, { maxConnections: 0 }), RangeError);
+      assertThrows(() => new HttpClient(base, { maxWaiting: NaN }), RangeError);
       assertThrows(() => new HttpClient(base, { maxRedirects: -1 }), RangeError);
       assertThrows(() => new HttpClient(base, { maxDecompressionRatio: 0 }), RangeError);
       assertEquals(client.connectionCount, 0);
@@ -288,6 +291,75 @@ forEachBackend((backend) => {
         assertEquals((await client.request(`${url}/303`, { method: "HEAD", maxRedirects: 1 })).status, 200);
         assertEquals((await client.request(`${url}/301`)).status, 301);
       }));
+
+    it("whatever limit there is for the body of the response in the end", () =>
+      alongside(base, async () => {
+        const moved = (framing: string): string => `HTTP/1.1 302 Away\r\nLocation: /there\r\n${framing}`;
+        using server = new ScriptedServer(
+          base,
+          answering(
+            moved(`Content-Length: 20\r\n\r\n${"x".repeat(20)}`),
+            ok("there"),
+            moved(`Transfer-Encoding: chunked\r\n\r\n14\r\n${"x".repeat(20)}\r\n0\r\n\r\n`),
+            ok("there"),
+            moved("Content-Length: 65537\r\n\r\n"),
+            ok("there"),
+            moved("Content-Length: 0\r\n\r\n"),
+            ok("too long a body"),
+          ),
+        );
+        using client = new HttpClient(base, { maxRedirects: 1 });
+        const url = `http://${HOST}:${server.port}/`;
+        for (const peerCount of [1, 1, 2]) {
+          let seen = "";
+          const response = await client.request(url, {
+            maxBodyBytes: 10,
+            onData: (bytes) => void (seen += bytes.length),
+          });
+          assertEquals([response.status, seen, response.body.length], [200, "5", 0]);
+          assertEquals(server.peers.length, peerCount);
+        }
+        assertEquals((await failure(client, url, { maxBodyBytes: 10 })).code, "HTTP_DATA_TOO_LONG");
+      }));
+
+    it("to what is not escaped, as UTF-8, and to one place only", () =>
+      alongside(base, async () => {
+        const moved = (...to: string[]): string =>
+          `HTTP/1.1 302 Away\r\n${to.map((each) => `Location: ${each}\r\n`).join("")}Content-Length: 0\r\n\r\n`;
+        using server = new ScriptedServer(
+          base,
+          answering(
+            ...[moved("/caf\xc3\xa9"), ok("1")],
+            ...[moved("/\xff"), ok("2")],
+            ...[moved("/same", "/same"), ok("3")],
+            moved("/one", "/other"),
+          ),
+        );
+        using client = new HttpClient(base, { maxRedirects: 1 });
+        const url = `http://${HOST}:${server.port}`;
+        const places: string[] = [];
+        for (let count = 0; count < 3; count++) places.push((await client.request(url)).url.slice(url.length));
+        assertEquals(places, ["/caf%C3%A9", "/%C3%BF", "/same"]);
+        assertEquals((await failure(client, url)).code, "HTTP_BAD_REDIRECT");
+      }));
+
+    it("and tells no password when it does not", () =>
+      withServer((request) => {
+        const location = request.target === "/loop" ? "/loop" : "ftp://name:secret@elsewhere/";
+        request.reply(302, "", { Location: location });
+      }, async (client, url) => {
+        const withPassword = url.replace("//", "//name:secret@");
+        const errors = [
+          await failure(client, `${withPassword}/loop`),
+          await failure(client, `${withPassword}/away`),
+          await failure(client, `${withPassword}/gone`, { method: "PUT", body: new EvBuffer() }),
+          await rejection(client.fetch(`${withPassword}/away`)),
+          await rejection(client.request("ftp://name:secret@elsewhere/")),
+          await rejection(client.request("http://name:secret@else where/")),
+          await rejection(client.request("https://name:secret@elsewhere/")),
+        ];
+        for (const error of errors) assert(!`${error} ${error.cause}`.includes("secret"), `${error} ${error.cause}`);
+      }, { maxRedirects: 1 }));
 
     it("up to a number, only to URLs of http and https, and not with a body that is gone", () =>
       withServer((request) => {
@@ -502,6 +574,70 @@ forEachBackend((backend) => {
           text,
         );
         assertEquals((await client.fetch(`${url}/d`, { method: "HEAD" })).body, null);
+        assertEquals((await client.fetch(`${url}/e?f#g`)).url, `${url}/e?f`);
+      }));
+
+    it("says how long a body is that is there as a whole, also that of a Request, and can send it again", () =>
+      withServer((request) => {
+        if (request.target === "/moved") request.reply(307, "", { Location: "/there" });
+        else echo(request);
+      }, async (client, url) => {
+        for (const body of ["text", "", new Uint8Array(300_000), new URLSearchParams("a=b")]) {
+          const made = new Request(`${url}/moved`, { method: "PUT", body });
+          const length = (await made.clone().arrayBuffer()).byteLength;
+          const text = await (await client.fetch(made)).text();
+          assert(text.startsWith("PUT /there "), text.slice(0, 100));
+          assert(new RegExp(`content-length=${length};`, "i").test(text), text.slice(-300));
+        }
+      }));
+
+    it("streams the body of a Request that takes its time, and ends it when nobody wants it", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(
+          base,
+          (peer) => void (peer.received.endsWith("0\r\n\r\n") && peer.say(ok(""))),
+        );
+        using client = new HttpClient(base);
+        const url = `http://${HOST}:${server.port}/`;
+        for (const waits of [0, 1, 2]) {
+          const body = new ReadableStream<Uint8Array>({
+            async start(controller): Promise<void> {
+              for (let count = 0; count < 3; count++) {
+                if (count === waits) {
+                  await eventually(() => server.peers[0]?.received.includes(`/waits-${waits}`) === true, "");
+                }
+                controller.enqueue(encoder.encode(`<${count}>`));
+              }
+              controller.close();
+            },
+          });
+          const init = { method: "POST", body, duplex: "half" } as RequestInit;
+          assertEquals((await client.fetch(new Request(`${url}waits-${waits}`, init))).status, 200);
+          assert(server.peers[0]!.received.endsWith("<0>\r\n3\r\n<1>\r\n3\r\n<2>\r\n0\r\n\r\n"));
+        }
+        let isCancelled = false;
+        const endless = new ReadableStream<Uint8Array>({ cancel: () => void (isCancelled = true) });
+        const controller = new AbortController();
+        const { signal } = controller;
+        const init = { method: "POST", body: endless, duplex: "half", signal } as RequestInit;
+        const fetched = rejection(client.fetch(url, init));
+        controller.abort(new Error("enough"));
+        assertEquals((await fetched).message, "enough");
+        await eventually(() => isCancelled, "the stream is cancelled");
+      }));
+
+    it("frames bodies itself, whatever the fields of a request say that is passed on", () =>
+      withServer(echo, async (client, url) => {
+        const text = async (init: RequestInit): Promise<string> => (await client.fetch(url, init)).text();
+        const framing = { "Transfer-Encoding": "chunked", "Content-Length": "7" };
+        const posted = await text({ method: "POST", headers: framing, body: "four" });
+        assert(/^POST \/ four .*content-length=4;/i.test(posted) && !/chunked/.test(posted), posted);
+        assert(!/chunked|content-length/i.test(await text({ headers: framing })));
+        const body = new Blob(["streamed"]).stream();
+        const streamed = await text(
+          { method: "POST", body, headers: { "Content-Length": "8" }, duplex: "half" } as RequestInit,
+        );
+        assert(/^POST \/ streamed .*content-length=8;/i.test(streamed), streamed);
       }));
 
     it("streams both ways, no faster than the other side", () =>
