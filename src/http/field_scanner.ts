@@ -87,6 +87,7 @@ export class FieldScanner {
   readonly #allowBareLf: boolean;
   readonly #allowObsFold: boolean;
   readonly #allowEmptyHost: boolean;
+  readonly #mindsHost: boolean;
   #maxBytes = 0;
   #maxCount = 0;
   #phase = LINE_START;
@@ -94,11 +95,16 @@ export class FieldScanner {
   #nameEnd = 0;
   #deciding = false;
 
-  /** Makes a scanner with these leniencies; {@linkcode reset} must come before the first scan. */
-  constructor(leniency: HttpLeniency) {
+  /**
+   * Makes a scanner with these leniencies; {@linkcode reset} must come before the first scan.
+   *
+   * @param mindsHost whether Host decides anything, as it does in requests; in a response it is a field like any other.
+   */
+  constructor(leniency: HttpLeniency, mindsHost: boolean = true) {
     this.#allowBareLf = leniency.allowBareLf === true;
     this.#allowObsFold = leniency.allowObsFold === true;
     this.#allowEmptyHost = leniency.allowMissingHost === true;
+    this.#mindsHost = mindsHost;
   }
 
   /** Begins a section at `start` with its bounds. */
@@ -235,6 +241,7 @@ export class FieldScanner {
   ): boolean {
     const facts = this.facts;
     if (nameLength === HOST_LENGTH) {
+      if (!this.#mindsHost) return true;
       this.fault = (facts & FACT_HOST) !== 0 ? "HTTP_DUPLICATE_HOST" : "HTTP_BAD_HOST";
       this.facts = facts | FACT_HOST;
       this.hostStart = start;

@@ -42,7 +42,7 @@ export class ResponseHeadReader {
   constructor(limits: HttpLimits, leniency: HttpLeniency) {
     this.#limits = limits;
     this.#line = new StatusLineScanner(limits, leniency);
-    this.#fields = new FieldScanner(leniency);
+    this.#fields = new FieldScanner(leniency, false);
   }
 
   /** Whether a head has begun and not ended. */

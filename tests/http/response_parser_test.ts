@@ -66,6 +66,12 @@ describe("ResponseParser on heads", () => {
     ) assertEquals(lastOf(`${line}\r\n${LENGTH}\r\nhi`), `ERROR ${code}`, line);
   });
 
+  it("takes a Host for a field like any other, since it means nothing in a response (RFC 9110 section 7.2)", () => {
+    for (const fields of ["Host: a b\r\n", "Host:\r\n", "Host: a\r\nHost: b\r\n", "Host: [::1%eth0]:x\r\n"]) {
+      assertEquals(lastOf(`HTTP/1.1 200 OK\r\n${fields}${LENGTH}\r\nhi`), "END", fields);
+    }
+  });
+
   it("refuses lone line feeds unless told otherwise", () => {
     const text = "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi";
     assertEquals(lastOf(text), "ERROR HTTP_BAD_LINE_END");
