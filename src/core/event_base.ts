@@ -252,7 +252,8 @@ export class EventBase implements Disposable {
 
   /**
    * Runs until nothing is pending, or until told to stop, beside the host's own loop: promises, host timers and the
-   * host's I/O go on meanwhile. A little slower than {@linkcode EventBase.dispatch} when few connections are active.
+   * host's I/O go on meanwhile. Whoever has awaited what was pending last may go on with the next thing at once; what is asked for later,
+   * after a host timer say, needs something pending meanwhile. A little slower than {@linkcode EventBase.dispatch} when few connections are active.
    *
    * @param options `signal` ends the loop when it is aborted; that counts as being told to stop, not as an error.
    * @returns false when it ended because nothing was pending any more, true when it was told to stop.

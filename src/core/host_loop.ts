@@ -39,16 +39,25 @@ export class HostLoop {
     this.#reactor = reactor;
   }
 
-  /** Runs `turn` until it says STOPPED or EMPTY; the result is true for STOPPED. */
+  /**
+   * Runs `turn` until it says STOPPED, or EMPTY twice running; the result is true for STOPPED. Between the two the host has its turn: whoever
+   * has awaited what was pending last may be about to ask for more, or has begun to run the loop first.
+   */
   async run(turn: () => TurnOutcome, signal: AbortSignal | undefined): Promise<boolean> {
     if (signal?.aborted === true) return true;
     const stop = (): void => this.#reactor.base.loopBreak();
     signal?.addEventListener("abort", stop);
+    let wasEmpty = false;
     try {
       for (;;) {
         let outcome: TurnOutcome = RAN;
-        for (let count = 0; count < TURNS_PER_TASK && outcome === RAN; count++) outcome = turn();
-        if (outcome === STOPPED || outcome === EMPTY) return outcome === STOPPED;
+        let count = 0;
+        while (count < TURNS_PER_TASK && outcome === RAN) {
+          outcome = turn();
+          count++;
+        }
+        if (outcome === STOPPED || (outcome === EMPTY && wasEmpty && count === 1)) return outcome === STOPPED;
+        wasEmpty = outcome === EMPTY;
         // Time runs on while the host has the thread.
         this.#reactor.clock.forget();
         if (outcome === SLEPT) await this.#sleep();

@@ -25,6 +25,16 @@ forEachBackend(({ newBase, open, name }) => {
     assertFalse(await base.run());
   });
 
+  it("run ends only when whoever has awaited what was pending last asks for no more, also one that comes after it", async () => {
+    using base = newBase();
+    const running = base.run();
+    for (let round = 0; round < 20; round++) {
+      await new Promise<void>((resolve) => base.once(-1, EV_TIMEOUT, () => resolve(), round % 2));
+      for (let step = 0; step < 10; step++) await null;
+    }
+    assertEquals(await running, false);
+  });
+
   it("run serves descriptors and timers while host timers, promises and files go on", async () => {
     using base = newBase();
     using fds = new Descriptors();
