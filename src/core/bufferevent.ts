@@ -2,8 +2,17 @@ import { AwaitableConnection } from "./awaitable_connection.ts";
 import { DeferredCalls } from "./bufferevent_calls.ts";
 import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
 import { ConnectionRates } from "./connection_rates.ts";
-import { DEFERS_CALLBACKS } from "./connection_state.ts";
-import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, BEV_FINISHED, EV_READ, EV_WRITE } from "./constants.ts";
+import { DEFERS_CALLBACKS, SENDING_FAILED } from "./connection_state.ts";
+import {
+  BEV_EVENT_CONNECTED,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  BEV_FINISHED,
+  EV_READ,
+  EV_WRITE,
+} from "./constants.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
@@ -51,6 +60,16 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   /** @internal */
   set whenClosed(callback: (() => void) | null) {
     this.needExtras().whenClosed = callback;
+  }
+
+  /** @internal Asked before it closes by itself: whether a connection on top of this one has still something to tell. */
+  get isHeldOpen(): (() => boolean) | null {
+    return this.extras === null ? null : this.extras.isHeldOpen;
+  }
+
+  /** @internal */
+  set isHeldOpen(callback: (() => boolean) | null) {
+    this.needExtras().isHeldOpen = callback;
   }
 
   /** Whether {@linkcode BufferEvent.close} was called. */
@@ -213,7 +232,10 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
    */
   abstract flush(directions?: number, mode?: number): boolean;
 
-  /** Closes once everything queued has been sent, or sending has failed. */
+  /**
+   * Closes once everything queued has been sent, or sending has failed. Nothing more is read, and the last write is not told of; read
+   * and event callbacks that wait for the loop are called before.
+   */
   abstract closeAfterFlush(): void;
 
   /** Tells the other side that nothing more will be sent; what is queued must have been sent. */
@@ -252,6 +274,19 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     else this.callbacks.event?.(what, this);
   }
 
+  /** It is to be closed as soon as everything has been sent: nothing more is read, and a write that is due to be told is not. */
+  protected retire(): void {
+    this.deferredCalls?.dropWrite();
+    this.disable(EV_READ);
+  }
+
+  /** `direction` has made no progress for as long as its timeout says: it is disabled, and that is told. */
+  protected timedOut(direction: number): void {
+    this.disable(direction);
+    if (direction === EV_WRITE) this.mark(SENDING_FAILED, true);
+    this.callEvent(BEV_EVENT_TIMEOUT | (direction === EV_WRITE ? BEV_EVENT_WRITING : BEV_EVENT_READING));
+  }
+
   /** Something came into the input: tells of it, if it is enough. Whoever awaits it comes first. */
   protected inputGrew(defer: boolean = this.deferAll): void {
     if (this.inputAwaited()) return;
@@ -280,6 +315,11 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   protected get callsPending(): boolean {
     const calls = this.deferredCalls;
     return calls !== null && calls.pending;
+  }
+
+  /** Whether something is still to be told, here or on top: until then it is not closed by itself. */
+  protected get hasUntold(): boolean {
+    return this.callsPending || this.isHeldOpen?.() === true;
   }
 
   /** @internal What waits in a queue of the loop on behalf of deferred callbacks; null before there were any. */

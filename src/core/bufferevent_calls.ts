@@ -54,6 +54,12 @@ export class DeferredCalls {
     this.#deferred.schedule();
   }
 
+  /** Nobody is to hear of what was written any more. */
+  dropWrite(): void {
+    this.write = false;
+    if (!this.pending) this.#deferred.cancel();
+  }
+
   /** Takes those events out that `mask` selects. */
   takeEvents(mask: number): number {
     const taken = this.events & mask;

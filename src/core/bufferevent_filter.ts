@@ -5,7 +5,6 @@ import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_READING,
-  BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
   BEV_FINISHED,
   BEV_NORMAL,
@@ -13,6 +12,7 @@ import {
   EV_READ,
   EV_WRITE,
 } from "./constants.ts";
+import { SENDING_FAILED } from "./connection_state.ts";
 import { Deferred } from "./deferred.ts";
 import type { BufferCallbackEntry, EvBuffer } from "./evbuffer.ts";
 import { InactivityTimer } from "./inactivity_timer.ts";
@@ -82,6 +82,7 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #onClose: (() => void) | undefined;
   readonly #below: BufferEventCallbacks<BufferEvent>;
   readonly #closeToo = (): void => this.close();
+  readonly #holdOpen = (): boolean => this.hasUntold;
   readonly #shrinkToo = (begun: boolean): void => {
     if (begun) this.streamBegun(!this.underlying.isConnected);
     else if (this.underlying.outputOver) this.endOutput();
@@ -92,6 +93,7 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #readTimer: InactivityTimer;
   readonly #writeTimer: InactivityTimer;
   #closed = false;
+  #closing = false;
   // A transform is running: what it does to the buffers must not start it again.
   #transforming = 0;
 
@@ -108,8 +110,8 @@ export class FilterBufferEvent extends BufferEvent {
     this.#transformOutput = options.output ?? passThrough;
     this.#keepOpen = options.keepOpen === true;
     this.#onClose = options.onClose;
-    this.#readTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
-    this.#writeTimer = new InactivityTimer(this.base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
+    this.#readTimer = new InactivityTimer(this.base, () => this.timedOut(EV_READ));
+    this.#writeTimer = new InactivityTimer(this.base, () => this.#writeTimedOut());
     this.#drainEntry = underlying.output.addCallback((_buffer, { deleted }) => {
       if (deleted === 0 || this.#closed) return;
       this.#writeTimer.restart();
@@ -124,6 +126,7 @@ export class FilterBufferEvent extends BufferEvent {
     underlying.setSink(null);
     underlying.whenClosed = this.#closeToo;
     underlying.whenOutputShrank = this.#shrinkToo;
+    underlying.isHeldOpen = this.#holdOpen;
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
     if (underlying.outputOver) this.endOutput();
@@ -182,10 +185,31 @@ export class FilterBufferEvent extends BufferEvent {
    */
   override closeAfterFlush(): void {
     if (this.#closed) return;
-    this.disable(EV_READ);
-    this.#processOutput(BEV_FINISHED, true);
-    if (this.#keepOpen) this.close();
-    else this.underlying.closeAfterFlush();
+    try {
+      if (!this.#closing) {
+        this.#closing = true;
+        this.retire();
+        this.#processOutput(BEV_FINISHED, true);
+      }
+    } finally {
+      this.#closeIfDone();
+    }
+  }
+
+  /** Goes on with closing, which waits for what is to be told, and then for what is to be sent underneath. */
+  #closeIfDone(): void {
+    if (this.#closed || !this.#closing) return;
+    if (!this.#keepOpen && !this.is(SENDING_FAILED)) this.underlying.closeAfterFlush();
+    else if (!this.hasUntold) this.close();
+  }
+
+  /** What was still to be told may have kept it from closing. */
+  protected override runDeferredCalls(): void {
+    try {
+      super.runDeferredCalls();
+    } finally {
+      this.#closeIfDone();
+    }
   }
 
   /** Runs the output transform for the last time, and has the connection underneath end once it has sent everything. */
@@ -208,6 +232,7 @@ export class FilterBufferEvent extends BufferEvent {
     const { underlying } = this;
     if (underlying.whenClosed === this.#closeToo) underlying.whenClosed = null;
     if (underlying.whenOutputShrank === this.#shrinkToo) underlying.whenOutputShrank = null;
+    if (underlying.isHeldOpen === this.#holdOpen) underlying.isHeldOpen = null;
     underlying.output.removeCallback(this.#drainEntry);
     if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
     try {
@@ -298,7 +323,11 @@ export class FilterBufferEvent extends BufferEvent {
     if (done) this.#writeTimer.restart();
     this.#updateTimers();
     if (result === BEV_ERROR) this.#giveUp(EV_WRITE, BEV_EVENT_WRITING);
-    else if (done && output.length <= this.writeMark.low) this.callWrite(defer);
+    else if (done && output.length <= this.writeMark.low) {
+      // The last write is not told of.
+      if (this.#closing) this.outputShrank();
+      else this.callWrite(defer);
+    }
     return done;
   }
 
@@ -321,8 +350,11 @@ export class FilterBufferEvent extends BufferEvent {
     this.callEvent(what);
   }
 
-  #timedOut(direction: number, what: number): void {
-    this.disable(direction);
-    this.callEvent(BEV_EVENT_TIMEOUT | what);
+  #writeTimedOut(): void {
+    try {
+      this.timedOut(EV_WRITE);
+    } finally {
+      this.#closeIfDone();
+    }
   }
 }

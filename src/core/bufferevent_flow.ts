@@ -1,6 +1,6 @@
 import { ConnectionExtras } from "./connection_extras.ts";
 import type { ConnectionRates } from "./connection_rates.ts";
-import { ENABLED_SHIFT, READ_TIMEOUT_NEW, WRITE_TIMEOUT_NEW } from "./connection_state.ts";
+import { ENABLED_SHIFT, READ_TIMEOUT_NEW, SENDING_FAILED, WRITE_TIMEOUT_NEW } from "./connection_state.ts";
 import { EV_READ, EV_WRITE } from "./constants.ts";
 import { EvBuffer } from "./evbuffer.ts";
 import type { BufferBase, BufferOwner } from "./evbuffer_base.ts";
@@ -164,6 +164,7 @@ export abstract class BufferEventFlow implements BufferOwner {
   /** Starts directions: `EV_READ`, `EV_WRITE`. Data that already is in the input does not call back (bufferevent_enable). */
   enable(directions: number): void {
     this.enabledBits |= directions & (EV_READ | EV_WRITE);
+    if ((directions & EV_WRITE) !== 0) this.mark(SENDING_FAILED, false);
     this.update();
   }
 

@@ -1,8 +1,8 @@
 import { BufferEvent } from "./bufferevent.ts";
+import { SENDING_FAILED } from "./connection_state.ts";
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_READING,
-  BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
   BEV_FINISHED,
   BEV_NORMAL,
@@ -47,8 +47,8 @@ export class PairBufferEvent extends BufferEvent {
 
   private constructor(base: EventBase) {
     super(base, { deferCallbacks: true });
-    this.#readTimer = new InactivityTimer(base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
-    this.#writeTimer = new InactivityTimer(base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
+    this.#readTimer = new InactivityTimer(base, () => this.timedOut(EV_READ));
+    this.#writeTimer = new InactivityTimer(base, () => this.timedOut(EV_WRITE));
   }
 
   /** Makes two ends that are connected to each other (bufferevent_pair_new). */
@@ -97,10 +97,10 @@ export class PairBufferEvent extends BufferEvent {
     return moved;
   }
 
-  /** Closes once the other end has got everything, or is closed itself. */
+  /** Closes once the other end has got everything, or is closed itself, or has taken nothing within the write timeout. */
   override closeAfterFlush(): void {
     this.#closing = true;
-    this.disable(EV_READ);
+    this.retire();
     this.#closeIfFlushed();
   }
 
@@ -125,7 +125,17 @@ export class PairBufferEvent extends BufferEvent {
   }
 
   #closeIfFlushed(): void {
-    if (this.#closing && (this.output.length === 0 || this.#partner === null)) this.close();
+    if (!this.#closing || this.hasUntold) return;
+    if (this.output.length === 0 || this.#partner === null || this.is(SENDING_FAILED)) this.close();
+  }
+
+  /** What was still to be told may have kept it from closing. */
+  protected override runDeferredCalls(): void {
+    try {
+      super.runDeferredCalls();
+    } finally {
+      this.#closeIfFlushed();
+    }
   }
 
   /** Moves what can be moved now, either way. */
@@ -188,10 +198,5 @@ export class PairBufferEvent extends BufferEvent {
     partner.inputGrew();
     if (this.#closing) this.#closeIfFlushed();
     else if (this.output.length <= this.writeMark.low) this.callWrite();
-  }
-
-  #timedOut(direction: number, what: number): void {
-    this.disable(direction);
-    this.callEvent(BEV_EVENT_TIMEOUT | what);
   }
 }

@@ -21,7 +21,6 @@ import {
   BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
   EV_PERSIST,
-  EV_READ,
   EV_TIMEOUT,
   EV_WRITE,
 } from "./constants.ts";
@@ -113,10 +112,11 @@ export abstract class SocketSending extends BufferEvent {
     extras.flush.schedule();
   }
 
-  /** Closes once everything queued has been sent, or sending has failed. Nothing more is read. */
+  /** As {@linkcode BufferEvent.closeAfterFlush}. */
   override closeAfterFlush(): void {
+    if (this.is(CLOSED)) return;
     this.mark(CLOSING, true);
-    this.disable(EV_READ);
+    this.retire();
     if (this.#isFlushed()) this.close();
     else if (!this.is(IN_CALLBACK)) this.#scheduleFlush();
   }
@@ -251,7 +251,7 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Whether nothing is left to be sent or told, or it never will be sent. */
   #isFlushed(): boolean {
-    return !this.is(CONNECTING) && !this.callsPending && (this.outputLength === 0 || this.is(SENDING_FAILED));
+    return !this.is(CONNECTING) && !this.hasUntold && (this.outputLength === 0 || this.is(SENDING_FAILED));
   }
 
   /** All was sent, or drained by hand: without data there is nothing to wait for, and no timeout runs. */
@@ -360,8 +360,11 @@ export abstract class SocketSending extends BufferEvent {
     const rest = output.length > 0 && this.writeRuns;
     if (rest !== this.is(WRITE_WATCHED)) this.#watchWrite(rest);
     if (total === 0) return;
-    if (this.is(CLOSING) && output.length === 0) this.close();
-    else if (output.length <= this.writeMark.low) this.callWrite();
+    if (this.is(CLOSING) && output.length === 0) {
+      // The last write is not told of.
+      if (this.hasUntold) this.outputShrank();
+      else this.close();
+    } else if (output.length <= this.writeMark.low) this.callWrite();
   }
 
   /** What is queued will never be sent. */
@@ -388,7 +391,7 @@ export abstract class SocketSending extends BufferEvent {
     try {
       this.callEvent(what);
     } finally {
-      if (this.is(CLOSING) && this.is(SENDING_FAILED) && !this.callsPending) this.close();
+      if (this.is(CLOSING) && this.is(SENDING_FAILED) && !this.hasUntold) this.close();
     }
   }
 }

@@ -138,19 +138,22 @@ export class SocketBufferEvent extends SocketReading {
     this.reactor.assertOpen("connect");
     const hostConnect = new HostConnect(this.base, host, port, options, this.priority, {
       connected: (fd) => this.guard(0, () => this.#hostConnected(fd)),
-      failed: (error, dnsError) => this.guard(0, () => this.#hostFailed(error, dnsError)),
+      failed: (error) => this.guard(0, () => this.#hostFailed(error)),
     });
-    const extras = this.needExtras();
-    extras.dnsError = null;
-    extras.hostConnect = hostConnect;
+    this.needExtras().hostConnect = hostConnect;
     this.suspend(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
     this.lookupBegun();
-    hostConnect.start();
+    try {
+      hostConnect.start();
+    } catch (error) {
+      this.#abandonHost();
+      throw error;
+    }
   }
 
   /** What the resolver has failed with in the last {@linkcode SocketBufferEvent.connectHostname}, or null (bufferevent_socket_get_dns_error). */
   get dnsError(): Error | null {
-    return this.extras === null ? null : this.extras.dnsError;
+    return this.extras?.hostConnect?.dnsError ?? null;
   }
 
   /**
@@ -181,10 +184,7 @@ export class SocketBufferEvent extends SocketReading {
     this.tell(BEV_EVENT_CONNECTED);
   }
 
-  #hostFailed(error: SystemError, dnsError: Error | null): void {
-    const extras = this.needExtras();
-    extras.hostConnect = null;
-    extras.dnsError = dnsError;
+  #hostFailed(error: SystemError): void {
     this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
     this.lookupFailed(error);
   }
@@ -198,10 +198,10 @@ export class SocketBufferEvent extends SocketReading {
 
   /** Returns whether there was one. */
   #cancelHost(): boolean {
-    const { extras } = this;
-    if (extras === null || extras.hostConnect === null) return false;
-    extras.hostConnect.cancel();
-    extras.hostConnect = null;
+    const hostConnect = this.extras?.hostConnect ?? null;
+    if (hostConnect === null || hostConnect.isOver) return false;
+    hostConnect.cancel();
+    this.needExtras().hostConnect = null;
     return true;
   }
 

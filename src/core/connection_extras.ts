@@ -21,6 +21,8 @@ export class ConnectionExtras {
   whenOutputShrank: ((begun: boolean) => void) | null = null;
   /** What a connection on top of this one wants to hear when this one is closed. */
   whenClosed: (() => void) | null = null;
+  /** Whether a connection on top of this one has still something to tell, before which this one is not to close by itself. */
+  isHeldOpen: (() => boolean) | null = null;
   /** The error behind the last `BEV_EVENT_ERROR`. */
   error: ConnectionFailure | null = null;
   /** The callbacks that are to be called from the loop. */
@@ -29,10 +31,8 @@ export class ConnectionExtras {
   flush: Deferred | null = null;
   /** Waits for the end of the stream out of turn. */
   closeEvent: LoopEvent | null = null;
-  /** A connect by name that is under way. */
+  /** A connect by name that is under way, or was the last one and has failed. */
   hostConnect: HostConnect | null = null;
-  /** What the resolver has failed with. */
-  dnsError: Error | null = null;
   /** Bytes that have left past the output of a socket, and are still to be told of. */
   sentAhead: number = 0;
   /** What the kernel has said to those behind them, as `-errno`; 0: nothing. */

@@ -35,8 +35,8 @@ export interface ConnectHostnameOptions {
 export interface HostConnectOwner {
   /** There is a socket that is connected. Called from the loop. */
   connected(fd: number): void;
-  /** There is none, and why; `dnsError` is what the resolver has failed with. Called from the loop. */
-  failed(error: HostConnectError, dnsError: Error | null): void;
+  /** There is none, and why. Called from the loop. */
+  failed(error: HostConnectError): void;
 }
 
 const ATTEMPT_DELAY_MS = 250;
@@ -118,9 +118,19 @@ export class HostConnect {
     this.#tell = new Deferred(base, level, () => {
       const outcome = this.#outcome!;
       this.cancel();
-      this.#owner.failed(outcome, this.#dnsError);
+      this.#owner.failed(outcome);
     });
     this.#abort = () => this.#fail(HostConnectError.aborted(host, port, options.signal?.reason, this.#race.errors));
+  }
+
+  /** Whether it has ended, one way or the other. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What the resolver has failed with; null if it has not. */
+  get dnsError(): Error | null {
+    return this.#dnsError;
   }
 
   /** Begins with the lookup. */
