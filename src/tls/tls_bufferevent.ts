@@ -1,3 +1,4 @@
+import { SENDING_FAILED } from "../core/connection_state.ts";
 import { Deferred } from "../core/deferred.ts";
 import {
   BEV_EVENT_CONNECTED,
@@ -158,7 +159,7 @@ export class TlsBufferEvent extends TlsSending {
   override closeAfterFlush(): void {
     if (this.#closed) return;
     this.closing = true;
-    this.disable(EV_READ);
+    this.retire();
     if (this.#depth === 0) this.guard(() => {});
   }
 
@@ -227,6 +228,11 @@ export class TlsBufferEvent extends TlsSending {
       this.#depth--;
       if (this.#depth === 0) this.#afterwards();
     }
+  }
+
+  /** What its callbacks cause is done when they end, too; and what was still to be told may have kept it from closing. */
+  protected override runDeferredCalls(): void {
+    this.guard(() => super.runDeferredCalls());
   }
 
   /** Has what was asked for done when the running callback ends, or with the next turn. */
@@ -374,10 +380,10 @@ export class TlsBufferEvent extends TlsSending {
     this.tellFailure(BEV_EVENT_ERROR | direction);
   }
 
-  /** Tells of a failure, or closes if that was to be done anyway. */
+  /** Tells of a failure, after which it is closed if that was to be done anyway. */
   protected override tellFailure(what: number): void {
-    if (this.closing) this.close();
-    else this.callEvent(what);
+    if (this.closing) this.mark(SENDING_FAILED, true);
+    this.callEvent(what);
   }
 
   /** The handshake takes too long, or the peer does not end. */

@@ -1,13 +1,5 @@
 import { InactivityTimer } from "../core/inactivity_timer.ts";
-import {
-  BEV_EVENT_READING,
-  BEV_EVENT_TIMEOUT,
-  BEV_EVENT_WRITING,
-  BufferEvent,
-  EV_READ,
-  EV_WRITE,
-  SocketBufferEvent,
-} from "../core/mod.ts";
+import { BufferEvent, EV_READ, EV_WRITE, SocketBufferEvent } from "../core/mod.ts";
 import type { SocketAddress } from "../ffi/mod.ts";
 import { CLOSE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, type TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
 import type { TlsContext } from "./tls_context.ts";
@@ -54,8 +46,8 @@ export abstract class TlsConnection extends BufferEvent {
     const sender = underlying instanceof SocketBufferEvent ? underlying : null;
     this.engine = new TlsEngine(context, underlying.output, options, sender);
     this.details = new TlsDetails(this.engine);
-    this.#readTimer = new InactivityTimer(base, () => this.#timedOut(EV_READ, BEV_EVENT_READING));
-    this.#writeTimer = new InactivityTimer(base, () => this.#timedOut(EV_WRITE, BEV_EVENT_WRITING));
+    this.#readTimer = new InactivityTimer(base, () => this.guard(() => this.timedOut(EV_READ)));
+    this.#writeTimer = new InactivityTimer(base, () => this.guard(() => this.timedOut(EV_WRITE)));
     this.#phaseTimer = new InactivityTimer(base, () => this.phaseTimedOut());
   }
 
@@ -195,13 +187,6 @@ export abstract class TlsConnection extends BufferEvent {
 
   /** Runs a handler of ours, then does what its callbacks have caused. */
   protected abstract guard(handler: (this: this) => void): void;
-
-  #timedOut(direction: number, what: number): void {
-    this.guard(() => {
-      this.disable(direction);
-      this.callEvent(BEV_EVENT_TIMEOUT | what);
-    });
-  }
 }
 
 function timeout(option: string, value: number | undefined, fallback: number): number {

@@ -1,4 +1,5 @@
 import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, type BufferEvent, EV_WRITE } from "../core/mod.ts";
+import { SENDING_FAILED } from "../core/connection_state.ts";
 import { systemError } from "../ffi/mod.ts";
 import { Encryptor } from "./encryptor.ts";
 import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
@@ -109,17 +110,20 @@ export abstract class TlsSending extends TlsConnection {
     this.encrypt();
     if (this.closed || !this.#writeOwed || this.output.length > this.writeMark.low) return;
     this.#writeOwed = false;
-    this.callWrite();
+    // The last write is not told of.
+    if (this.closing) this.outputShrank();
+    else this.callWrite();
   }
 
   /** Closing goes on: what is queued, then our end, then the peer's. */
   protected closeStep(): void {
-    if (this.sendingFailed) return this.close();
+    if (this.hasUntold) return;
+    if (this.sendingFailed || this.is(SENDING_FAILED)) return this.close();
     if (this.engine.isHandshaking) {
       if (this.output.length === 0) this.close();
       return;
     }
-    if (this.callsPending || this.output.length > 0) return;
+    if (this.output.length > 0) return;
     this.engine.shutdown();
     if (this.underlying.output.length > 0) this.underlying.flush();
     if (this.closed || this.underlying.output.length > 0) return;
@@ -130,7 +134,7 @@ export abstract class TlsSending extends TlsConnection {
   /** TLS has failed: an alert that says why is sent, and the user is told. */
   protected abstract fail(error: TlsError, direction: number): void;
 
-  /** Tells of a failure, or closes if that was to be done anyway. */
+  /** Tells of a failure, after which it is closed if that was to be done anyway. */
   protected abstract tellFailure(what: number): void;
 
   /** Has what was asked for done when the running callback ends, or with the next turn. */
