@@ -15,7 +15,6 @@ import { EV_PERSIST, EV_WRITE } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
 import { bindTo } from "./local_address.ts";
-import { watch } from "./watch.ts";
 
 const { EINPROGRESS, EINTR } = os.errno as Record<string, number>;
 const { AF_INET, AF_INET6, SOCK_STREAM } = os.constants;
@@ -45,41 +44,41 @@ export class ConnectAttempt {
    *
    * @param ended called from the loop with null when it is connected, else with the error; not for what begin() returns.
    * @returns why it cannot even begin, or null.
+   * @throws what is nobody's refusal, such as what debug mode finds; nothing is left open then.
    */
   begin(base: EventBase, level: number, ended: (error: SystemError | null) => void): SystemError | null {
-    const address = this.#address;
-    const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
-    const length = encodeSocketAddress(address, bytes);
-    const fd = socket(address.family === "ipv4" ? AF_INET : AF_INET6, SOCK_STREAM, 0);
-    if (fd < 0) return systemError(fd, "socket", "open a socket for", this.#facts);
-    this.#fd = fd;
-    const unbound = this.#bind();
-    if (unbound !== null) return unbound;
-    const result = connect(fd, bytes, length);
-    if (result < 0 && result !== -EINPROGRESS! && result !== -EINTR!) return this.#failed(result);
-    const event = new LoopEvent(base, fd, EV_WRITE | EV_PERSIST, () => {
-      const error = takeSocketError(fd);
-      // Nothing was taken: the socket stays writable, and the next turn asks again.
-      if (error === -EINTR!) return;
-      ended(error === 0 ? null : this.#failed(error > 0 ? -error : error));
-    });
-    event.level = level;
-    this.#event = event;
-    const refusal = watch(event, true);
-    if (refusal !== null) this.close();
-    return refusal;
-  }
-
-  #bind(): SystemError | null {
-    if (this.#from === undefined) return null;
     try {
-      bindTo(this.#fd, this.#from);
+      const fd = this.#connect();
+      const event = this.#event = new LoopEvent(base, fd, EV_WRITE | EV_PERSIST, () => {
+        const error = takeSocketError(fd);
+        // Nothing was taken: the socket stays writable, and the next turn asks again.
+        if (error === -EINTR!) return;
+        if (error === 0) return ended(null);
+        this.close();
+        ended(this.#failure(error > 0 ? -error : error));
+      });
+      event.level = level;
+      event.add();
       return null;
     } catch (error) {
       this.close();
       if (error instanceof SystemError) return error;
       throw error;
     }
+  }
+
+  /** Opens the socket and has the system begin; returns the socket. */
+  #connect(): number {
+    const address = this.#address;
+    const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
+    const length = encodeSocketAddress(address, bytes);
+    const fd = socket(address.family === "ipv4" ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+    if (fd < 0) throw systemError(fd, "socket", "open a socket for", this.#facts);
+    this.#fd = fd;
+    if (this.#from !== undefined) bindTo(fd, this.#from);
+    const result = connect(fd, bytes, length);
+    if (result < 0 && result !== -EINPROGRESS! && result !== -EINTR!) throw this.#failure(result);
+    return fd;
   }
 
   /** Hands the connected socket over. */
@@ -101,8 +100,7 @@ export class ConnectAttempt {
     return { address: this.#address.host, port: this.#address.port };
   }
 
-  #failed(result: number): SystemError {
-    this.close();
+  #failure(result: number): SystemError {
     return systemError(result, "connect", "connect to", this.#facts);
   }
 }

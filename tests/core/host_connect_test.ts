@@ -2,13 +2,14 @@ import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrow
 import { afterEach, beforeEach, it } from "@std/testing/bdd";
 import {
   EV_READ,
-  type EventBase,
+  EventBase,
   HostConnectError,
   type HostQuery,
   type HostResolver,
   Listener,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
+import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
 import { alongside, assertRejectsWith, eventually, rejection, text } from "./async_support.ts";
@@ -310,6 +311,37 @@ forEachBackend((backend) => {
       // Fewer, where a thread of an earlier base has ended meanwhile.
       assert(openDescriptorCount() <= before + own, `${openDescriptorCount()} descriptors, ${before + own} before`);
     }));
+
+  it("a socket that cannot be watched because of somebody's mistake is closed, and the connect may be tried again", () => {
+    const opened = backend.open();
+    const { watch } = opened;
+    let isBroken = true;
+    opened.watch = (fd, was, is) => {
+      if (isBroken && is !== 0) throw new TypeError("not today");
+      return watch.call(opened, fd, was, is);
+    };
+    using own = new EventBase({ openBackend: () => opened });
+    using listener = new Listener(base, { port: 0 }, accept);
+    using connection = new SocketBufferEvent(own);
+    const told = journal(connection);
+    const before = openDescriptorCount();
+    const controller = new AbortController();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      assertThrows(
+        () => connection.connectHostname("127.0.0.1", listener.port, { signal: controller.signal }),
+        TypeError,
+        "not today",
+      );
+      assertNoneLeft(before);
+    }
+    controller.abort();
+    isBroken = false;
+    settle(own);
+    assertEquals(told, []);
+    connection.connectHostname("127.0.0.1", listener.port);
+    until(own, () => told.length > 0, "the connect");
+    assertEquals(told, ["CONNECTED"]);
+  });
 
   it("a base that is closed during a lookup leaves nothing behind", async () => {
     const own = backend.newBase();
