@@ -13,7 +13,7 @@ const listener = new Listener(base, { host: "127.0.0.1", port: 0, backlog: 512 }
     keepsNothing: true,
     receive(bytes, start, end) {
       for (let rest = exchange.receive(bytes, start, end); rest > 0; rest -= answerBytes.length) {
-        connection.output.addReference(answerBytes.subarray(0, Math.min(rest, answerBytes.length)));
+        connection.output.addReferencePart(answerBytes, 0, Math.min(rest, answerBytes.length));
       }
     },
   });

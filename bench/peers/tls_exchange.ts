@@ -6,9 +6,12 @@ export const HEAD_BYTES = 16;
 /** What answers are cut from. */
 export const answerBytes: Uint8Array = new Uint8Array(new ArrayBuffer(4 * 1024 * 1024)).fill(120);
 
-/** One connection's place in the conversation. */
+const DIGITS = HEAD_BYTES / 2;
+const ZERO = 48;
+
+/** One connection's place in the conversation. It makes no garbage: what is measured is the server, not the text it reads. */
 export class Exchange {
-  #head = "";
+  #headBytes = 0;
   #rest = 0;
   #answer = 0;
 
@@ -16,18 +19,18 @@ export class Exchange {
   receive(bytes: Uint8Array, start: number, end: number): number {
     let answer = 0;
     for (let at = start; at < end;) {
-      if (this.#rest === 0 && this.#head.length < HEAD_BYTES) {
-        this.#head += String.fromCharCode(bytes[at++]!);
-        if (this.#head.length < HEAD_BYTES) continue;
-        this.#rest = Number(this.#head.slice(0, 8));
-        this.#answer = Number(this.#head.slice(8));
+      if (this.#headBytes < HEAD_BYTES) {
+        const digit = bytes[at++]! - ZERO;
+        if (this.#headBytes++ < DIGITS) this.#rest = this.#rest * 10 + digit;
+        else this.#answer = this.#answer * 10 + digit;
+        if (this.#headBytes < HEAD_BYTES) continue;
       }
       const taken = Math.min(this.#rest, end - at);
       this.#rest -= taken;
       at += taken;
       if (this.#rest > 0) continue;
-      this.#head = "";
       answer += this.#answer;
+      this.#headBytes = this.#answer = 0;
     }
     return answer;
   }
