@@ -1,6 +1,6 @@
 import { type Chain, CHAIN_FILE } from "../core/chain.ts";
-import type { BufferEvent, EvBuffer } from "../core/mod.ts";
-import { addressOf, allocate, os, pread, runtime, type Word } from "../ffi/mod.ts";
+import { type BufferEvent, ConnectionError, type ConnectionFailure, type EvBuffer } from "../core/mod.ts";
+import { addressOf, allocate, os, pread, runtime, systemError, type Word } from "../ffi/mod.ts";
 import { RECORD_BYTES_MAX } from "./native_memory.ts";
 import type { TlsEngine } from "./tls_engine.ts";
 
@@ -8,6 +8,8 @@ import type { TlsEngine } from "./tls_engine.ts";
 const DIRECT_BYTES_MAX = 6 * RECORD_BYTES_MAX;
 /** Pieces smaller than this are brought together: a record costs more than copying so much. */
 const DIRECT_BYTES_MIN = 4096;
+/** Up to so many bytes a loop copies faster than a view of them is made. */
+const LOOP_BYTES_MAX = 128;
 
 const EIO = os.errno["EIO"]!;
 
@@ -29,8 +31,8 @@ function scratchBytes(): Uint8Array {
  * they are.
  */
 export class Encryptor {
-  /** `-errno` when the bytes of a file could not be read; 0 otherwise. */
-  fileError = 0;
+  /** Why what is queued cannot be encrypted, though TLS could: its bytes are not to be had. Whoever sees it drops them. */
+  failure: ConnectionFailure | null = null;
   readonly #engine: TlsEngine;
   readonly #plain: EvBuffer;
   readonly #underlying: BufferEvent;
@@ -63,29 +65,34 @@ export class Encryptor {
   /** Encrypts something from the front; returns how much, or zero or less when that cannot be. */
   #next(first: Chain): number {
     if (first.kind === CHAIN_FILE) return this.#fromFile(first);
+    if (isDetached(first)) {
+      this.failure = new ConnectionError("DETACHED", "Cannot encrypt memory added by reference: it was detached");
+      return -1;
+    }
     const size = first.end - first.start;
     // Asking where something lies costs more than copying a little of it.
     const isDirect = size >= DIRECT_BYTES_MIN || (first.next === null && first.address !== 0);
-    if (isDirect) return this.#direct(first, Math.min(size, DIRECT_BYTES_MAX));
-    let count = 0;
-    for (let chain: Chain | null = first; chain !== null && count < RECORD_BYTES_MAX; chain = chain.next) {
-      if (chain.kind === CHAIN_FILE) break;
-      count += chain.end - chain.start;
-    }
-    const target = scratchBytes();
-    const length = Math.min(count, RECORD_BYTES_MAX);
-    this.#plain.copyOut(length === target.length ? target : target.subarray(0, length));
-    return this.#engine.write(scratchAddress, length);
+    return isDirect ? this.#direct(first, Math.min(size, DIRECT_BYTES_MAX)) : this.#gathered(first);
   }
 
   #direct(chain: Chain, length: number): number {
-    if (chain.bytes.length < chain.start + length) {
-      throw new TypeError(
-        "Cannot encrypt the memory of a buffer: it was detached, probably by a transfer to another thread",
-      );
-    }
     if (chain.address === 0) chain.address = addressOf(chain.bytes);
-    return this.#engine.write(runtime.word(chain.address + chain.start), length);
+    return this.#write(runtime.word(chain.address + chain.start), length);
+  }
+
+  /** Brings pieces together, up to a full record, a file or memory that is gone. */
+  #gathered(first: Chain): number {
+    const target = scratchBytes();
+    let length = 0;
+    for (let chain: Chain | null = first; chain !== null && length < RECORD_BYTES_MAX; chain = chain.next) {
+      if (chain.kind === CHAIN_FILE || isDetached(chain)) break;
+      const { bytes, start } = chain;
+      const count = Math.min(chain.end - start, RECORD_BYTES_MAX - length);
+      if (count > LOOP_BYTES_MAX) target.set(bytes.subarray(start, start + count), length);
+      else for (let i = 0; i < count; i++) target[length + i] = bytes[start + i]!;
+      length += count;
+    }
+    return this.#write(scratchAddress, length);
   }
 
   /** The kernel cannot send a file that is to be encrypted: it is read, a record at a time. */
@@ -93,9 +100,18 @@ export class Encryptor {
     const target = scratchBytes();
     const wanted = Math.min(RECORD_BYTES_MAX, chain.end - chain.start);
     const got = pread(chain.source!.fd, target, wanted, chain.base + chain.start);
-    if (got > 0) return this.#engine.write(scratchAddress, got);
+    if (got > 0) return this.#write(scratchAddress, got);
     // The file is shorter than promised, or cannot be read.
-    this.fileError = got === 0 ? -EIO : got;
+    this.failure = systemError(got === 0 ? -EIO : got, "pread", "read a file that was to be sent");
     return -1;
   }
+
+  #write(address: Word, length: number): number {
+    return this.#engine.write(address, length);
+  }
+}
+
+/** Whether the memory was transferred away: an address into it must never reach C. */
+function isDetached(chain: Chain): boolean {
+  return chain.bytes.length < chain.end;
 }

@@ -64,7 +64,11 @@ export class TlsBufferEvent extends TlsSending {
   readonly #keepOpen: boolean;
   readonly #below: BufferEventCallbacks<BufferEvent>;
   readonly #work: Deferred;
-  readonly #shrinkToo = (): void => this.outputShrank();
+  readonly #shrinkToo = (begun: boolean): void => {
+    if (begun) this.streamBegun(!this.isConnected);
+    else if (this.underlying.outputOver) this.endOutput();
+    else this.outputShrank();
+  };
   // The engine has begun to shake hands.
   #started = false;
   // Depth of our own handlers: what their callbacks cause is done when the outermost ends.
@@ -96,9 +100,6 @@ export class TlsBufferEvent extends TlsSending {
     };
     this.#intake = new Intake(this.engine, owner, underlying.input.take());
     this.#work = new Deferred(this.base, this.priority, () => this.guard(this.#catchUp));
-    this.output.addCallback((_buffer, { added }) => {
-      if (added > 0) this.workSoon();
-    });
     this.#below = {
       write: () => {
         // Most often everything has gone, and nobody wants to know.

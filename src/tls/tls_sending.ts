@@ -1,6 +1,5 @@
-import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, type BufferEvent, EV_WRITE } from "../core/mod.ts";
+import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, type BufferEvent, type ConnectionFailure, EV_WRITE } from "../core/mod.ts";
 import { SENDING_FAILED } from "../core/connection_state.ts";
-import { systemError } from "../ffi/mod.ts";
 import { Encryptor } from "./encryptor.ts";
 import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
 import { TlsConnection } from "./tls_connection.ts";
@@ -19,6 +18,8 @@ export abstract class TlsSending extends TlsConnection {
   /** Nothing more can be sent. */
   protected sendingFailed = false;
   readonly #encryptor: Encryptor;
+  // What leaves the output is being encrypted, and not dropped by hand.
+  #encrypting = false;
   // Plaintext was encrypted that the write callback has not been called for.
   #writeOwed = false;
 
@@ -35,6 +36,14 @@ export abstract class TlsSending extends TlsConnection {
   override endWriting(): void {
     this.endAsked = true;
     if (!this.closed) this.workSoon();
+  }
+
+  /** @internal Something was written, or dropped by hand. */
+  protected override outputChanged(added: number): void {
+    // What will never be sent is told as that, and what is being encrypted when it has left.
+    if (this.closed || this.#encrypting || this.sendingFailed) return;
+    if (added === 0) this.outputShrank();
+    this.workSoon();
   }
 
   /** Bytes that wait to be sent: plaintext here, and what it has become underneath. */
@@ -67,11 +76,13 @@ export abstract class TlsSending extends TlsConnection {
     let count = 0;
     // A write that was blocked is tried again, since the renegotiation may be over.
     if (output.length > 0 && (this.canEncrypt || (engine.writeBlocked && this.writeRuns))) {
+      this.#encrypting = true;
       output.unfreezeFront();
       try {
         count = this.#encryptor.run(this.writeMax);
       } finally {
         output.freezeFront();
+        this.#encrypting = false;
       }
       if (count > 0) {
         this.#writeOwed = true;
@@ -80,21 +91,21 @@ export abstract class TlsSending extends TlsConnection {
         this.outputShrank();
       }
       if (engine.error !== null) this.fail(engine.error, BEV_EVENT_WRITING);
-      else if (this.#encryptor.fileError !== 0) this.#fileFailed(this.#encryptor.fileError);
+      else if (this.#encryptor.failure !== null) this.#dropQueued(this.#encryptor.failure);
     }
     if (!this.closed && this.endAsked && output.length === 0) engine.shutdown();
     return count > 0;
   }
 
-  /** A file that was to be sent cannot be read. */
-  #fileFailed(result: number): void {
-    this.#encryptor.fileError = 0;
+  /** What is queued cannot be had, and will never be sent. */
+  #dropQueued(failure: ConnectionFailure): void {
+    this.#encryptor.failure = null;
     this.sendingFailed = true;
     this.enabledBits &= ~EV_WRITE;
     this.output.unfreezeFront();
     this.output.drain(Infinity);
     this.output.freezeFront();
-    this.error = systemError(result, "pread", "read a file that was to be sent");
+    this.error = failure;
     this.tellFailure(BEV_EVENT_ERROR | BEV_EVENT_WRITING);
   }
 

@@ -18,7 +18,6 @@ import {
   type SecureLayer,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
-import { accept, allocate, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
 import { engineCount } from "../../src/tls/tls_engine.ts";
 import { TlsBufferEvent, TlsContext } from "../../src/tls/mod.ts";
 import {
@@ -37,7 +36,7 @@ import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount, writeText } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "./certificate_folder.ts";
-import { clientContext, type Ends, failureOf, openEnds, serverContext, shakeHands } from "./tls_support.ts";
+import { acceptOne, clientContext, type Ends, failureOf, openEnds, serverContext, shakeHands } from "./tls_support.ts";
 
 function it(title: string, fn: () => void): void {
   itNeeds("openssl", "openssl", title, fn);
@@ -164,7 +163,7 @@ forEachBackend((backend) => {
       base.dispatch();
       const { fd, port } = listeningSocket(descriptors);
       client.connect({ family: "ipv4", host: "127.0.0.1", port });
-      const accepted = new SocketBufferEvent(base, acceptOne(fd));
+      const accepted = new SocketBufferEvent(base, acceptOne(base, fd));
       const server = new TlsBufferEvent(accepted, servers);
       open.push(server);
       server.enable(EV_READ);
@@ -425,19 +424,4 @@ forEachBackend((backend) => {
       assertEquals([engineCount(), openDescriptorCount()], [engines, before]);
     });
   });
-
-  function acceptOne(fd: number): number {
-    let accepted = -1;
-    const event = base.event(fd, EV_READ, () => {
-      accepted = acceptFrom(fd);
-    });
-    event.add();
-    until(base, () => accepted >= 0, "a connection");
-    event.close();
-    return accepted;
-  }
 });
-
-function acceptFrom(fd: number): number {
-  return accept(fd, allocate(SOCKET_ADDRESS_BYTES_MAX), allocate(4).fill(SOCKET_ADDRESS_BYTES_MAX, 0, 1));
-}

@@ -15,6 +15,7 @@ import {
   TlsContext,
   type TlsServerOptions,
 } from "../../src/tls/mod.ts";
+import { accept, allocate, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
 import { until } from "../core/bufferevent_support.ts";
 import type { Descriptors } from "../support/descriptors.ts";
 import { testCertificates } from "./certificate_folder.ts";
@@ -88,4 +89,16 @@ export function failureOf(base: EventBase, end: TlsBufferEvent): { what: number;
   });
   until(base, () => seen >= 0 || end.error !== null, "an event");
   return { what: seen, code: end.error?.code ?? "" };
+}
+
+/** Turns the loop until somebody has connected to a listening socket; returns the new descriptor. */
+export function acceptOne(base: EventBase, fd: number): number {
+  let accepted = -1;
+  const event = base.event(fd, EV_READ, () => {
+    accepted = accept(fd, allocate(SOCKET_ADDRESS_BYTES_MAX), allocate(4).fill(SOCKET_ADDRESS_BYTES_MAX, 0, 1));
+  });
+  event.add();
+  until(base, () => accepted >= 0, "a connection");
+  event.close();
+  return accepted;
 }

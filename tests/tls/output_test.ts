@@ -1,0 +1,175 @@
+/** What becomes of queued plaintext that is never encrypted, and of those who wait for it to leave. */
+import { assert, assertEquals } from "@std/assert";
+import { afterEach, beforeEach, describe } from "@std/testing/bdd";
+import {
+  type BufferEvent,
+  EV_READ,
+  EV_WRITE,
+  type EventBase,
+  FilterBufferEvent,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
+import { engineCount } from "../../src/tls/tls_engine.ts";
+import { TlsBufferEvent, type TlsContext } from "../../src/tls/mod.ts";
+import { assertRejectsWith, eventually, isPending } from "../core/async_support.ts";
+import { deadPort, inputText, journal, listeningSocket, settle, until } from "../core/bufferevent_support.ts";
+import { assertNoneLeft } from "../faults/waiting.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
+import { itNeeds } from "../support/requires.ts";
+import { acceptOne, clientContext, type Ends, openEnds, serverContext, shakeHands } from "./tls_support.ts";
+
+function it(title: string, fn: () => void | Promise<void>): void {
+  itNeeds("openssl", "openssl", title, fn);
+}
+
+forEachBackend((backend) => {
+  let base: EventBase;
+  let descriptors: Descriptors;
+  let clients: TlsContext;
+  let servers: TlsContext;
+  let open: BufferEvent[];
+  let descriptorsBefore: number;
+  let enginesBefore: number;
+
+  beforeEach(() => {
+    clients = clientContext();
+    servers = serverContext();
+    descriptorsBefore = openDescriptorCount();
+    enginesBefore = engineCount();
+    base = backend.newBase();
+    descriptors = new Descriptors();
+    open = [];
+  });
+  afterEach(() => {
+    for (const connection of open) connection.close();
+    clients.close();
+    servers.close();
+    descriptors[Symbol.dispose]();
+    base.close();
+    assertNoneLeft(descriptorsBefore);
+    assertEquals(engineCount(), enginesBefore);
+  });
+
+  function ends(over: "sockets" | "pair"): Ends {
+    const ends = openEnds(base, over === "sockets" ? descriptors : null);
+    open.push(ends.client, ends.server);
+    return ends;
+  }
+
+  function drainByHand(connection: BufferEvent): void {
+    connection.output.unfreezeFront();
+    connection.output.drain(Infinity);
+    connection.output.freezeFront();
+  }
+
+  describe("plaintext that is dropped by hand", () => {
+    it("is told to those who wait for it to leave", async () => {
+      const { client } = ends("pair");
+      client.write("never sent");
+      const flushed = client.flushed();
+      assert(await isPending(flushed));
+      drainByHand(client);
+      await flushed;
+    });
+
+    it("holds up neither the end that was asked for behind it nor closing", () => {
+      const { client, server } = ends("pair");
+      shakeHands(base, { client, server });
+      const told = journal(server);
+      client.disable(EV_WRITE);
+      client.write("never sent");
+      client.endWriting();
+      settle(base);
+      assertEquals(told, []);
+      drainByHand(client);
+      until(base, () => told.length > 0, "the end");
+      assertEquals(told, ["EOF|READING"]);
+
+      server.disable(EV_WRITE);
+      server.write("never sent");
+      server.closeAfterFlush();
+      settle(base);
+      assert(!server.closed);
+      drainByHand(server);
+      until(base, () => server.closed, "closed");
+    });
+  });
+
+  for (const over of ["sockets", "pair"] as const) {
+    describe(`plaintext whose memory is transferred away, over ${over}`, () => {
+      let client: TlsBufferEvent;
+      let server: TlsBufferEvent;
+
+      beforeEach(() => {
+        ({ client, server } = ends(over));
+        shakeHands(base, { client, server });
+      });
+
+      function addDetached(size: number): void {
+        const bytes = new Uint8Array(new ArrayBuffer(size));
+        client.output.addReference(bytes);
+        bytes.buffer.transfer();
+      }
+
+      for (const size of [100, 100_000]) {
+        it(`fails the connection after what was queued before ${size} bytes of it has been sent`, async () => {
+          const told = journal(client);
+          client.write("before");
+          addDetached(size);
+          client.write("behind");
+          const flushed = client.flushed();
+          until(base, () => server.input.length > 0 && told.length > 0, "both");
+          assertEquals([inputText(server), told.filter((what) => what !== "write")], ["before", ["ERROR|WRITING"]]);
+          assertEquals([client.error?.code, client.output.length], ["DETACHED", 0]);
+          await assertRejectsWith(flushed, "DETACHED");
+          // The other direction goes on.
+          server.write("still there");
+          until(base, () => client.input.length > 0, "an answer");
+          assertEquals([inputText(client), server.input.length], ["still there", 0]);
+        });
+      }
+
+      it("keeps nobody from closing the connection", () => {
+        addDetached(10);
+        client.closeAfterFlush();
+        until(base, () => client.closed, "closed");
+      });
+    });
+  }
+
+  describe("a connect after one that has failed", () => {
+    for (const below of ["a socket", "a filter"]) {
+      it(`begins anew over ${below} for those who wait`, async () => {
+        const socket = new SocketBufferEvent(base, -1);
+        const client = new TlsBufferEvent(
+          below === "a socket" ? socket : new FilterBufferEvent(socket),
+          clients,
+          { hostname: "localhost", closeTimeoutMs: 0 },
+        );
+        open.push(client);
+        const told = journal(client);
+        client.enable(EV_READ);
+        socket.connect({ family: "ipv4", host: "127.0.0.1", port: deadPort(descriptors) });
+        client.write("hello");
+        const failed = [client.connected(), client.flushed()];
+        until(base, () => told.length > 0, "the refusal");
+        for (const promise of failed) await assertRejectsWith(promise, "ECONNREFUSED");
+
+        const { fd, port } = listeningSocket(descriptors);
+        socket.connect({ family: "ipv4", host: "127.0.0.1", port });
+        const waiting = [client.connected(), client.flushed()];
+        let over = 0;
+        for (const promise of waiting) promise.then(() => over++);
+        assert(await isPending(Promise.race(waiting)));
+        const server = TlsBufferEvent.overSocket(base, acceptOne(base, fd), servers);
+        open.push(server);
+        server.enable(EV_READ);
+        client.write("hello");
+        until(base, () => server.input.length > 0, "hello");
+        await eventually(() => over === 2, "both are told");
+        await Promise.all(waiting);
+      });
+    }
+  });
+});
