@@ -25,7 +25,10 @@ export interface DnsAnswer {
   readonly records: readonly DnsRecord[];
   /** How many seconds all of it may be remembered: the least TTL of the records and aliases. */
   readonly ttl: number;
-  /** Whether the name server says that it has verified all of it by DNSSEC (RFC 4035); it is worth as much as the way to it. */
+  /**
+   * Whether the name server says that it has verified all of it by DNSSEC (RFC 4035). Always false unless
+   * {@linkcode DnsResolverSettings.authenticData} is set.
+   */
   readonly isAuthentic: boolean;
   /** Whether there was more, which was lost. */
   readonly isTruncated: boolean;
@@ -39,12 +42,18 @@ const ALIASES_MAX = 16;
 /**
  * What a response says to a question that it was found to answer.
  *
+ * @param trustsAuthentic whether its word that it was verified counts.
  * @returns a {@linkcode DnsError} where there is no answer in it; one with the code `DNS_NXDOMAIN` or `DNS_NODATA` is final, with others
  * somebody else may do better.
  *
  * @internal
  */
-export function readAnswer(message: DnsMessage, name: string, type: number): DnsAnswer | DnsError {
+export function readAnswer(
+  message: DnsMessage,
+  name: string,
+  type: number,
+  trustsAuthentic: boolean = false,
+): DnsAnswer | DnsError {
   const rcode = dnsRcode(message);
   if (rcode !== DNS_ERR_NONE && rcode !== DNS_ERR_NOTEXIST) return new DnsError(codeOfRcode(rcode), name, { rcode });
   const isTruncated = (message.flags & DNS_FLAG_TRUNCATED) !== 0;
@@ -64,7 +73,7 @@ export function readAnswer(message: DnsMessage, name: string, type: number): Dns
     type,
     records,
     ttl: leastTtl(records, chain.ttl),
-    isAuthentic: (message.flags & DNS_FLAG_AUTHENTIC_DATA) !== 0,
+    isAuthentic: trustsAuthentic && (message.flags & DNS_FLAG_AUTHENTIC_DATA) !== 0,
     isTruncated,
     isFromCache: false,
   };

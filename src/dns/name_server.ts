@@ -102,6 +102,7 @@ export class NameServer implements TransmissionOwner {
   renewSockets(): void {
     this.#udp?.retire();
     this.#udp = null;
+    this.retireTcp();
   }
 
   /** Does without the connection there is, which does not answer. */

@@ -45,6 +45,11 @@ export interface DnsResolverSettings {
   readonly useTcp: boolean;
   /** Make do with cut answers instead of asking again over TCP; false by default. */
   readonly ignoreTruncation: boolean;
+  /**
+   * Have name servers say whether they have verified an answer by DNSSEC, and believe them: {@linkcode DnsAnswer.isAuthentic}. False by default,
+   * since it is worth as much as the way to them; `trust-ad` in a resolv.conf.
+   */
+  readonly authenticData: boolean;
   /** Bytes of an answer that are taken over UDP, 512 to 65,535; 1232 by default. 512: without EDNS, as libevent does by default. */
   readonly ednsUdpBytes: number;
   /** Queries that leave by one UDP socket before a new one, with a new random port, takes its place, 1 to 10,000; 256 by default. None is used for longer than a second. */
@@ -130,6 +135,7 @@ export const DEFAULT_SETTINGS: DnsResolverSettings = {
   tcpIdleMs: 5000,
   useTcp: false,
   ignoreTruncation: false,
+  authenticData: false,
   ednsUdpBytes: 1232,
   queriesPerSocket: 256,
   cache: true,

@@ -55,6 +55,7 @@ const NAMED: Readonly<Record<string, NamedOption>> = {
   "ignore-tc": ["ignoreTruncation", always],
   "edns-udp-size": ["ednsUdpBytes", whole],
   "rotate": ["rotate", always],
+  "trust-ad": ["authenticData", always],
   "edns0": ["ednsUdpBytes", () => DEFAULT_SETTINGS.ednsUdpBytes],
 };
 

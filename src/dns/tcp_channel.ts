@@ -9,7 +9,7 @@ import {
 } from "../core/mod.ts";
 import { LoopEvent } from "../core/event.ts";
 import { allocate } from "../ffi/mod.ts";
-import { QUERY_BYTES_MAX, writeQuery } from "./query_message.ts";
+import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
 import { WaitingQueries } from "./waiting_queries.ts";
@@ -33,6 +33,7 @@ export class TcpChannel implements Channel {
   readonly #waiting = new WaitingQueries();
   readonly #idleTimer: LoopEvent;
   readonly #idleMs: number;
+  readonly #flags: number;
   readonly #header = new Uint8Array(2);
   #answers = 0;
   #isRetired = false;
@@ -42,6 +43,7 @@ export class TcpChannel implements Channel {
   constructor(base: EventBase, address: IpSocketAddress, settings: DnsResolverSettings, way: TcpWay) {
     const { bindTo } = settings;
     this.#idleMs = settings.tcpIdleMs;
+    this.#flags = queryFlags(settings.authenticData);
     this.#idleTimer = new LoopEvent(base, -1, 0, () => this.close(), true);
     const socket = new SocketBufferEvent(base);
     try {
@@ -73,7 +75,7 @@ export class TcpChannel implements Channel {
     this.#idleTimer.delete();
     this.#waiting.add(transmission);
     transmission.channel = this;
-    const end = writeQuery(outbox, 2, transmission.id, transmission.question!, transmission.udpBytes);
+    const end = writeQuery(outbox, 2, transmission.id, transmission.question!, transmission.udpBytes, this.#flags);
     outbox[0] = end - 2 >> 8;
     outbox[1] = end - 2 & 0xff;
     this.#stream.enable(EV_READ);

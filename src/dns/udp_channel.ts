@@ -22,7 +22,7 @@ import {
   SOCKET_ADDRESS_BYTES_MAX,
   systemError,
 } from "../ffi/mod.ts";
-import { writeQuery } from "./query_message.ts";
+import { queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
 import { BATCH_SLOTS, giveAnswerBatch, QueryBatch, takeAnswerBatch } from "./udp_batches.ts";
@@ -62,6 +62,7 @@ export class UdpChannel implements Channel {
   #unsent: Transmission[] = [];
   #queriesLeft: number;
   readonly #openedMs: number;
+  readonly #flags: number;
   #isRetired = false;
   #isClosed = false;
 
@@ -72,6 +73,7 @@ export class UdpChannel implements Channel {
     this.#fd = openSocket(address, settings);
     this.#queriesLeft = (settings.bindTo?.port ?? 0) === 0 ? settings.queriesPerSocket : Infinity;
     this.#openedMs = base.now();
+    this.#flags = queryFlags(settings.authenticData);
     this.#flush = new Deferred(base, base.priorities >> 1, () => this.#sendAll());
     this.#readable = new LoopEvent(base, this.#fd, EV_READ | EV_PERSIST, () => this.#receive(), true);
     try {
@@ -104,7 +106,7 @@ export class UdpChannel implements Channel {
       const count = Math.min(BATCH_SLOTS, this.#unsent.length);
       for (let index = 0; index < count; index++) {
         const { id, question, udpBytes } = this.#unsent[index]!;
-        batch.setEnd(index, writeQuery(batch.bytes, batch.startOf(index), id, question!, udpBytes));
+        batch.setEnd(index, writeQuery(batch.bytes, batch.startOf(index), id, question!, udpBytes, this.#flags));
       }
       const result = batch.send(this.#fd, count);
       if (result === -EAGAIN! || result === -ENOBUFS!) return this.#waitForRoom();

@@ -62,6 +62,7 @@ describe("the options of a resolver", () => {
       ["edns-udp-size", "4096", "ednsUdpBytes", 4096],
       ["rotate", "", "rotate", true],
       ["edns0", "", "ednsUdpBytes", 1232],
+      ["trust-ad", "", "authenticData", true],
     ];
     for (const [name, value, setting, expected] of named) {
       resolver.setOption(name, value);

@@ -162,6 +162,20 @@ forEachBackend((backend) => {
     assertEquals(server.asked.length, 1);
   });
 
+  it("asks whether answers are authentic, and believes that they are, when it is told to and not otherwise", (base) => {
+    const verified: Script = (query) => query.answer([a("192.0.2.1")], { flags: 0x81a0 });
+    using server = new ScriptedServer(base, verified);
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    const outcomes = new Outcomes(base);
+    for (const [authenticData, useTcp] of [[false, false], [true, false], [true, true], [false, true]] as const) {
+      resolver.setOptions({ authenticData });
+      resolver.query("www.test", "A", { useTcp }, outcomes.note);
+      outcomes.untilThereAre(outcomes.list.length + 1);
+      assertEquals(server.queries.at(-1)!.message.flags, authenticData ? 0x120 : 0x100);
+      assertEquals(outcomes.answers.at(-1)!.isAuthentic, authenticData);
+    }
+  });
+
   it("without random case names go as they are, and answers in any case will do", (base) => {
     using server = new ScriptedServer(base, (query) => {
       const answer = query.bytes.slice();
