@@ -1,9 +1,13 @@
 import type { DnsAnswer } from "./answer.ts";
 import { DnsError } from "./dns_error.ts";
+import type { DnsRecord } from "./message.ts";
 import { normalDnsName } from "./name.ts";
 import { type NameEntry, nameHash, NameTable } from "./name_table.ts";
+import type { DnsData } from "./record_data.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 
+/** What even an empty array of bytes takes. */
+const STRING_BYTES = 64;
 /** Under this type it stands that there is no such name at all. */
 const NO_NAME = 0;
 
@@ -21,6 +25,8 @@ class Entry implements NameEntry<Entry> {
   readonly answer: DnsAnswer | DnsError;
   readonly storedMs: number;
   readonly endMs: number;
+  /** What it counts for. */
+  readonly weight: number;
 
   constructor(key: string, hash: number, kind: number, answer: DnsAnswer | DnsError, storedMs: number, endMs: number) {
     this.key = key;
@@ -29,11 +35,37 @@ class Entry implements NameEntry<Entry> {
     this.answer = answer;
     this.storedMs = storedMs;
     this.endMs = endMs;
+    this.weight = answer instanceof DnsError ? 1 : weightOf(answer.records);
   }
+}
 
-  /** What it counts for. */
-  get weight(): number {
-    return this.answer instanceof DnsError ? 1 : this.answer.records.length;
+/** So many bytes of data count as one more record. */
+const BYTES_OF_ONE = 256;
+
+function weightOf(records: readonly DnsRecord[]): number {
+  let weight = records.length;
+  for (let index = 0; index < records.length; index++) {
+    const bytes = bytesOf(records[index]!.data);
+    if (bytes >= BYTES_OF_ONE) weight += Math.floor(bytes / BYTES_OF_ONE);
+  }
+  return weight;
+}
+
+/** About how many bytes of data there are whose number a stranger chooses. */
+function bytesOf(data: DnsData): number {
+  switch (data.kind) {
+    case "TXT":
+    case "SPF":
+      return data.strings.reduce((sum, { length }) => sum + STRING_BYTES + length, 0);
+    case "SVCB":
+    case "HTTPS":
+      return data.params.reduce((sum, { value }) => sum + STRING_BYTES + value.length, 0);
+    case "CAA":
+      return data.value.length;
+    case "unknown":
+      return data.bytes.length;
+    default:
+      return 0;
   }
 }
 
@@ -120,6 +152,8 @@ export class AnswerCache {
     const before = this.#entries.find(key, hash, kind);
     if (before !== null) this.#drop(before);
     const entry = new Entry(key, hash, kind, answer, nowMs, nowMs + seconds * 1000);
+    // It would only drive out the others.
+    if (entry.weight > settings.cacheRecordsMax) return;
     this.#entries.add(entry);
     this.#append(entry);
     this.#records += entry.weight;

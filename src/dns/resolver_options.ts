@@ -57,8 +57,8 @@ export interface DnsResolverSettings {
   /** Remember answers; true by default. */
   readonly cache: boolean;
   /**
-   * Records that are remembered, 1 to ten million; 20,000 by default. That there are none counts as one. The answers that were not asked for
-   * the longest go first.
+   * Records that are remembered, 1 to ten million; 20,000 by default. That there are none counts as one, and a long record as one more for
+   * each 256 bytes. The answers that were not asked for the longest go first.
    */
   readonly cacheRecordsMax: number;
   /** How many seconds an answer is remembered at least, 0 to an hour; 0 by default. */

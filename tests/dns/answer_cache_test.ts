@@ -16,6 +16,12 @@ function answer(name: string, ttl: number, count: number = 1): DnsAnswer {
   return { ...common, isAuthentic: false, isTruncated: false, isFromCache: false };
 }
 
+/** An answer of one record with that much text. */
+function longAnswer(name: string, bytes: number): DnsAnswer {
+  const strings = Array.from({ length: Math.ceil(bytes / 250) }, () => new Uint8Array(250));
+  return { ...answer(name, 60), records: [dnsRecord(name, 60, { kind: "TXT", strings })] };
+}
+
 describe("AnswerCache", () => {
   it("gives answers with what is left of their time, until it is over", () => {
     const cache = new AnswerCache();
@@ -65,6 +71,17 @@ describe("AnswerCache", () => {
     }
   });
 
+  it("counts a long record for as many as its bytes are worth, and keeps out what is too much for it", () => {
+    const cache = new AnswerCache();
+    const settings = { ...DEFAULT_SETTINGS, cacheRecordsMax: 100 };
+    const names = Array.from({ length: 50 }, (_, index) => `n${index}`);
+    for (const name of names) cache.store(name, A, answer(name, 60), settings, 0);
+    cache.store("long", A, longAnswer("long", 60_000), settings, 0);
+    assertEquals([cache.find("long", A, 1), cache.size], [undefined, 50], "it would have driven out all others");
+    for (const name of ["x", "y", "z"]) cache.store(name, A, longAnswer(name, 10_000), settings, 0);
+    assertEquals(["x", "y", "z"].map((name) => cache.find(name, A, 1) !== undefined), [false, true, true]);
+  });
+
   it("forgets first what was not asked for the longest, counting records", () => {
     const cache = new AnswerCache();
     const settings = { ...DEFAULT_SETTINGS, cacheRecordsMax: 10 };
@@ -73,7 +90,7 @@ describe("AnswerCache", () => {
     cache.store("d", A, answer("d", 60, 3), settings, 0);
     assertEquals(["a", "b", "c", "d"].map((name) => cache.find(name, A, 1) !== undefined), [true, false, true, true]);
     cache.store("e", A, answer("e", 60, 200), settings, 0);
-    assertStrictEquals(cache.size, 0, "one that is larger than all has no place");
+    assertStrictEquals(cache.size, 3, "one that is larger than all has no place");
     for (let round = 0; round < 100; round++) {
       cache.store("f", A, answer("f", 60, 5), settings, round * 61_000);
       cache.store("g", A, answer("g", 60, 5), settings, round * 61_000);
