@@ -266,11 +266,11 @@ export function writeRecord(writer: MessageWriter, record: DnsRecord): void {
     throw new TypeError(`Cannot write a ${dnsTypeName(type)} record: its data is of the kind ${data.kind}`);
   }
   writer.name(record.name);
-  writer.u16(within(type, 0xffff, "the type"));
-  writer.u16(within(record.class, 0xffff, "the class"));
-  writer.u32(within(record.ttl, 0x7fff_ffff, "the TTL"));
-  const lengthAt = writer.length;
-  writer.u16(0);
+  const lengthAt = writer.recordHead(
+    within(type, 0xffff, "the type"),
+    within(record.class, 0xffff, "the class"),
+    within(record.ttl, 0x7fff_ffff, "the TTL"),
+  );
   writeRecordData(writer, data);
   writer.putU16(lengthAt, within(writer.length - lengthAt - 2, 0xffff, "the length of data"));
 }

@@ -5,6 +5,8 @@ import { encodeName, NAME_BYTES_MAX } from "./name.ts";
 /** A pointer has fourteen bits. */
 const POINTER_TARGETS_END = 0x4000;
 const BUCKETS = 64;
+/** Type, class, TTL, and the length of the data. */
+const RECORD_HEAD_BYTES = 10;
 /** Most endings of names that are remembered to be pointed at. */
 const ENDINGS_MAX = 4096;
 
@@ -88,6 +90,17 @@ export class MessageWriter {
   u32(value: number): void {
     this.u16(value >>> 16);
     this.u16(value & 0xffff);
+  }
+
+  /** What stands between a record's name and its data; answers where the length of that has its place. */
+  recordHead(type: number, recordClass: number, ttl: number): number {
+    const at = this.#reserve(RECORD_HEAD_BYTES);
+    this.putU16(at, type);
+    this.putU16(at + 2, recordClass);
+    this.putU16(at + 4, ttl >>> 16);
+    this.putU16(at + 6, ttl & 0xffff);
+    this.length = at + RECORD_HEAD_BYTES;
+    return at + 8;
   }
 
   /** Two bytes in a place that is written already. */

@@ -122,10 +122,13 @@ export class MessageBatch {
   /** Says how many bytes the address of message `index` has, or has room for; 0: it has none. */
   setNameLength(index: number, length: number): void {
     const at = index * STRIDE;
-    // The BSDs take a pointer for an address even where its length is 0.
-    if (length === 0) this.#words[at + NAME] = this.#words[at + NAME + 1] = 0;
-    else putAddress(this.#words, at + NAME, this.#namesAddress, index * SOCKET_ADDRESS_BYTES_MAX);
-    this.#words[at + NAME_LENGTH] = length;
+    const words = this.#words;
+    // The BSDs take a pointer for an address even where its length is 0. Else it is always the same, and nobody changes it.
+    if (length === 0) words[at + NAME] = words[at + NAME + 1] = 0;
+    else if (words[at + NAME] === 0 && words[at + NAME + 1] === 0) {
+      putAddress(words, at + NAME, this.#namesAddress, index * SOCKET_ADDRESS_BYTES_MAX);
+    }
+    words[at + NAME_LENGTH] = length;
   }
 
   /** The same for its ancillary data. */
