@@ -120,7 +120,7 @@ export class Zone {
     }
   }
 
-  /** An answer that was given before. @internal */
+  /** @internal An answer that was given before. */
   wireAnswer(query: PlainQuery): WireAnswer | null {
     return this.#known?.find(query) ?? null;
   }
