@@ -24,8 +24,8 @@ function examplesIn(path: string, text: string): Example[] {
 /** Makes an example runnable here: our own files instead of the package, a free port, and an end for those that serve for ever. */
 function runnable(code: string): string {
   const local = code.replace('from "@evbase/evbase"', 'from "../../src/../mod.ts"').replace("port: 8080", "port: 0");
-  // Those that end by themselves may take their time.
-  if (/\bbase\.loop(Break|Exit)\(/.test(local)) return local;
+  // Those that end by themselves may take their time; a server's signal does not count as that.
+  if (/\bbase\.loop(Break|Exit)\(/.test(local.replace(/^base\.signal\(.*$/gm, ""))) return local;
   return local.replace(/^await base\.run\(\);$/m, "base.loopExit(50);\n$&");
 }
 
