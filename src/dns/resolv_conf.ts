@@ -20,7 +20,7 @@ const OPTIONS_MAX = 64;
 export interface ResolvConf {
   /** The name servers in their order; at most 32. */
   readonly nameservers: readonly IpSocketAddress[];
-  /** The domains that short names are looked up in, in their order, without dots at their ends; at most 32. Undefined where nothing is said of it. */
+  /** The domains that short names are looked up in, in their order, without dots at their ends; at most 32. Undefined where nothing is said of them. */
   readonly search: readonly string[] | undefined;
   /** The options as they are written, such as `["ndots", "2"]` and `["rotate", ""]`; at most 64. */
   readonly options: readonly (readonly [name: string, value: string])[];

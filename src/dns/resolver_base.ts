@@ -9,6 +9,7 @@ import { QuestionDesk } from "./question_desk.ts";
 import { DNS_PORT, nameserverAddress, RESOLV_CONF_PATH, type ResolvConf, searchDomain } from "./resolv_conf.ts";
 import { DEFAULT_SETTINGS, type DnsResolverOptions, type DnsResolverSettings } from "./resolver_options.ts";
 import { namedSetting, namedSettingsOf, settingsOf } from "./resolver_settings.ts";
+import { domainsOfHost } from "./search_list.ts";
 import { hostsOf, orElse, readHosts, readResolvConf } from "./system_files.ts";
 
 /** The port of DNS over TLS (RFC 7858). */
@@ -33,7 +34,10 @@ export interface DnsServerState {
 export interface ResolvConfParts {
   /** Its name servers, behind those there are (DNS_OPTION_NAMESERVERS); true by default. */
   readonly nameservers?: boolean | undefined;
-  /** Its search domains, in place of those there are (DNS_OPTION_SEARCH); true by default. */
+  /**
+   * Its search domains, in place of those there are (DNS_OPTION_SEARCH); true by default. Where neither there are any nor it says
+   * something of them, the domain of this host's name.
+   */
   readonly search?: boolean | undefined;
   /** Its options (DNS_OPTION_MISC); true by default. */
   readonly options?: boolean | undefined;
@@ -66,13 +70,14 @@ export abstract class ResolverBase implements Disposable {
     const own = settingsOf(options);
     const known = nameservers?.map((one) => this.#addressOf(one));
     const ownSearch = options.search?.map(domainOf);
-    const file = known === undefined ? orElse(resolvConf, readResolvConf, () => NOTHING) : NOTHING;
+    const isFileWanted = known === undefined && resolvConf !== false;
+    const file = isFileWanted ? orElse(resolvConf, readResolvConf, () => NOTHING) : NOTHING;
     this.hosts = hostsOf(options.hosts);
     this.desk = new QuestionDesk(base, { tls, tlsHostname }, options.log ?? noteTo);
     this.desk.settings = { ...DEFAULT_SETTINGS, ...namedSettingsOf(file.options), ...own };
     this.#deadlines = new DeadlineList(base, this.desk.settings.deadlineMs);
     this.surroundings = { desk: this.desk, deliveries: new Deliveries(base), deadlines: this.#deadlines };
-    this.#search = ownSearch ?? file.search ?? [];
+    this.#search = ownSearch ?? file.search ?? (isFileWanted ? domainsOfHost() : []);
     for (const address of known ?? file.nameservers) this.desk.addServer(this.#withPort(address));
     if (known === undefined && this.desk.servers.length === 0 && options.defaultNameserver !== false) {
       this.desk.addServer({ family: "ipv4", host: "127.0.0.1", port: this.#defaultPort });
@@ -203,7 +208,9 @@ export abstract class ResolverBase implements Disposable {
     this.assertOpen("set up");
     const file = readResolvConf(path);
     if (parts.options !== false) this.desk.change(namedSettingsOf(file.options));
-    if (parts.search !== false && file.search !== undefined) this.#search = file.search;
+    if (parts.search !== false) {
+      this.#search = file.search ?? (this.#search.length > 0 ? this.#search : domainsOfHost());
+    }
     if (parts.nameservers === false) return;
     for (const address of file.nameservers) this.desk.addServer(this.#withPort(address));
   }

@@ -76,7 +76,10 @@ export interface DnsResolverOptions extends Partial<DnsResolverSettings> {
    * {@linkcode DnsResolverOptions.resolvConf} are used; an empty list means that they come later.
    */
   readonly nameservers?: readonly (string | IpSocketAddress)[] | undefined;
-  /** The domains in which short names are looked up, in that order. Without them those of the file. */
+  /**
+   * The domains in which short names are looked up, in that order. Without them those of the file, or where that says nothing of it the domain
+   * of this host's name.
+   */
   readonly search?: readonly string[] | undefined;
   /**
    * Path of the resolv.conf that name servers, search domains and options are taken from; `/etc/resolv.conf` by default, and nothing

@@ -1,4 +1,17 @@
+import { hostName } from "../ffi/mod.ts";
 import { dnsLabels, isDnsName } from "./name.ts";
+import { searchDomain } from "./resolv_conf.ts";
+
+/**
+ * What is searched where a resolv.conf says nothing of it: the domain that this host's name has behind its first dot, if it has one (resolv.conf(5)).
+ *
+ * @internal
+ */
+export function domainsOfHost(name: string = hostName()): string[] {
+  const dot = name.indexOf(".");
+  const domain = dot < 0 ? undefined : searchDomain(name.slice(dot));
+  return domain === undefined ? [] : [domain];
+}
 
 /**
  * The names that a name may stand for, in the order in which they are tried: with fewer dots than `ndots` the domains come first

@@ -7,7 +7,7 @@
 import { check, errno, sys, sysLinux } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
 import type { Address } from "./runtime.ts";
-import { allocate, cString, stringAt } from "./strings.ts";
+import { allocate, cString, stringAt, stringIn } from "./strings.ts";
 
 /**
  * Reads an environment variable from libc, which asks nobody for permission. It is the environment the process was
@@ -26,6 +26,15 @@ export function isSetuid(): boolean {
 /** The process id. */
 export function getpid(): number {
   return sys.getpid();
+}
+
+/** More than any system has (HOST_NAME_MAX is 64 on Linux, 255 elsewhere). */
+const HOST_NAME_BYTES = 512;
+
+/** The name of this host; empty where the system does not tell. */
+export function hostName(): string {
+  const bytes = allocate(HOST_NAME_BYTES);
+  return sys.gethostname(bytes, HOST_NAME_BYTES - 1) < 0 ? "" : stringIn(bytes);
 }
 
 /** Sends signal `signo` to process `pid`. */

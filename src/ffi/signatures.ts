@@ -33,6 +33,7 @@ export const commonSignatures = {
   getenv: signature(["buffer"], "address"),
   geteuid: signature([], "u32"),
   getgid: signature([], "u32"),
+  gethostname: signature(["buffer", "u32"], "i32"),
   getnameinfo: signature(["buffer", "u32", "buffer", "u32", "buffer", "u32", "i32"], "i32"),
   getpeername: signature(["i32", "buffer", "buffer"], "i32"),
   getpid: signature([], "i32"),

@@ -12,6 +12,8 @@ import {
   type SecureLayer,
   SystemError,
 } from "../../mod.ts";
+import { domainsOfHost } from "../../src/dns/search_list.ts";
+import { hostName } from "../../src/ffi/mod.ts";
 import { withVirtualTime } from "../support/virtual_base.ts";
 import { backendsUnderTest } from "../support/backends.ts";
 import { lookedUp, resolverFor } from "./resolver_support.ts";
@@ -121,6 +123,34 @@ describe("the options of a resolver", () => {
       assertEquals(addresses(resolver), ["127.0.0.1:53"]);
       using none = new DnsResolver(base, { resolvConf, defaultNameserver: false });
       assertEquals(addresses(none), []);
+    }
+  });
+
+  it("search in the domain of this host's name where nothing is said of domains", () => {
+    const cases: [name: string, domains: string[]][] = [
+      ["box", []],
+      ["box.test", ["test"]],
+      ["box.sub.test.", ["sub.test"]],
+      ["box.", []],
+      ["box..test", ["test"]],
+      ["", []],
+      ["box.not a name\u00e9", []],
+    ];
+    for (const [name, domains] of cases) assertEquals(domainsOfHost(name), domains, name);
+    const own = domainsOfHost(hostName());
+    const [silent, none] = [file("silent", "nameserver 192.0.2.1\n"), file("none", "search .\n")];
+    using resolver = new DnsResolver(base, { resolvConf: silent, hosts: false });
+    assertEquals(resolver.searchDomains, own);
+    resolver.searchDomains = ["kept.test"];
+    resolver.loadResolvConf(silent);
+    assertEquals(resolver.searchDomains, ["kept.test"]);
+    resolver.loadResolvConf(none);
+    assertEquals(resolver.searchDomains, []);
+    resolver.loadResolvConf(silent);
+    assertEquals(resolver.searchDomains, own);
+    for (const options of [{ resolvConf: none }, { resolvConf: false }, { nameservers: ["::1"] }] as const) {
+      using other = new DnsResolver(base, options);
+      assertEquals(other.searchDomains, []);
     }
   });
 

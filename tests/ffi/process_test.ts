@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual, assertStrictEquals } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { execFileSync } from "node:child_process";
 import process from "node:process";
 import {
   allocate,
@@ -7,6 +8,7 @@ import {
   descriptorLimit,
   errno,
   getpid,
+  hostName,
   isSetuid,
   kill,
   mapMemory,
@@ -66,6 +68,7 @@ describe("getenv", () => {
 describe("the process's identity", () => {
   it("has the id that the runtime tells", () => {
     assertStrictEquals(getpid(), process.pid);
+    assertStrictEquals(hostName(), execFileSync("uname", ["-n"], { encoding: "utf8" }).trimEnd());
   });
 
   it("is not raised above that of whoever started it", () => {
