@@ -1,9 +1,11 @@
+import { EVENT_LOG_DEBUG, type LogCallback } from "../core/mod.ts";
 import { type DnsAnswer, readAnswer } from "./answer.ts";
 import { DNS_ERR_FORMAT, DNS_ERR_NOTIMPL, DNS_FLAG_TRUNCATED, DNS_RCODE_BADVERS } from "./constants.ts";
 import { DnsError } from "./dns_error.ts";
 import { type DnsMessage, dnsRcode } from "./message.ts";
 import { AskedServers } from "./asked_servers.ts";
 import type { NameServer } from "./name_server.ts";
+import { dnsTypeName } from "./record_type.ts";
 import { questionKind, type QuestionWay } from "./question_way.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { NameEntry } from "./name_table.ts";
@@ -28,6 +30,8 @@ export interface QuestionOwner {
   readonly settings: DnsResolverSettings;
   /** Whether everything goes over TCP, because it is to be encrypted. */
   readonly isTcpOnly: boolean;
+  /** Told what happens to queries; undefined when nobody wants to know. */
+  readonly notes: LogCallback | undefined;
   /**
    * The name server to ask next: of those that are up, else of those that are down, the one that was asked the fewest times; undefined when
    * all have given their last word.
@@ -148,7 +152,9 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
   }
 
   #ask(server: NameServer, overTcp: boolean, withEdns: boolean, isAfterTruncation: boolean = false): void {
-    const { randomizeCase, ednsUdpBytes } = this.#owner.settings;
+    const { settings, notes } = this.#owner;
+    if (notes !== undefined && !this.#note(notes, `Asking ${this.#query(server, overTcp, withEdns)}`)) return;
+    const { randomizeCase, ednsUdpBytes } = settings;
     // A connection cannot be forged from elsewhere.
     const question = WireQuestion.take(this.name, this.type, randomizeCase && !overTcp);
     const udpBytes = withEdns ? ednsUdpBytes : 512;
@@ -156,6 +162,22 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     transmission.next = this.#open;
     this.#open = transmission;
     server.send(transmission);
+  }
+
+  /** Who is asked what, and how. */
+  #query({ label }: NameServer, overTcp: boolean, withEdns: boolean): string {
+    return `${label} over ${overTcp ? "TCP" : "UDP"} ${withEdns ? "with" : "without"} EDNS for ${this.#label}`;
+  }
+
+  get #label(): string {
+    return `${this.name} ${dnsTypeName(this.type)}`;
+  }
+
+  /** Notes something. False when the log hook has put an end to this question, or begun it anew. */
+  #note(notes: LogCallback, text: string): boolean {
+    const round = this.#round;
+    notes(EVENT_LOG_DEBUG, text);
+    return round === this.#round;
   }
 
   #forget(transmission: Transmission): void {
@@ -214,6 +236,9 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
 
   /** A server has said something that is no answer: its last word. The next one may do better. */
   #goOn(transmission: Transmission, error: DnsError): void {
+    const { notes } = this.#owner;
+    const { label } = transmission.server;
+    if (notes !== undefined && !this.#note(notes, `${label} does not help with ${this.#label}: ${error.code}`)) return;
     // An error that a server has told says more than that another one was silent; the first one is that of the preferred server.
     if (this.#error === null || this.#error.code === "DNS_UNREACHABLE") this.#error = error;
     this.#asked.finish(transmission.server);
@@ -238,12 +263,20 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
   wrongCase(transmission: Transmission): void {
     const { server, udpBytes } = transmission;
     for (let open = this.#open; open !== null; open = open.next) if (open.server === server && open.overTcp) return;
+    const { notes } = this.#owner;
+    if (notes !== undefined && !this.#note(notes, `${server.label} has answered in other letters: ${this.#label}`)) {
+      return;
+    }
     // Either it is forged or the server does not keep the case. Over TCP neither matters; meanwhile the right answer may come as well.
     this.#ask(server, true, udpBytes > 512);
   }
 
   failed(transmission: Transmission, cause: unknown): void {
     const { server, isAfterTruncation } = transmission;
+    const { notes } = this.#owner;
+    if (notes !== undefined && !this.#note(notes, `${server.label} cannot be asked for ${this.#label}: ${cause}`)) {
+      return;
+    }
     this.#forget(transmission);
     // An answer over UDP may still come, or another server is asked already.
     if (this.#isAsking()) return;
@@ -255,6 +288,8 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
 
   timedOut(transmission: Transmission): void {
     const { server, overTcp, isAfterTruncation } = transmission;
+    const { notes } = this.#owner;
+    if (notes !== undefined && !this.#note(notes, `${server.label} is silent about ${this.#label}`)) return;
     // Over UDP a late answer is as good as any; a connection that says nothing is not kept.
     if (overTcp) {
       this.#forget(transmission);

@@ -1,5 +1,12 @@
-import { compareSocketAddresses, type EventBase, type IpSocketAddress, type LogCallback } from "../core/mod.ts";
+import {
+  compareSocketAddresses,
+  EVENT_LOG_DEBUG,
+  type EventBase,
+  type IpSocketAddress,
+  type LogCallback,
+} from "../core/mod.ts";
 import { DeadlineList } from "../core/deadline_list.ts";
+import { isDebugLogged, log } from "../core/log.ts";
 import type { DnsAnswer } from "./answer.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { DnsError } from "./dns_error.ts";
@@ -12,6 +19,9 @@ import { questionKind, type QuestionWay, questionWay } from "./question_way.ts";
 import { DEFAULT_SETTINGS, type DnsResolverSettings } from "./resolver_options.ts";
 import type { TcpWay } from "./tcp_channel.ts";
 import type { Transmission } from "./transmission.ts";
+
+/** Without a hook of its own, what a resolver has to say is for whoever hunts a fault. */
+const noteForAll: LogCallback = (_level, message) => log(EVENT_LOG_DEBUG, message);
 
 /**
  * The questions at hand and the name servers there are to ask: so many questions at one time, and others wait.
@@ -26,6 +36,7 @@ export class QuestionDesk implements QuestionOwner {
   /** Whether nobody is asked for the time being. */
   isSuspended = false;
   readonly #base: EventBase;
+  readonly #log: LogCallback | undefined;
   readonly #surroundings: NameServerSurroundings;
   readonly #times: DeadlineList<Transmission>;
   #servers: NameServer[] = [];
@@ -37,15 +48,17 @@ export class QuestionDesk implements QuestionOwner {
   /** Whether it was closed: nothing may be asked any more. */
   isClosed = false;
 
-  constructor(base: EventBase, way: TcpWay, log: LogCallback) {
+  /** @param log told what happens to name servers, and to queries; without it that is noted for who hunts a fault. */
+  constructor(base: EventBase, way: TcpWay, log: LogCallback | undefined) {
     this.#base = base;
+    this.#log = log;
     this.#times = new DeadlineList(base, DEFAULT_SETTINGS.timeoutMs);
     const settings = (): DnsResolverSettings => this.settings;
     this.#surroundings = {
       base,
       way,
       times: this.#times,
-      log,
+      log: log ?? noteForAll,
       get settings(): DnsResolverSettings {
         return settings();
       },
@@ -60,6 +73,10 @@ export class QuestionDesk implements QuestionOwner {
   /** Whether everything is encrypted, and so goes over TCP. */
   get isTcpOnly(): boolean {
     return this.#surroundings.way.tls !== undefined;
+  }
+
+  get notes(): LogCallback | undefined {
+    return this.#log ?? (isDebugLogged() ? noteForAll : undefined);
   }
 
   /** Questions that are being asked. */

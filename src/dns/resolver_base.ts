@@ -1,7 +1,6 @@
-import { EVENT_LOG_DEBUG, type EventBase, type IpSocketAddress, type LogCallback } from "../core/mod.ts";
+import type { EventBase, IpSocketAddress } from "../core/mod.ts";
 import { DeadlineList } from "../core/deadline_list.ts";
 import { reactorOf } from "../core/event_base.ts";
-import { log } from "../core/log.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { HostsTable } from "./hosts_file.ts";
 import type { Lookup, LookupSurroundings } from "./lookup.ts";
@@ -73,7 +72,7 @@ export abstract class ResolverBase implements Disposable {
     const isFileWanted = known === undefined && resolvConf !== false;
     const file = isFileWanted ? orElse(resolvConf, readResolvConf, () => NOTHING) : NOTHING;
     this.hosts = hostsOf(options.hosts);
-    this.desk = new QuestionDesk(base, { tls, tlsHostname }, options.log ?? noteTo);
+    this.desk = new QuestionDesk(base, { tls, tlsHostname }, options.log);
     this.desk.settings = { ...DEFAULT_SETTINGS, ...namedSettingsOf(file.options), ...own };
     this.#deadlines = new DeadlineList(base, this.desk.settings.deadlineMs);
     this.surroundings = { desk: this.desk, deliveries: new Deliveries(base), deadlines: this.#deadlines };
@@ -246,9 +245,6 @@ export abstract class ResolverBase implements Disposable {
     if (this.#isClosed) throw new Error(`Cannot ${doing} a resolver that was closed`);
   }
 }
-
-/** Without a hook of its own, what a resolver has to say is for whoever hunts a fault. */
-const noteTo: LogCallback = (_level, message) => log(EVENT_LOG_DEBUG, message);
 
 function domainOf(text: string): string {
   const domain = searchDomain(text);

@@ -98,6 +98,54 @@ forEachBackend((backend) => {
     }
   });
 
+  it("the log hook is told what becomes of queries, and may close the resolver at any of it", (base) => {
+    using silent = new ScriptedServer(base, () => {});
+    using lame = new ScriptedServer(base, (query) => query.refuse(2));
+    using old = new ScriptedServer(base, (query) => {
+      if (query.message.edns !== undefined) query.refuse(1);
+      else if (query.overTcp) one(query, old);
+      else query.answer([a("192.0.2.1")], { truncated: true });
+    });
+    using unkept = new ScriptedServer(base, (query) => {
+      if (query.overTcp) return query.hangUp();
+      const bytes = query.bytes.map((byte, at) => at > 12 && at < 22 && byte > 64 ? byte ^ 32 : byte);
+      bytes.set([0x81, 0x80], 2);
+      query.send(bytes);
+    });
+    const servers = [silent, unkept, lame, old].map(({ address }) => address);
+    const run = (closeAt: number): string[] => {
+      const notes: string[] = [];
+      using resolver = resolverFor(base, servers, {
+        timeoutMs: 100,
+        attempts: 4,
+        log: (level, message) => {
+          if (level === EVENT_LOG_WARN) return;
+          notes.push(servers.reduce((text, address, index) => text.replace(address, `S${index}`), message));
+          if (notes.length === closeAt) resolver.close();
+        },
+      });
+      const outcome = lookedUp(resolver, "abcde.fghi");
+      assertEquals(outcome, closeAt === Infinity ? "192.0.2.1" : "DNS_SHUTDOWN", `${closeAt}`);
+      return notes;
+    };
+    const all = run(Infinity);
+    assertEquals(all.map((note) => note.replace(/: SystemError.*|: Error.*/, ": ...")), [
+      "Asking S0 over UDP with EDNS for abcde.fghi A",
+      "S0 is silent about abcde.fghi A",
+      "Asking S1 over UDP with EDNS for abcde.fghi A",
+      "S1 has answered in other letters: abcde.fghi A",
+      "Asking S1 over TCP with EDNS for abcde.fghi A",
+      "S1 cannot be asked for abcde.fghi A: ...",
+      "S1 is silent about abcde.fghi A",
+      "Asking S2 over UDP with EDNS for abcde.fghi A",
+      "S2 does not help with abcde.fghi A: DNS_SERVFAIL",
+      "Asking S3 over UDP with EDNS for abcde.fghi A",
+      "Asking S3 over UDP without EDNS for abcde.fghi A",
+      "Asking S3 over TCP without EDNS for abcde.fghi A",
+    ]);
+    for (let closeAt = 1; closeAt <= all.length; closeAt++) run(closeAt);
+  });
+
   it("a signal cancels also what is known without asking", (base) => {
     using resolver = resolverFor(base, []);
     const outcomes: (DnsError | null)[] = [];
