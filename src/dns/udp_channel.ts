@@ -29,7 +29,8 @@ import { BATCH_SLOTS, giveAnswerBatch, QueryBatch, takeAnswerBatch } from "./udp
 import { WaitingQueries } from "./waiting_queries.ts";
 
 const { AF_INET, AF_INET6, SOCK_DGRAM } = os.constants;
-const { EAGAIN, EINTR, ENOBUFS } = os.errno as Record<string, number>;
+const { EAGAIN, ECONNREFUSED, EINTR, ENOBUFS } = os.errno as Record<string, number>;
+const HEARING = "hear from a name server";
 /** Batches received before others have their turn. */
 const BATCHES_PER_WAKE_MAX = 2;
 /**
@@ -117,8 +118,9 @@ export class UdpChannel implements Channel {
     }
   }
 
-  /** On a connected socket it may be the answer to an earlier query: nobody listens there. */
   #refused(result: number): void {
+    // That is what came of an earlier query, and it is not told again: nobody listens there.
+    if (result === -ECONNREFUSED!) return this.#failAll(result, "sendmmsg", "ask a name server");
     const transmission = this.#unsent.shift();
     transmission?.owner.failed(transmission, systemError(result, "sendmmsg", "ask a name server"));
   }
@@ -134,13 +136,13 @@ export class UdpChannel implements Channel {
       for (let left = BATCHES_PER_WAKE_MAX; left > 0 && !this.#isClosed; left--) {
         const count = batch.receive(this.#fd);
         if (count < 0) {
-          if (count !== -EAGAIN! && count !== -EINTR!) this.#failAll(count);
+          if (count !== -EAGAIN! && count !== -EINTR!) this.#failAll(count, "recvmmsg", HEARING);
           return;
         }
         for (let index = 0; index < count && !this.#isClosed; index++) {
           this.#waiting.received(batch.bytesAt(index), batch.lengthAt(index));
         }
-        if (batch.failedBehind < 0) this.#failAll(batch.failedBehind);
+        if (batch.failedBehind < 0) this.#failAll(batch.failedBehind, "recvmmsg", HEARING);
         // The kernel had no more; asking again would only make it say so.
         if (count < BATCH_SLOTS) return;
       }
@@ -149,8 +151,9 @@ export class UdpChannel implements Channel {
     }
   }
 
-  #failAll(result: number): void {
-    const error = systemError(result, "recvmmsg", "hear from a name server");
+  #failAll(result: number, syscall: string, doing: string): void {
+    const error = systemError(result, syscall, doing);
+    this.#unsent = [];
     for (const transmission of this.#waiting.takeAll()) {
       if (transmission.channel === this) transmission.owner.failed(transmission, error);
     }

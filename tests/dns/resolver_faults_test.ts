@@ -146,6 +146,25 @@ forEachBackend((backend) => {
     for (let closeAt = 1; closeAt <= all.length; closeAt++) run(closeAt);
   });
 
+  it("a port where nobody listens is noticed by all who ask it at one time", (base, time) => {
+    for (const isInLoop of [false, true]) {
+      for (let count = 1; count <= 5; count++) {
+        using resolver = resolverFor(base, ["127.0.0.1:1"], { maxTimeouts: 255 });
+        const told: (string | undefined)[] = [];
+        const ask = (): void => {
+          for (let left = count; left > 0; left--) {
+            resolver.query(`n${left}.test`, "A", {}, (error) => void told.push(error?.code));
+          }
+        };
+        if (isInLoop) base.once(-1, 1, ask, 0);
+        else ask();
+        base.dispatch();
+        assertEquals(told, Array(count).fill("DNS_UNREACHABLE"));
+      }
+    }
+    assert(time.elapsedMs < 100, `it took ${time.elapsedMs} ms`);
+  });
+
   it("a signal cancels also what is known without asking", (base) => {
     using resolver = resolverFor(base, []);
     const outcomes: (DnsError | null)[] = [];
