@@ -52,8 +52,10 @@ export interface DnsServerCounts {
   readonly overload: number;
   /** Those beyond `queriesPerSecondMax`. */
   readonly limited: number;
-  /** Connections refused since there were too many. */
+  /** Connections refused since there were too many, and none of them idle. */
   readonly refusedConnections: number;
+  /** Connections closed since they were idle for the longest when there were too many. */
+  readonly displacedConnections: number;
 }
 
 /**
@@ -178,7 +180,7 @@ export class DnsServer implements Disposable {
     const report = this.#onSystemError;
     const onError = where.onError ?? (report === undefined ? undefined : (error: SystemError) => report(error));
     const listener = new Listener(this.base, { ...where, onError }, (fd, { peerAddress }) => {
-      if (!this.#connections.hasRoom()) {
+      if (!this.#connections.makeRoom()) {
         new SocketBufferEvent(this.base, fd).close();
         return;
       }

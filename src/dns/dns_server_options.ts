@@ -34,7 +34,10 @@ export interface DnsServerOptions {
   readonly ednsUdpSize?: number | undefined;
   /** Most bytes of a query over TCP; 4096 by default. A longer one ends the connection. */
   readonly maxTcpQueryBytes?: number | undefined;
-  /** Most connections at once; 256 by default (libevent's option `tcp-max-clients`, which is 10). Further ones are closed at once. */
+  /**
+   * Most connections at once; 256 by default (libevent's option `tcp-max-clients`, which is 10). For further ones the one that was idle for the
+   * longest makes room; when all are busy they are closed at once.
+   */
   readonly maxTcpConnections?: number | undefined;
   /**
    * How long a connection may be without a complete query or an answer under way, in milliseconds; 10,000 by default (libevent's option

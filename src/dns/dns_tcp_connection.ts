@@ -63,6 +63,11 @@ export class DnsTcpConnection
     core.idle.add(this);
   }
 
+  /** Whether the system has taken all answers. */
+  get hasSentAll(): boolean {
+    return this.#stream.output.length === 0;
+  }
+
   read(): void {
     if (this.#isReading || this.#isClosed) return;
     this.#isReading = true;
@@ -132,7 +137,7 @@ export class DnsTcpConnection
   /** A client that sends no more is let go when it has its answers. */
   #endIfOver(): void {
     if (!this.#hasEnded || this.#waiting > 0 || this.#isClosed) return;
-    if (this.#stream.output.length === 0) this.close();
+    if (this.hasSentAll) this.close();
   }
 
   /** Takes no more queries, and closes when there is nothing left to send. */

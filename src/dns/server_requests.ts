@@ -97,6 +97,7 @@ export class ServerRequests {
     overload: 0,
     limited: 0,
     refusedConnections: 0,
+    displacedConnections: 0,
   };
   /** Queries that are not answered though their handler has returned. */
   pendingCount = 0;

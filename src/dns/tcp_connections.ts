@@ -4,6 +4,9 @@ import { DnsTcpConnection, type TcpConnectionCore } from "./dns_tcp_connection.t
 import type { DnsServerLimits } from "./dns_server_options.ts";
 import type { ServerRequests } from "./server_requests.ts";
 
+/** So many of those that are idle for the longest are looked at for one that may be closed. */
+const LOOKED_AT_MAX = 16;
+
 /**
  * The connections of a server.
  *
@@ -29,10 +32,18 @@ export class TcpConnections implements TcpConnectionCore {
     return this.#open.size;
   }
 
-  /** Whether there may be one more; counts the one that may not. */
-  hasRoom(): boolean {
+  /** Whether there may be one more, in whose favour an idle one is closed if need be; counts the one that may not. */
+  makeRoom(): boolean {
     if (this.#open.size < this.limits.maxTcpConnections) return true;
-    this.#requests.counts.refusedConnections++;
+    const { counts } = this.#requests;
+    let left = LOOKED_AT_MAX;
+    for (let idle = this.idle.head; idle !== null && left > 0; idle = idle.deadlineNext, left--) {
+      if (!idle.hasSentAll) continue;
+      counts.displacedConnections++;
+      idle.close();
+      return true;
+    }
+    counts.refusedConnections++;
     return false;
   }
 

@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EventBase, ipSocketAddress, setLogCallback } from "../../src/core/mod.ts";
+import { EV_READ, EventBase, ipSocketAddress, setLogCallback } from "../../src/core/mod.ts";
 import {
   buildDnsMessage,
   DNS_FLAG_RESPONSE,
   DNS_FLAG_TRUNCATED,
+  dnsRecord,
   DnsServer,
   type DnsServerRequest,
   parseDnsMessage,
@@ -43,20 +44,54 @@ describe("the limits of a DNS server", () => {
     assertStrictEquals(server.connectionCount, 0);
   });
 
-  it("close connections beyond the most there may be", () => {
+  it("close connections beyond the most there may be, where none is idle", () => {
     using base = new EventBase();
-    using server = new DnsServer(base, { maxTcpConnections: 2 }, oneAddress);
+    const waiting: DnsServerRequest[] = [];
+    using server = new DnsServer(base, { maxTcpConnections: 2 }, (request) => void waiting.push(request));
     const { port } = server.listen({ port: 0 });
     const clients = Array.from({ length: 2 }, () => new TcpClient(base, port));
-    for (const client of clients) client.ask(query("a"));
+    for (const client of clients) client.send(query("a"));
+    until(base, () => waiting.length === 2, "the requests");
     using third = new TcpClient(base, port);
     third.untilEnd();
     assertEquals([server.connectionCount, server.counts.refusedConnections], [2, 1]);
     clients[0]!.stream.close();
     until(base, () => server.connectionCount === 1, "one has gone");
     using fourth = new TcpClient(base, port);
-    fourth.ask(query("a"));
+    fourth.send(query("a"));
+    until(base, () => waiting.length === 3, "its request");
     for (const client of clients) client.stream.close();
+  });
+
+  it("have the connection that was idle for the longest make room for a new one", () => {
+    using base = new EventBase();
+    using server = new DnsServer(base, { maxTcpConnections: 3 }, (request) => {
+      if (request.question.name !== "long") return oneAddress(request);
+      const strings = Array.from({ length: 250 }, () => new Uint8Array(255));
+      request.add(0, dnsRecord("long", 60, { kind: "TXT", strings }));
+      request.respond();
+    });
+    const { port } = server.listen({ port: 0 });
+    // It does not read its answers, which are more than sockets hold.
+    using unread = new TcpClient(base, port);
+    unread.ask(query("a"));
+    unread.stream.disable(EV_READ);
+    for (let count = 0; count < 200; count++) unread.send(query("long"));
+    until(base, () => unread.stream.output.length === 0, "the queries have left");
+    settle(base);
+    using first = new TcpClient(base, port);
+    first.ask(query("a"));
+    using second = new TcpClient(base, port);
+    second.ask(query("a"));
+    first.ask(query("a"));
+    using third = new TcpClient(base, port);
+    third.ask(query("a"));
+    second.untilEnd();
+    first.ask(query("a"));
+    const { displacedConnections, refusedConnections } = server.counts;
+    assertEquals([server.connectionCount, displacedConnections, refusedConnections], [3, 1, 0]);
+    unread.stream.enable(EV_READ);
+    unread.reply(201);
   });
 
   it("end a connection whose query is too long, or shorter than a header", () => {

@@ -270,6 +270,7 @@ describe("a DNS server", () => {
         overload: 0,
         limited: 0,
         refusedConnections: 0,
+        displacedConnections: 0,
       },
     );
   });
