@@ -12,6 +12,7 @@ import {
 import { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption } from "./edns.ts";
 import { type DnsMessage, type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
 import { PlainQuery } from "./plain_query.ts";
+import { isPadded, PADDING } from "./padding.ts";
 import { ECHOED_FLAGS } from "./wire_answer.ts";
 import { reverseDnsName } from "./reverse_name.ts";
 
@@ -237,9 +238,15 @@ export class DnsServerRequest {
         version: 0,
         flags: ednsFlags & EDNS_FLAG_DNSSEC_OK,
         extendedRcode: rcode >> 4,
-        options: this.#options,
+        options: this.#wantsPadding() ? [...this.#options, PADDING] : this.#options,
       },
     };
+  }
+
+  /** Whether who watches the connection shall not learn by its length what is answered (RFC 7830 section 4). */
+  #wantsPadding(): boolean {
+    if (this.#plain !== null || this.#route.transport !== "tls" || !isPadded(this.query.edns)) return false;
+    return !this.#options.some(({ code }) => code === PADDING.code);
   }
 
   /** It is not answered yet, and the memory of the query is used for others now. @internal */

@@ -6,6 +6,7 @@ import { type DnsRoute, DnsServerRequest } from "./dns_server_request.ts";
 import type { DnsServerLimits, WireHandler } from "./dns_server_options.ts";
 import { type DnsMessage, writeMessage } from "./message.ts";
 import { MessageWriter } from "./message_writer.ts";
+import { padAnswer, PADDING } from "./padding.ts";
 import { PlainQuery } from "./plain_query.ts";
 import { takeQuery } from "./query_intake.ts";
 import { wireAnswerLength, writeWireAnswer } from "./wire_answer.ts";
@@ -195,6 +196,8 @@ export class ServerRequests {
     if (reply === null) return source.finish(null, 0);
     const writer = this.#writer;
     writeMessage(writer, reply, bytesMax, query, name);
+    const { edns } = reply;
+    if (edns !== undefined && edns.options.at(-1) === PADDING) padAnswer(writer, edns);
     const isCut = (writer.bytes[2]! & DNS_FLAG_TRUNCATED >> 8) !== 0;
     const sent = source.finish(writer.bytes, writer.length);
     if (sent) this.counts.answered++;

@@ -9,6 +9,7 @@ import {
 } from "../core/mod.ts";
 import { LoopEvent } from "../core/event.ts";
 import { allocate } from "../ffi/mod.ts";
+import { padQuery, QUERY_PADDING_MAX } from "./padding.ts";
 import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
@@ -22,10 +23,10 @@ export interface TcpWay {
   readonly tlsHostname: string | undefined;
 }
 
-const outbox = allocate(QUERY_BYTES_MAX + 2);
+const outbox = allocate(2 + QUERY_BYTES_MAX + QUERY_PADDING_MAX);
 
 /**
- * A TCP or TLS connection to a name server (RFC 7766, RFC 7858). Queries are sent as they come, however many answers are still to come,
+ * A TCP or TLS connection to a name server (RFC 7766, RFC 7858). Over TLS queries are padded (RFC 8467). Queries are sent as they come, however many answers are still to come,
  * and answers are taken in any order. It does not keep the loop alive while nobody waits for an answer.
  */
 export class TcpChannel implements Channel {
@@ -34,6 +35,7 @@ export class TcpChannel implements Channel {
   readonly #idleTimer: LoopEvent;
   readonly #idleMs: number;
   readonly #flags: number;
+  readonly #isSecure: boolean;
   readonly #header = new Uint8Array(2);
   #answers = 0;
   #isRetired = false;
@@ -44,6 +46,7 @@ export class TcpChannel implements Channel {
     const { bindTo } = settings;
     this.#idleMs = settings.tcpIdleMs;
     this.#flags = queryFlags(settings.authenticData);
+    this.#isSecure = way.tls !== undefined;
     this.#idleTimer = new LoopEvent(base, -1, 0, () => this.close(), true);
     const socket = new SocketBufferEvent(base);
     try {
@@ -75,7 +78,8 @@ export class TcpChannel implements Channel {
     this.#idleTimer.delete();
     this.#waiting.add(transmission);
     transmission.channel = this;
-    const end = writeQuery(outbox, 2, transmission.id, transmission.question!, transmission.udpBytes, this.#flags);
+    const queryEnd = writeQuery(outbox, 2, transmission.id, transmission.question!, transmission.udpBytes, this.#flags);
+    const end = this.#isSecure && transmission.udpBytes > 512 ? padQuery(outbox, 2, queryEnd) : queryEnd;
     outbox[0] = end - 2 >> 8;
     outbox[1] = end - 2 & 0xff;
     this.#stream.enable(EV_READ);

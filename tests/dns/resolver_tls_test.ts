@@ -26,6 +26,11 @@ forEachBackend((backend) => {
       for (const name of ["a.test", "b.test"]) assertEquals(lookedUp(resolver, name), "192.0.2.1");
       assertEquals(server.asked, ["a.test A over TCP", "b.test A over TCP"]);
       assertStrictEquals(server.accepted, 1);
+      // Whatever is asked is as long as anything else (RFC 8467).
+      lookedUp(resolver, `${"x".repeat(63)}.${"x".repeat(42)}.test`);
+      const lengths = server.queries.map(({ bytes, message }) => [bytes.length, message.edns!.options[0]!.code]);
+      assertEquals(lengths, [[128, 12], [128, 12], [256, 12]]);
+      server.asked.length = 2;
       using named = resolverFor(base, [server.address], { tls, tlsHostname: "localhost", cache: false });
       assertEquals(lookedUp(named, "a.test"), "192.0.2.1");
       using wrong = resolverFor(base, [server.address], { tls, tlsHostname: "other.test", cache: false });

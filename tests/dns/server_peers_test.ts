@@ -195,6 +195,27 @@ describe("kdig asks a DNS server of ours", () => {
     assertEquals(records(udp).length, 60);
   });
 
+  itNeeds(
+    "kdig",
+    "knot-dnsutils",
+    "over TLS, and gets answers as long as others where it pads its queries",
+    async () => {
+      using context = serverContext();
+      using base = new EventBase();
+      using server = new DnsServer(base, {}, zoneHandler([zone]));
+      const { port } = server.listenTcp({ port: 0, tls: context });
+      const received = async (name: string, ...more: string[]): Promise<string> => {
+        const where = ["@127.0.0.1", "-p", String(port), "+tls", "+edns", ...more];
+        const { stdout } = await runPeer(base, "kdig", [...where, name, "A"]);
+        assertMatch(stdout, /status: NOERROR/);
+        return /Received (\d+) B/.exec(stdout)![1]!;
+      };
+      assertEquals(await received("web.example.org", "+padding"), "468");
+      assertEquals(await received("many.example.org", "+padding"), "1404");
+      assert(Number(await received("web.example.org", "+nopadding")) < 100);
+    },
+  );
+
   itNeeds("kdig", "knot-dnsutils", "over TLS", async () => {
     using context = serverContext();
     using base = new EventBase();
