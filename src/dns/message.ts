@@ -83,10 +83,17 @@ export function dnsRcode(message: Pick<DnsMessage, "flags" | "edns">): number {
  * @throws {DnsMessageError} when it is malformed.
  */
 export function parseDnsMessage(bytes: Uint8Array): DnsMessage {
-  return readMessage(new MessageReader(bytes));
+  const reader = new MessageReader(bytes);
+  const message = readMessage(reader);
+  if (!reader.isAtEnd) reader.fail("DNS_MESSAGE_TRAILING_BYTES");
+  return message;
 }
 
-/** {@linkcode parseDnsMessage} from a reader. @internal */
+/**
+ * {@linkcode parseDnsMessage} from a reader, which may have more in it than the message.
+ *
+ * @internal
+ */
 export function readMessage(reader: MessageReader): DnsMessage {
   const id = reader.u16();
   const flags = reader.u16();
@@ -113,7 +120,6 @@ export function readMessage(reader: MessageReader): DnsMessage {
     if (edns !== undefined) reader.fail("DNS_BAD_OPT", start);
     edns = record;
   }
-  if (!reader.isAtEnd) reader.fail("DNS_MESSAGE_TRAILING_BYTES");
   return { id, flags, questions, answers, authorities, additionals, edns };
 }
 

@@ -95,6 +95,7 @@ export class WaitingQueries {
     }
     let message: DnsMessage;
     try {
+      // What stands behind the last record does no harm, and is read over.
       message = readMessage(
         readerOf(bytes, length, verdict === OTHER_QUESTION ? null : question, transmission.owner.writtenName),
       );

@@ -28,6 +28,17 @@ forEachBackend((backend) => {
     assertEquals(server.asked, ["www.test A", "www.test A over TCP", "www.test A"]);
   });
 
+  it("what stands behind the last record of an answer is read over", (base) => {
+    using server = new ScriptedServer(base, (query) => {
+      const answer = new Uint8Array(query.bytes.length + 9);
+      answer.set(query.bytes);
+      answer.set([0x81, 0x80], 2);
+      query.send(answer);
+    });
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    for (const useTcp of [false, true]) assertEquals(lookedUp(resolver, "www.test", "A", { useTcp }), "DNS_NODATA");
+  });
+
   it("a refusal that comes with EDNS is none of EDNS", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.asked.endsWith(" A")) query.answer([a("192.0.2.1")]);
