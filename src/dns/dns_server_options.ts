@@ -2,7 +2,6 @@ import type { SystemError } from "../core/mod.ts";
 import { DNS_EDNS_UDP_BYTES, DNS_MESSAGE_BYTES_MAX, DNS_OPCODE_QUERY, DNS_UDP_BYTES } from "./constants.ts";
 import type { DnsServerRequest } from "./dns_server_request.ts";
 import type { PlainQuery } from "./plain_query.ts";
-import type { WireAnswer } from "./wire_answer.ts";
 
 /**
  * Answers a query: at once, later from a callback, or by a promise. One that returns nothing may answer whenever it likes within
@@ -19,8 +18,11 @@ export type DnsHandler = (request: DnsServerRequest) => void | Promise<void>;
  */
 export interface WireHandler {
   (request: DnsServerRequest): void | Promise<void>;
-  /** The answer to a query, or null. */
-  readonly wireAnswer?: (query: PlainQuery) => WireAnswer | null;
+  /**
+   * Writes the answer to a query, if it is known, into `into`: at most `bytesMax` bytes. `udpSize` is what EDNS is to say. Answers how long it
+   * is; 0: it is not known.
+   */
+  readonly writeAnswer?: (query: PlainQuery, into: Uint8Array, bytesMax: number, udpSize: number) => number;
 }
 
 /** How a {@linkcode DnsServer} treats its clients. */

@@ -12,8 +12,8 @@ import {
 import { type Edns, EDNS_FLAG_DNSSEC_OK, type EdnsOption } from "./edns.ts";
 import { type DnsMessage, type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
 import { PlainQuery } from "./plain_query.ts";
+import { ECHOED_FLAGS } from "./answer_frame.ts";
 import { isPadded, PADDING } from "./padding.ts";
-import { ECHOED_FLAGS } from "./wire_answer.ts";
 import { reverseDnsName } from "./reverse_name.ts";
 
 const OWN_FLAGS = EVDNS_FLAGS_AA | DNS_FLAG_RECURSION_AVAILABLE | DNS_FLAG_AUTHENTIC_DATA;

@@ -9,10 +9,8 @@ import { MessageWriter } from "./message_writer.ts";
 import { padAnswer, PADDING } from "./padding.ts";
 import { PlainQuery } from "./plain_query.ts";
 import { takeQuery } from "./query_intake.ts";
-import { wireAnswerLength, writeWireAnswer } from "./wire_answer.ts";
 
 const LOG_INTERVAL_MS = 1000;
-const WRITER_BYTES = 4096;
 
 /** Where a query has come from, for the time that it is handled and maybe longer. @internal */
 export interface QuerySource {
@@ -107,7 +105,7 @@ export class ServerRequests {
   readonly #onError: ((error: unknown, request: DnsServerRequest) => void) | undefined;
   readonly #onEmpty: () => void;
   readonly #waiting: DeadlineList<Pending>;
-  readonly #writer = new MessageWriter(WRITER_BYTES);
+  readonly #writer = new MessageWriter(4096);
   #loggedMs = -Infinity;
   #isClosed = false;
 
@@ -149,14 +147,14 @@ export class ServerRequests {
 
   /** Answers from what the handler knows as bytes. */
   #answerAtOnce(query: PlainQuery, source: QuerySource): boolean {
-    const answer = this.#handler.wireAnswer?.(query) ?? null;
-    if (answer === null) return false;
-    const length = wireAnswerLength(query, answer);
-    // What has to be cut is cut between records, elsewhere.
-    if (length > source.answerBytesMax(query.udpSize) || length > WRITER_BYTES) return false;
-    this.counts.handled++;
+    const { writeAnswer } = this.#handler;
+    if (writeAnswer === undefined) return false;
     const { bytes } = this.#writer;
-    writeWireAnswer(bytes, query, answer, this.limits.ednsUdpSize);
+    const bytesMax = Math.min(bytes.length, source.answerBytesMax(query.udpSize));
+    const length = writeAnswer(query, bytes, bytesMax, this.limits.ednsUdpSize);
+    // What has to be cut is cut between records, elsewhere.
+    if (length === 0) return false;
+    this.counts.handled++;
     if (source.finish(bytes, length)) this.counts.answered++;
     return true;
   }

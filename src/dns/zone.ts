@@ -17,7 +17,6 @@ import { type DnsQuestion, type DnsRecord, dnsRecord } from "./message.ts";
 import { dnsLabels, isDnsName, isSameDnsName, normalDnsName } from "./name.ts";
 import type { PlainQuery } from "./plain_query.ts";
 import type { SoaData } from "./record_data.ts";
-import type { WireAnswer } from "./wire_answer.ts";
 import { WireAnswers } from "./wire_answers.ts";
 import { parseZoneFile, type ZoneFileOptions } from "./zone_file.ts";
 import { type ZoneNode, ZoneNodes } from "./zone_nodes.ts";
@@ -60,7 +59,7 @@ export class Zone {
   readonly #nodes: ZoneNodes;
   readonly #apex: ZoneNode;
   readonly #negative: DnsRecord;
-  #known: WireAnswers | null = null;
+  readonly #known = new WireAnswers();
 
   /**
    * Takes the records of a zone; the name of its SOA record is that of the zone.
@@ -120,9 +119,9 @@ export class Zone {
     }
   }
 
-  /** @internal An answer that was given before. */
-  wireAnswer(query: PlainQuery): WireAnswer | null {
-    return this.#known?.find(query) ?? null;
+  /** @internal Writes an answer that was given before; see {@linkcode WireAnswers.write}. */
+  writeAnswer(query: PlainQuery, into: Uint8Array, bytesMax: number, udpSize: number): number {
+    return this.#known.write(query, into, bytesMax, udpSize);
   }
 
   /**
@@ -142,7 +141,6 @@ export class Zone {
     const set = this.#nodes.find(normalDnsName(question.name))?.records(question.type);
     // The first one may be an alias instead, and names below `*` are made up without end.
     if (set === undefined || set.length !== answers.length || set[0]!.data !== answers[0]!.data) return;
-    this.#known ??= new WireAnswers(this.#nodes.size);
     this.#known.add(query, set);
   }
 
@@ -230,6 +228,9 @@ export function zoneHandler(zones: readonly Zone[]): DnsHandler {
     request.answer(answer);
     if (plain !== null && zone !== undefined && byDepth.length === 1) zone.learn(plain, question, answer);
   };
-  if (byDepth.length !== 1) return handler;
-  return Object.assign(handler, { wireAnswer: (query: PlainQuery) => byDepth[0]!.wireAnswer(query) });
+  const [lone] = byDepth;
+  if (byDepth.length !== 1 || lone === undefined) return handler;
+  const writeAnswer: WireHandler["writeAnswer"] = (query, into, bytesMax, udpSize) =>
+    lone.writeAnswer(query, into, bytesMax, udpSize);
+  return Object.assign(handler, { writeAnswer });
 }

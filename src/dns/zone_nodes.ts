@@ -120,11 +120,6 @@ export class ZoneNodes {
     return isNormalNameIn(key, this.#apexKey);
   }
 
-  /** How many names there are. */
-  get size(): number {
-    return this.#nodes.size;
-  }
-
   /** Whether a name that is found is all there is to know of it: no other name says what becomes of it. */
   get isFlat(): boolean {
     return !this.#hasDelegations && !this.#hasRedirections;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { buildDnsMessage, DnsServer, EventBase, Zone, zoneHandler } from "../../mod.ts";
+import { buildDnsMessage, DnsServer, EventBase, parseDnsMessage, Zone, zoneHandler } from "../../mod.ts";
 import { PlainQuery } from "../../src/dns/plain_query.ts";
 import { WireAnswers } from "../../src/dns/wire_answers.ts";
 import { Random } from "../support/fuzz.ts";
@@ -74,20 +74,27 @@ describe("Answers that are known as bytes", () => {
   });
 
   it("are found by the name whatever its letters, and by the type", () => {
-    const known = new WireAnswers(1);
+    const known = new WireAnswers();
+    const into = new Uint8Array(512);
     const read = (name: string, type: string): PlainQuery => {
       const bytes = buildDnsMessage(query(name, type));
       return PlainQuery.read(bytes, bytes.length)!;
     };
-    const record = (name: string) =>
-      ({ name, type: 1, class: 1, ttl: 5, data: { kind: "A", address: "192.0.2.7" } }) as const;
-    for (let index = 0; index < 100; index++) known.add(read(`n${index}.test`, "A"), [record(`n${index}.test`)]);
+    const record = (name: string, index: number) =>
+      ({ name, type: 1, class: 1, ttl: 5, data: { kind: "A", address: `192.0.2.${index}` } }) as const;
+    for (let index = 0; index < 100; index++) known.add(read(`n${index}.test`, "A"), [record(`n${index}.test`, index)]);
     for (let index = 0; index < 100; index++) {
-      const found = known.find(read(`N${index}.TesT`, "A"))!;
-      assertEquals([found.count, found.records.length], [1, 16]);
-      assertStrictEquals(known.find(read(`n${index}.test`, "AAAA")), null);
-      assertStrictEquals(known.find(read(`n${index}.tes`, "A")), null);
+      const asked = read(`N${index}.TesT`, "A");
+      const length = known.write(asked, into, 512, 1232);
+      const { questions, answers } = parseDnsMessage(into.subarray(0, length));
+      assertEquals([questions[0]!.name, answers[0]!.name], [`N${index}.TesT`, `N${index}.TesT`]);
+      assertEquals(answers[0]!.data, { kind: "A", address: `192.0.2.${index}` });
+      assertStrictEquals(known.write(asked, into, length - 1, 1232), 0);
+      assertStrictEquals(known.write(read(`n${index}.test`, "AAAA"), into, 512, 1232), 0);
+      assertStrictEquals(known.write(read(`n${index}.tes`, "A"), into, 512, 1232), 0);
     }
-    assertStrictEquals(known.find(read("n100.test", "A")), null);
+    assertStrictEquals(known.write(read("n100.test", "A"), into, 512, 1232), 0);
+    known.add(read("N7.test", "A"), [record("n7.test", 1)]);
+    assertStrictEquals(known.count, 100);
   });
 });

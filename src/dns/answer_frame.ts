@@ -11,29 +11,24 @@ import type { PlainQuery } from "./plain_query.ts";
 /** Of a query's flags an answer repeats: the opcode, that recursion was desired, and that checking is disabled. @internal */
 export const ECHOED_FLAGS: number = 0x7800 | DNS_FLAG_RECURSION_DESIRED | DNS_FLAG_CHECKING_DISABLED;
 
-/** Records as bytes that answer a question, whatever its letters: their names point at that of the question. @internal */
-export interface WireAnswer {
-  /** How many. */
-  readonly count: number;
-  /** Their bytes. */
-  readonly records: Uint8Array;
-}
-
-/** How long the message is that {@linkcode writeWireAnswer} makes of it. @internal */
-export function wireAnswerLength(query: PlainQuery, { records }: WireAnswer): number {
-  return query.questionEnd + records.length + (query.udpSize < 0 ? 0 : OPT_BYTES);
-}
-
 /**
- * Writes an authoritative answer to a query into `into`, where there must be room.
+ * Makes an authoritative answer of the records that stand in `into` behind where the question of `query` goes: writes what comes before and behind
+ * them, and there must be room.
  *
+ * @param count how many records there are.
+ * @param recordsEnd where they end.
  * @param udpSize what this side takes over UDP, as it is told by EDNS.
  *
  * @internal
  */
-export function writeWireAnswer(into: Uint8Array, query: PlainQuery, answer: WireAnswer, udpSize: number): void {
+export function writeAnswerFrame(
+  into: Uint8Array,
+  query: PlainQuery,
+  count: number,
+  recordsEnd: number,
+  udpSize: number,
+): void {
   const { bytes, questionEnd } = query;
-  const { count, records } = answer;
   const flags = DNS_FLAG_RESPONSE | EVDNS_FLAGS_AA | query.flags & ECHOED_FLAGS;
   into[0] = bytes[0]!;
   into[1] = bytes[1]!;
@@ -46,14 +41,12 @@ export function writeWireAnswer(into: Uint8Array, query: PlainQuery, answer: Wir
   into[8] = into[9] = into[10] = 0;
   into[11] = query.udpSize < 0 ? 0 : 1;
   for (let at = HEADER_BYTES; at < questionEnd; at++) into[at] = bytes[at]!;
-  let end = questionEnd;
-  for (let index = 0; index < records.length; index++) into[end++] = records[index]!;
   if (query.udpSize < 0) return;
   const ednsFlags = query.ednsFlags & EDNS_FLAG_DNSSEC_OK;
-  for (let index = 0; index < OPT_BYTES; index++) into[end + index] = 0;
-  into[end + 2] = OPT_TYPE;
-  into[end + 3] = udpSize >> 8;
-  into[end + 4] = udpSize & 0xff;
-  into[end + 7] = ednsFlags >> 8;
-  into[end + 8] = ednsFlags & 0xff;
+  for (let index = 0; index < OPT_BYTES; index++) into[recordsEnd + index] = 0;
+  into[recordsEnd + 2] = OPT_TYPE;
+  into[recordsEnd + 3] = udpSize >> 8;
+  into[recordsEnd + 4] = udpSize & 0xff;
+  into[recordsEnd + 7] = ednsFlags >> 8;
+  into[recordsEnd + 8] = ednsFlags & 0xff;
 }
