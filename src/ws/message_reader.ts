@@ -28,6 +28,11 @@ export class MessageReader {
     this.#deflate = deflate;
   }
 
+  /** How much work decompressing has been so far, in bytes. */
+  get bytesDecompressed(): number {
+    return this.#deflate === null ? 0 : this.#deflate.bytesDecompressed;
+  }
+
   /** Takes the piece that `parser` has just found. Returns the message that it ends: text, or bytes in memory of their own; else null. */
   add(parser: FrameParser): string | Uint8Array | null {
     const { payload, payloadStart, payloadEnd, opcode, compressed, messageStarts, messageEnds } = parser;

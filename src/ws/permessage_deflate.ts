@@ -18,6 +18,9 @@ const END = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 const STORED_HEAD_BYTES = 5;
 const NOTHING = new Uint8Array(0);
 
+/** A call of zlib takes as long as this many bytes do that go through it. */
+const CALL_BYTES = 4096;
+
 /** Bun's zlib can be told what came before; Deno's ignores it. */
 let takesDictionary: boolean | undefined;
 
@@ -58,6 +61,8 @@ class Context {
 export class PermessageDeflate {
   /** Messages of fewer bytes are better sent as they are. */
   readonly minBytes: number;
+  /** How much work decompressing has been so far, in bytes that have gone through zlib. */
+  bytesDecompressed = 0;
   readonly #level: number | undefined;
   readonly #outBits: number;
   // Null where every message begins anew.
@@ -110,6 +115,7 @@ export class PermessageDeflate {
       const all = inflateRawSync(this.#withContext(payload), {
         maxOutputLength: before + bytesMax,
       });
+      this.bytesDecompressed += all.length + CALL_BYTES;
       const message = new Uint8Array(all.length - before);
       message.set(all.subarray(before));
       this.#in?.add(message);

@@ -18,6 +18,12 @@ export interface InputHandler {
   inputEnded(): void;
 }
 
+/**
+ * So many bytes are decompressed at a stretch. A message of ten bytes may have 32 KiB before it go through zlib, which takes up to a third
+ * of a millisecond, and thousands of them come at once.
+ */
+const DECOMPRESSED_BYTES_MAX = 128 * 1024;
+
 /** Bytes are not taken since the user has said so. */
 export const HELD_BY_USER = 1;
 /** Bytes are not taken since messages wait to be iterated over. */
@@ -157,6 +163,7 @@ export class SessionInput implements ByteSink {
 
   #run(bytes: Uint8Array, start: number, end: number): void {
     const parser = this.#parser;
+    const enough = this.#reader.bytesDecompressed + DECOMPRESSED_BYTES_MAX;
     let at = start;
     this.#busy = true;
     try {
@@ -164,8 +171,11 @@ export class SessionInput implements ByteSink {
         const event = parser.next(bytes, at, end);
         at = parser.position;
         if (event === FRAME_NEED_MORE) break;
-        if (event === FRAME_PIECE) this.#piece();
-        else if (event === FRAME_CONTROL) {
+        if (event === FRAME_PIECE) {
+          this.#piece();
+          // The rest waits for its turn, as others do.
+          if (parser.compressed && this.#reader.bytesDecompressed >= enough) break;
+        } else if (event === FRAME_CONTROL) {
           this.#handler.controlCame(parser.opcode, parser.payload, parser.payloadStart, parser.payloadEnd);
         } else this.#handler.inputFailed(parser.error!);
       } while (at < end && !this.#isOver && this.#held === 0);

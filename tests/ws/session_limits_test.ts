@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ } from "../../src/core/mod.ts";
+import { EV_READ, PrepareWatcher } from "../../src/core/mod.ts";
 import type { DeflateParameters } from "../../src/ws/mod.ts";
 import { PermessageDeflate } from "../../src/ws/permessage_deflate.ts";
 import { concat, frame, hex, masked, utf8 } from "./frame_support.ts";
@@ -275,5 +275,27 @@ describe("a session whose other side is silent", () => {
     rig.base.loopExit(SHORT_MS * 4);
     rig.base.dispatch();
     assertEquals([rig.told(), rig.session.state], [[], "open"]);
+  });
+});
+
+describe("a session that is sent much to decompress", () => {
+  it("lets others have their turn", () => {
+    // Each of these takes thirteen bytes, and the 32 KiB before it through zlib.
+    const client = new PermessageDeflate("client", DEFLATE);
+    const before = masked(2, client.compress(new Uint8Array(32_768).map((_, at) => at * at), true), { rsv: 4 });
+    const small = masked(1, client.compress(utf8("x"), true).slice(), { rsv: 4 });
+    const COUNT = 600;
+    let count = 0;
+    using rig = new Rig({ agreement: { deflate: DEFLATE }, message: () => void count++ });
+    rig.send(before);
+    assertEquals(count, 1);
+    rig.peer.write(concat(...Array.from({ length: COUNT }, () => small)));
+    // How many there were before each time the loop looks for what else there is to do.
+    const counts: number[] = [count];
+    using _watcher = new PrepareWatcher(rig.base, () => void counts.push(count));
+    rig.until(() => count === COUNT + 1, "all have come");
+    counts.push(count);
+    const most = Math.max(...counts.slice(1).map((each, at) => each - counts[at]!));
+    assert(most <= 200, `${most} messages in one turn`);
   });
 });
