@@ -1,4 +1,5 @@
 import type { Chain, EvBuffer } from "../core/mod.ts";
+import { copyOf } from "../core/copy_of.ts";
 import { nextMask } from "./mask_keys.ts";
 import { applyMask } from "./masking.ts";
 import { FRAME_HEAD_BYTES_MAX, MASK_BIT } from "./opcodes.ts";
@@ -66,7 +67,7 @@ export class FrameWriter {
       else this.#output.add(payload);
       return;
     }
-    const own = isOurs ? payload : payload.slice();
+    const own = isOurs ? payload : copyOf(payload);
     applyMask(own, 0, length, mask, 0);
     this.#output.addReference(own);
   }

@@ -8,6 +8,7 @@
  * @module
  */
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+import { copyOf } from "../core/copy_of.ts";
 import { DEFLATE_MIN_BYTES, type DeflateOptions, type DeflateParameters } from "./deflate_parameters.ts";
 
 /** What ends the output of a sync flush, and is left out on the wire (RFC 7692 section 7.2.1). */
@@ -46,7 +47,7 @@ class Context {
   add(bytes: Uint8Array): void {
     const max = this.#bytesMax;
     if (bytes.length >= max) {
-      this.bytes = bytes.slice(bytes.length - max);
+      this.bytes = copyOf(bytes, bytes.length - max);
       return;
     }
     const kept = Math.min(this.bytes.length, max - bytes.length);

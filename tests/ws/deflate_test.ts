@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import { constants, deflateRawSync } from "node:zlib";
 import {
@@ -196,6 +197,19 @@ describe("permessage-deflate", () => {
           assertEquals(back.decompress(concat(...parts), MAX), message.slice());
         }
       }
+    }
+  });
+
+  it("remembers what it was given as it was, also of a Buffer", () => {
+    for (const length of [1000, 40_000]) {
+      const client = new PermessageDeflate("client", DEFAULTS);
+      const server = new PermessageDeflate("server", DEFAULTS);
+      const first = new Uint8Array(length).map((_, at) => at * at >> 3);
+      const given = Buffer.from(first);
+      assertEquals(server.decompress(client.compress(given, true), length), first);
+      given.reverse();
+      const second = Uint8Array.from(given);
+      assertEquals(server.decompress(client.compress(given, true), length), second);
     }
   });
 

@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import {
   BEV_EVENT_EOF,
@@ -8,7 +9,7 @@ import {
   SocketBufferEvent,
   socketPair,
 } from "../../src/core/mod.ts";
-import { WebSocketSession } from "../../src/ws/mod.ts";
+import { FrameParser, WebSocketSession } from "../../src/ws/mod.ts";
 import { settle } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
@@ -159,6 +160,24 @@ describe("a session", () => {
     assertEquals(rig.received(), "010161" + "8000");
     session.close(1000, "é".repeat(61));
     assertEquals(rig.received().length, 2 * (2 + 2 + 122));
+  });
+
+  it("leaves what it sends as it is, and keeps nothing of it, also of a Buffer", () => {
+    for (const role of ["client", "server"] as const) {
+      for (const length of [5, 500, 20_000, 100_000]) {
+        using rig = new Rig({ agreement: { role } });
+        const data = Buffer.alloc(length, 7);
+        rig.session.send(data);
+        assertEquals(data, Buffer.alloc(length, 7));
+        data.fill(9);
+        const sent = hex(rig.received());
+        const parser = new FrameParser({ from: role });
+        parser.next(sent, 0, sent.length);
+        assertEquals(parser.payloadEnd - parser.payloadStart, length);
+        assertEquals(parser.payloadEnd, sent.length);
+        assert(sent.subarray(parser.payloadStart, parser.payloadEnd).every((byte) => byte === 7));
+      }
+    }
   });
 
   it("is not made of a connection that is closed, whose end nobody would tell", () => {
