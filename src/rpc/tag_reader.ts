@@ -39,7 +39,7 @@ export class TagReader {
    */
   constructor(source: Uint8Array | EvBuffer) {
     this.#buffer = source instanceof Uint8Array ? null : source;
-    this.#bytes = source instanceof Uint8Array ? source : NOTHING;
+    this.#bytes = source instanceof Uint8Array ? plain(source) : NOTHING;
     this.#end = this.#bytes.length;
   }
 
@@ -295,4 +295,9 @@ export class TagReader {
     if (size === this.#payloadLength) return;
     throw new TagError("TAG_WRONG_LENGTH", `${this.#payloadLength} bytes instead of ${size} with tag ${this.#tag}`);
   }
+}
+
+/** The same memory as a Uint8Array and nothing else: the slices of a Buffer are no copies. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,4 +1,5 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import { EvBuffer } from "../../src/core/mod.ts";
 import { TagReader, TagWriter } from "../../src/rpc/mod.ts";
@@ -237,9 +238,13 @@ describe("TagReader reads", () => {
 
   it("payloads that are nobody else's", () => {
     const data = bytes('01 02 "ab"');
-    const payload = new TagReader(data).bytes(1);
-    data.fill(0);
-    assertStrictEquals(hex(payload), "6162");
+    for (const each of [data, Buffer.from(data)]) {
+      const payload = new TagReader(each).bytes(1);
+      const record = new TagReader(each).record();
+      assertStrictEquals(payload.constructor, Uint8Array);
+      each.fill(0);
+      assertEquals([hex(payload), hex(record.payload)], ["6162", "6162"]);
+    }
   });
 });
 
