@@ -1,4 +1,5 @@
 import { constants, deflateRawSync } from "node:zlib";
+import { copyOf } from "../core/copy_of.ts";
 import type { ContentCoding } from "./accept_encoding.ts";
 
 /** Compresses a body piece by piece; what comes of a piece can be decoded without waiting for the next. */
@@ -62,13 +63,11 @@ export class DeflateEncoder implements BodyEncoder {
     return this.#isGzip ? GZIP_HEAD : ZLIB_HEAD;
   }
 
+  /** Keeps a copy, since whoever has given the piece may use its memory for the next. */
   #remember(bytes: Uint8Array): void {
-    if (bytes.length >= WINDOW_BYTES) {
-      this.#window = bytes.slice(bytes.length - WINDOW_BYTES);
-    } else {
-      const kept = this.#window.subarray(Math.max(0, this.#window.length + bytes.length - WINDOW_BYTES));
-      this.#window = joined(kept, bytes);
-    }
+    const kept = this.#window.subarray(Math.max(0, this.#window.length + bytes.length - WINDOW_BYTES));
+    if (bytes.length >= WINDOW_BYTES) this.#window = copyOf(bytes, bytes.length - WINDOW_BYTES);
+    else this.#window = kept.length === 0 ? copyOf(bytes) : joined(kept, bytes);
   }
 }
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import { brotliDecompressSync, crc32 as zlibCrc32, gunzipSync, inflateSync } from "node:zlib";
 import { EvBuffer, EventBase } from "../../src/core/mod.ts";
@@ -73,6 +74,23 @@ describe("an encoder of pieces", () => {
         assert(encoded.length < bytes.length / 4, `${encoded.length} of ${bytes.length}`);
       }
       assertEquals((coding === "gzip" ? gunzipSync : inflateSync)(new DeflateEncoder(coding, 1).end()).length, 0);
+    }
+  });
+
+  it("remembers pieces as they were, though their memory is used again, and is a Buffer's", () => {
+    for (const [coding, size] of [["gzip", 1000], ["gzip", 40_000], ["deflate", 1000], ["deflate", 40_000]] as const) {
+      const encoder = new DeflateEncoder(coding, 6);
+      const piece = Buffer.from(new Uint8Array(size).map((_, at) => at * at >> 3));
+      const whole: Uint8Array[] = [];
+      const encoded: Uint8Array[] = [];
+      for (let count = 0; count < 3; count++) {
+        whole.push(Uint8Array.from(piece));
+        encoded.push(Uint8Array.from(encoder.add(piece)));
+        piece.reverse();
+      }
+      encoded.push(encoder.end());
+      const decode = coding === "gzip" ? gunzipSync : inflateSync;
+      assert(decode(Buffer.concat(encoded)).equals(Buffer.concat(whole)), `${coding} ${size}`);
     }
   });
 
