@@ -1,3 +1,4 @@
+import { copyOf } from "../core/copy_of.ts";
 import { DnsMessageError, type DnsMessageErrorCode } from "./message_error.ts";
 import { NAME_BYTES_MAX, NameText } from "./name.ts";
 
@@ -103,7 +104,7 @@ export class MessageReader {
   /** A copy of the next `length` bytes. */
   copy(length: number): Uint8Array {
     const at = this.#take(length);
-    return this.bytes.slice(at, at + length);
+    return copyOf(this.bytes, at, at + length);
   }
 
   /** A length in one byte, and a copy of as many bytes (`<character-string>` of RFC 1035). */

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import {
   buildDnsMessage,
@@ -32,6 +33,14 @@ const response = bytes(`
 `);
 
 describe("a DNS message", () => {
+  it("refers to nothing of the bytes that it was read from, also of a Buffer", () => {
+    const read = (bytes: Uint8Array): DnsMessage => parseDnsMessage(bytes);
+    const wire = Buffer.from(response);
+    const message = read(wire);
+    wire.fill(0);
+    assertEquals(message, read(response));
+  });
+
   it("asks as libevent's resolver does, byte for byte", () => {
     const query: DnsMessage = { ...empty, id: 0xbeef, flags: DNS_FLAG_RECURSION_DESIRED, questions: [question] };
     const wire = bytes(`beef 0100 0001 0000 0000 0000 "www" "ExAmple" "com" 00 0001 0001`);
