@@ -1,5 +1,6 @@
 import { AsyncFace, endsBy, INPUT_ENDED, INPUT_FAILED, OUTPUT_FAILED } from "./async_face.ts";
 import { BaseClosedError } from "./base_closed_error.ts";
+import { copyOf } from "./copy_of.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
 import { ENDED_SHIFT, UNCONNECTED } from "./connection_state.ts";
@@ -170,7 +171,7 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   readUntil(delimiter: Uint8Array | string, options: AwaitEndOptions = {}): Promise<Uint8Array | null> {
     const { maxBytes = LINE_BYTES_MAX } = options;
     // The bytes may be changed by the caller before they are found.
-    const bytes = typeof delimiter === "string" ? utf8(delimiter) : delimiter.slice();
+    const bytes = typeof delimiter === "string" ? utf8(delimiter) : copyOf(delimiter);
     if (bytes.length === 0) return refuse("read until a delimiter of 0 bytes");
     if (!(maxBytes >= 0)) return refuse(`read ${maxBytes} bytes at most`);
     return this.#reader().add(new UntilRequest(bytes, maxBytes), options.signal);

@@ -1,3 +1,4 @@
+import { copyOf } from "./copy_of.ts";
 import type { DatagramRoute } from "./datagram_route.ts";
 
 /** A datagram that waits, in memory of its own. */
@@ -58,7 +59,7 @@ export class DatagramQueue {
   /** Appends a copy. */
   push(data: Uint8Array, route: DatagramRoute | null): void {
     const key = routeKey(route);
-    this.#entries.push({ data: data.slice(), route: copyRoute(route), key });
+    this.#entries.push({ data: copyOf(data), route: copyRoute(route), key });
     this.#bytes += data.length;
     this.#perKey.set(key, (this.#perKey.get(key) ?? 0) + 1);
   }

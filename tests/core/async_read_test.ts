@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   BEV_EVENT_EOF,
@@ -316,6 +317,15 @@ describe("lines and delimiters that come in pieces", () => {
     atEverySplit("xaaab--aab--aaaab", async (near) => {
       for (const part of ["xa", "--", "--aa"]) assertEquals(text(await near.readUntil("aab")), part);
       assertEquals(await near.readUntil("aab"), null);
+    }));
+
+  it("are found though the memory of a delimiter is used again meanwhile, also that of a Buffer", () =>
+    atEverySplit("x--y--", async (near) => {
+      for (const [delimiter, part] of [[Uint8Array.of(45, 45), "x"], [Buffer.from("--"), "y"]] as const) {
+        const found = near.readUntil(delimiter);
+        delimiter.fill(0);
+        assertEquals(text(await found), part);
+      }
     }));
 
   it("are refused beyond the limit with one verdict, wherever they are cut", async () => {

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertFalse, assertGreater, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { Buffer } from "node:buffer";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatagramQueue } from "../../src/core/datagram_queue.ts";
 import type { Datagram, EventBase } from "../../src/core/mod.ts";
 import { sysMmsg } from "../../src/ffi/libc.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -13,6 +15,17 @@ import { numbered, type Receiver, Sockets, untilReceived } from "./datagram_supp
 // One by one where there is nothing else.
 const RECEIVE = sysMmsg === undefined ? "recvmsg" : "recvmmsg";
 const SEND_MANY = sysMmsg === undefined ? "sendmsg" : "sendmmsg";
+
+describe("A queue of datagrams", () => {
+  it("holds copies, also of a Buffer", () => {
+    const queue = new DatagramQueue(100, 10);
+    for (const data of [new Uint8Array(3), Buffer.alloc(3)]) {
+      queue.push(data, null);
+      data.fill(7);
+      assertEquals([...queue.at(queue.count - 1)!.data], [0, 0, 0]);
+    }
+  });
+});
 
 forEachBackend((backend) => {
   let base: EventBase;
