@@ -212,7 +212,7 @@ export class RpcServer implements Disposable {
     };
     this.#paused.set(context, end);
     const isLate = http.signal.aborted || (this.#isClosed && context.side === EVRPC_INPUT);
-    // A hook that never resumes must not keep a client that has gone.
+    // A hook that never resumes must not keep a client that is known to have gone.
     if (isLate) end();
     else http.signal.addEventListener("abort", end, { once: true });
   }

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import type { EventBase } from "../../src/core/mod.ts";
+import { HttpClientConnection, HttpServer } from "../../src/http/mod.ts";
 import {
   EVRPC_CONTINUE,
   EVRPC_INPUT,
@@ -11,10 +12,12 @@ import {
   EVRPC_TERMINATE,
   RpcError,
   type RpcHookResult,
+  RpcPool,
   type RpcPoolHookContext,
+  RpcServer,
   type RpcServerHookContext,
 } from "../../src/rpc/mod.ts";
-import { eventually, isPending, rejection } from "../core/async_support.ts";
+import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Sum } from "./calls.ts";
 import { withPair } from "./rpc_support.ts";
@@ -134,6 +137,30 @@ forEachBackend((backend) => {
         assertStrictEquals(pair.rpc.pausedCount, 0);
         assertStrictEquals(paused[0]!.resume(EVRPC_CONTINUE), false);
       }));
+
+    for (const allowHalfClose of [false, true]) {
+      it(`loses it when the client closes, ${allowHalfClose ? "or is answered" : "where that means that it has gone"}`, () =>
+        alongside(base, async () => {
+          using server = new HttpServer(base, { allowHalfClose });
+          using rpc = new RpcServer(server);
+          rpc.register(Sum, sum);
+          const paused: RpcServerHookContext[] = [];
+          rpc.addHook(EVRPC_INPUT, (context) => {
+            paused.push(context);
+            return EVRPC_PAUSE;
+          });
+          const { port } = server.listen({ port: 0 });
+          using pool = new RpcPool(base);
+          pool.addConnection(new HttpClientConnection(base, { host: "127.0.0.1", port }));
+          const failed = rejection(pool.call(Sum, { each: [1] }));
+          await eventually(() => paused.length === 1, "it waits");
+          pool.close();
+          await failed;
+          if (allowHalfClose) assertStrictEquals(paused[0]!.resume(EVRPC_CONTINUE), true);
+          await eventually(() => rpc.pausedCount === 0 && server.connectionCount === 0, "it is let go");
+          assertStrictEquals(paused[0]!.resume(EVRPC_CONTINUE), false);
+        }));
+    }
 
     for (const result of [EVRPC_CONTINUE, EVRPC_PAUSE] as const) {
       it(`has no use for it when it has closed the server itself (${result})`, () =>
