@@ -196,6 +196,12 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     return this;
   }
 
+  /** @internal Says whether the loop stays alive for what may come by it; it does for a new one. Only sockets wait for something of their own. */
+  keepLoop(on: boolean): void {
+    const bottom = this.rateBearer;
+    if (bottom !== this) bottom.keepLoop(on);
+  }
+
   /** @internal Its rate limits, made for the first one. */
   limitRates(): ConnectionRates {
     return this.needExtras().rates ??= new ConnectionRates(this);

@@ -67,6 +67,11 @@ export abstract class SocketReading extends SocketSending {
     return this.is(PEER_CLOSE_WANTED);
   }
 
+  /** @internal */
+  override keepLoop(on: boolean): void {
+    if (this.readEvent !== null) this.reactor.keepLoop(this.readEvent, on);
+  }
+
   /** Makes the events of a descriptor. */
   protected openEvents(fd: number): void {
     const event = new LoopEvent(this.base, fd, EV_READ | EV_PERSIST, SocketReading.#readable);

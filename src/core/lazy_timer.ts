@@ -11,8 +11,11 @@ export class LazyTimer {
   readonly #event: LoopEvent;
   #deadlineMs = Infinity;
 
-  /** @param callback called once after each time that was set and reached. */
-  constructor(base: EventBase, callback: () => void) {
+  /**
+   * @param callback called once after each time that was set and reached.
+   * @param keepsLoop whether the loop stays alive for it.
+   */
+  constructor(base: EventBase, callback: () => void, keepsLoop: boolean = true) {
     this.#reactor = reactorOf(base);
     this.#event = new LoopEvent(base, -1, 0, () => {
       const restMs = this.#deadlineMs - this.#reactor.clock.now();
@@ -22,7 +25,7 @@ export class LazyTimer {
       }
       this.#deadlineMs = Infinity;
       callback();
-    });
+    }, !keepsLoop);
   }
 
   /** Fires `delayMs` milliseconds from now, whatever was set before. */

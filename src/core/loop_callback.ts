@@ -54,6 +54,11 @@ export abstract class LoopCallback {
     return (this.bits & INTERNAL) !== 0;
   }
 
+  /** @internal Only while nobody counts it; see {@linkcode Reactor.keepLoop}. */
+  set isInternal(on: boolean) {
+    this.bits = on ? this.bits | INTERNAL : this.bits & ~INTERNAL;
+  }
+
   /** @internal Leaves the queue and runs what the user gave; may throw whatever that throws. */
   abstract takeTurn(): void;
 }

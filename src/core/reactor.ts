@@ -112,6 +112,16 @@ export class Reactor {
     this.wakeSleeper?.();
   }
 
+  /** Says whether the loop stays alive for `event` while it waits, from now on. */
+  keepLoop(event: LoopEvent, on: boolean): void {
+    if (event.isInternal !== on) return;
+    // It counts once for each list that it is in.
+    const lists = Number(event.isInserted) + Number(event.timerSlot >= 0) + Number(event.queueState !== IDLE);
+    if (!on) this.countPending(event, -lists);
+    event.isInternal = !on;
+    if (on) this.countPending(event, lists);
+  }
+
   /** Something that is no event, but keeps the loop alive, began (+1) or ended (-1). */
   countVirtual(by: number): void {
     this.virtualCount += by;

@@ -11,7 +11,7 @@ import { describe, it } from "@std/testing/bdd";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { EV_CLOSED, EV_PERSIST, EV_READ, EV_TIMEOUT } from "../../src/core/constants.ts";
-import { EventBase } from "../../src/core/event_base.ts";
+import { EventBase, reactorOf } from "../../src/core/event_base.ts";
 import { os, shutdown } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, readText, writeText } from "../support/descriptors.ts";
@@ -33,6 +33,25 @@ forEachBackend(({ newBase, open, name }) => {
       for (let step = 0; step < 10; step++) await null;
     }
     assertEquals(await running, false);
+  });
+
+  it("ends although something is pending that is not to keep it, in whatever list that is", async () => {
+    using base = newBase();
+    let calls = 0;
+    const event = base.timer(() => void calls++);
+    event.add(60_000);
+    reactorOf(base).keepLoop(event, false);
+    assertFalse(await base.run());
+    event.activate(EV_TIMEOUT);
+    assertFalse(await base.run());
+    assertEquals(calls, 1);
+    event.add(60_000);
+    reactorOf(base).keepLoop(event, true);
+    const running = base.run();
+    base.loopExit(5);
+    assert(await running);
+    event.close();
+    assertFalse(await base.run());
   });
 
   it("run serves descriptors and timers while host timers, promises and files go on", async () => {
