@@ -1,4 +1,5 @@
 import type { EventBase } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { HttpClientCall } from "./client_call.ts";
 import type { HttpClientError } from "./client_error.ts";
 import {
@@ -15,7 +16,7 @@ import type { HttpRequestCallback } from "./client_request.ts";
 import type { HttpClientResponse } from "./client_response.ts";
 import { clientSettings } from "./client_settings.ts";
 import { httpUrl } from "./client_url.ts";
-import { type FetchInit, fetchWith } from "./fetch.ts";
+import { type FetchInit, type FetchSetting, fetchWith } from "./fetch.ts";
 import { HttpHeaders } from "./headers.ts";
 
 /**
@@ -48,6 +49,7 @@ export class HttpClient implements Disposable {
   readonly #bounds: ClientBounds;
   readonly #maxBodyBytes: number;
   readonly #switched = new Set<HttpClientResponse>();
+  readonly #fetchSetting: FetchSetting;
 
   /**
    * Makes one without connections.
@@ -59,6 +61,11 @@ export class HttpClient implements Disposable {
     this.#bounds = clientBounds(options);
     this.#router = new Router(options);
     this.#headers = new HttpHeaders(options.headers);
+    this.#fetchSetting = {
+      makeCall: (url, options, callback) => this.#call(url, options, callback),
+      maxRatio: this.#bounds.maxDecompressionRatio,
+      working: (by) => reactorOf(base).countVirtual(by),
+    };
     const { proxy: _proxy, ...connection } = options;
     this.#maxBodyBytes = clientSettings(connection).maxBodyBytes;
     this.#pool = new ClientPool(base, {
@@ -66,6 +73,7 @@ export class HttpClient implements Disposable {
       maxConnections: atLeastOne("maxConnections", options.maxConnections ?? 256),
       maxWaiting: notNegative("maxWaiting", options.maxWaiting ?? 10_000),
       idleTimeoutMs: atLeastOne("idleTimeoutMs", options.idleTimeoutMs ?? 30_000),
+      idleKeepsLoop: options.idleKeepsLoop === true,
     });
   }
 
@@ -117,13 +125,7 @@ export class HttpClient implements Disposable {
    * @throws {TypeError} by rejection, as the standard says; `cause` is the {@linkcode HttpClientError}.
    */
   fetch(input: string | URL | Request, init?: FetchInit): Promise<Response> {
-    const { maxDecompressionRatio } = this.#bounds;
-    return fetchWith(
-      (url, options, callback) => this.#call(url, options, callback),
-      maxDecompressionRatio,
-      input,
-      init,
-    );
+    return fetchWith(this.#fetchSetting, input, init);
   }
 
   /** Closes the connections that have nothing to do. */

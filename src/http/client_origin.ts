@@ -31,7 +31,7 @@ export class Router {
   constructor(options: HttpClientOptions) {
     const { proxy: _proxy, tls: _tls, ...connection } = options;
     this.#options = options;
-    this.#connection = connection;
+    this.#connection = { ...connection, idleKeepsLoop: options.idleKeepsLoop === true };
     if (options.tls !== undefined && options.tls.role !== "client") {
       throw new TypeError(`Cannot request over a secure layer whose role is "${options.tls.role}": "client" is needed`);
     }

@@ -14,6 +14,7 @@ export interface ClientPoolLimits {
   readonly maxConnections: number;
   readonly maxWaiting: number;
   readonly idleTimeoutMs: number;
+  readonly idleKeepsLoop: boolean;
 }
 
 /** Whom requests are for; those with the same key share connections. */
@@ -134,7 +135,7 @@ export class ClientPool {
     if (this.#slots.size >= this.#limits.maxConnections) return null;
     const { target, options } = host.origin;
     const connection = new HttpClientConnection(this.#base, target, options);
-    const idleTimer = new LazyTimer(this.#base, () => this.#remove(slot));
+    const idleTimer = new LazyTimer(this.#base, () => this.#remove(slot), this.#limits.idleKeepsLoop);
     const slot: Slot = { host, connection, idleTimer, isIdle: false };
     connection.whenIdle = () => this.#becameIdle(slot);
     connection.onClose = () => {

@@ -24,6 +24,11 @@ export interface HttpClientConnectionOptions extends ConnectorOptions {
    * default, unlike in libevent.
    */
   readonly readOnWriteError?: boolean | undefined;
+  /**
+   * Whether the loop stays alive for a connection that is kept and has nothing to do. By default it does for one that was made by itself, as in
+   * libevent, and does not for those of an `HttpClient`.
+   */
+  readonly idleKeepsLoop?: boolean | undefined;
   /** Most requests that may wait, the one under way included; 1000 by default. */
   readonly maxQueued?: number | undefined;
 }
@@ -40,6 +45,7 @@ export interface ClientSettings {
   readonly leniency: HttpLeniency;
   readonly reuseConnectedAddress: boolean;
   readonly readOnWriteError: boolean;
+  readonly idleKeepsLoop: boolean;
   readonly maxQueued: number;
 }
 
@@ -65,6 +71,7 @@ export function clientSettings(options: HttpClientConnectionOptions): ClientSett
     leniency: options.leniency ?? NO_LENIENCY,
     reuseConnectedAddress: options.reuseConnectedAddress === true,
     readOnWriteError: options.readOnWriteError !== false,
+    idleKeepsLoop: options.idleKeepsLoop !== false,
   };
 }
 

@@ -8,7 +8,9 @@ import {
   EV_READ,
   EV_WRITE,
 } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
+import type { Reactor } from "../core/reactor.ts";
 import { HttpClientError } from "./client_error.ts";
 import { responseFailure, streamFailure } from "./client_failures.ts";
 import type { ClientSettings } from "./client_settings.ts";
@@ -45,6 +47,7 @@ export interface ClientStreamOwner {
  */
 export class ClientStream implements ByteSink {
   readonly stream: BufferEvent;
+  readonly #reactor: Reactor;
   readonly #settings: ClientSettings;
   readonly #owner: ClientStreamOwner;
   readonly #parser: ResponseParser;
@@ -65,10 +68,11 @@ export class ClientStream implements ByteSink {
 
   constructor(stream: BufferEvent, settings: ClientSettings, owner: ClientStreamOwner) {
     this.stream = stream;
+    this.#reactor = reactorOf(stream.base);
     this.#settings = settings;
     this.#owner = owner;
     this.#parser = new ResponseParser(settings.limits, settings.leniency);
-    this.#timer = new LazyTimer(stream.base, () => this.#timedOut());
+    this.#timer = new LazyTimer(stream.base, () => this.#timedOut(), false);
     this.#sender = new RequestSender(stream, {
       went: () => this.#wait(),
       bodyFailed: (error) =>
@@ -80,6 +84,8 @@ export class ClientStream implements ByteSink {
     stream.setWatermark(EV_WRITE, OUTPUT_MAX / 2, 0);
     stream.setSink(this);
     stream.enable(EV_READ);
+    // A request that is under way keeps the loop alive by itself.
+    if (!settings.idleKeepsLoop) stream.keepLoop(false);
   }
 
   /** The request that is under way. */
@@ -90,6 +96,8 @@ export class ClientStream implements ByteSink {
   /** Sends a request. Only when there is none under way. */
   begin(request: HttpClientRequest, authority: string): void {
     this.#request = request;
+    // Whoever lets the server wait waits for something else, and the loop must be there when that has come.
+    this.#reactor.countVirtual(1);
     if (this.#spokeFirst) {
       return this.#fail(
         new HttpClientError("HTTP_INVALID_RESPONSE", `send ${this.#what()}: the server has spoken before it was asked`),
@@ -104,6 +112,12 @@ export class ClientStream implements ByteSink {
     this.#sender.begin(request, authority);
     this.#wait();
     if (request.isPaused) this.pause();
+  }
+
+  #endRequest(): void {
+    if (this.#request === null) return;
+    this.#request = null;
+    this.#reactor.countVirtual(-1);
   }
 
   /** Reads no more for the time being. */
@@ -133,7 +147,7 @@ export class ClientStream implements ByteSink {
   #release(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#request = null;
+    this.#endRequest();
     this.#waiting = null;
     this.#timer.close();
     this.#sender.close();
@@ -292,7 +306,7 @@ export class ClientStream implements ByteSink {
     const isSent = this.#sender.isDone && this.stream.output.length === 0 && this.#writeError === null;
     const reusable = isSent && at === end && head.keepAlive && this.#parser.bodyExpected !== "close" &&
       !this.#inputEnded && !wantsClose(request);
-    this.#request = null;
+    this.#endRequest();
     this.#served++;
     this.#timer.clear();
     if (!reusable) this.close();
@@ -309,6 +323,7 @@ export class ClientStream implements ByteSink {
     stream.setCallbacks({});
     stream.setTimeouts(-1, -1);
     stream.setWatermark(EV_WRITE, 0, 0);
+    stream.keepLoop(true);
     if (waiting !== null) stream.input.prepend(waiting.bytes.subarray(waiting.start, waiting.end));
     return stream;
   }

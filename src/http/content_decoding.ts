@@ -89,7 +89,10 @@ export function decodeBody(bytes: Uint8Array, codings: readonly string[], limits
 }
 
 /**
- * Decodes a body as it comes, no faster than it is read. Cancelling it cancels `source`.
+ * Decodes a body as it comes, no faster than it is read. Cancelling it cancels `source`, also while it is waited for.
+ *
+ * @param working told when somebody waits for a piece (+1), and when it is there (-1): decoding is done by other threads, of which no loop
+ * of ours knows.
  *
  * It fails with an {@linkcode HttpClientError} as {@linkcode decodeBody} does.
  */
@@ -97,30 +100,44 @@ export function decodedStream(
   source: ReadableStream<Uint8Array>,
   codings: readonly string[],
   limits: DecodingLimits,
+  working: (by: number) => void = () => {},
 ): ReadableStream<Uint8Array> {
   const counts = { encoded: 0 };
-  let bytes: AsyncIterable<Uint8Array> = counted(source, counts);
+  const reader = source.getReader();
+  let bytes: AsyncIterable<Uint8Array> = counted(reader, counts);
   for (const coding of codings) bytes = decodedBy(coding, bytes);
   const pieces = bounded(bytes, counts, limits);
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
-      const { done, value } = await pieces.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
+      working(1);
+      try {
+        const { done, value } = await pieces.next();
+        if (done === true) controller.close();
+        else controller.enqueue(value);
+      } finally {
+        working(-1);
+      }
     },
-    async cancel(): Promise<void> {
+    async cancel(reason): Promise<void> {
+      // The generators hear of it only when what they wait for has come, and this makes it come.
+      await reader.cancel(reason);
       await pieces.return();
     },
   }, { highWaterMark: 0 });
 }
 
 async function* counted(
-  source: ReadableStream<Uint8Array>,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
   counts: { encoded: number },
 ): AsyncGenerator<Uint8Array, void> {
-  for await (const piece of source as unknown as AsyncIterable<Uint8Array>) {
-    counts.encoded += piece.length;
-    yield piece;
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      counts.encoded += next.value.length;
+      yield next.value;
+    }
+  } finally {
+    // Whatever has ended it, nobody reads on.
+    await reader.cancel();
   }
 }
 

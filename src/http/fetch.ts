@@ -4,7 +4,7 @@ import type { HttpRequestCallback } from "./client_request.ts";
 import type { HttpClientResponse } from "./client_response.ts";
 import { notNegative } from "./client_options.ts";
 import { shownText } from "./client_url.ts";
-import { acceptEncoding, codingsOf, decodedStream } from "./content_decoding.ts";
+import { acceptEncoding, codingsOf, decodedStream, type DecodingLimits } from "./content_decoding.ts";
 import { fetchBody } from "./fetch_body.ts";
 import { isBodyless } from "./status.ts";
 
@@ -30,10 +30,17 @@ const REDIRECTS_MAX = 20;
 const WAITING_BYTES_MAX = 64 * 1024;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+/** What a client's `fetch()` is made of. */
+export interface FetchSetting {
+  readonly makeCall: MakeCall;
+  readonly maxRatio: number;
+  /** See `decodedStream`. */
+  readonly working: (by: number) => void;
+}
+
 /** Makes a request in the shape of the Fetch standard. */
 export async function fetchWith(
-  makeCall: MakeCall,
-  maxRatio: number,
+  { makeCall, maxRatio, working }: FetchSetting,
   input: string | URL | Request,
   init: FetchInit = {},
 ): Promise<Response> {
@@ -79,7 +86,8 @@ export async function fetchWith(
           }
           try {
             const hasBody = request.method !== "HEAD" && !isBodyless(response.status) && response.status !== 205;
-            resolve(responseOf(response, hasBody ? stream.readable : null, { maxBytes: maxBodyBytes, maxRatio }));
+            const limits = { maxBytes: maxBodyBytes, maxRatio };
+            resolve(responseOf(response, hasBody ? stream.readable : null, limits, working));
             return true;
           } catch (error) {
             fail(error);
@@ -100,7 +108,8 @@ export async function fetchWith(
 function responseOf(
   response: HttpClientResponse,
   readable: ReadableStream<Uint8Array> | null,
-  limits: { readonly maxBytes: number; readonly maxRatio: number },
+  limits: DecodingLimits,
+  working: (by: number) => void,
 ): Response {
   const { status, reason, url, redirected } = response;
   const headers = new Headers([...response.headers]);
@@ -110,7 +119,7 @@ function responseOf(
     // They speak of what the reader does not get to see.
     headers.delete("content-encoding");
     headers.delete("content-length");
-    body = decodedStream(readable, codings, limits);
+    body = decodedStream(readable, codings, limits, working);
   } else if (readable !== null && limits.maxBytes < Infinity) {
     body = decodedStream(readable, [], limits);
   }

@@ -496,6 +496,23 @@ forEachBackend((backend) => {
         const dropped = await client.fetch(`${url}/gzip`);
         await dropped.body!.cancel();
       }));
+
+    it("and is cancelled while it waits for more, also where decoding has not begun", () =>
+      alongside(base, async () => {
+        const head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10000\r\n\r\n";
+        const begun = String.fromCharCode(...gzipSync("x".repeat(100)).subarray(0, 11));
+        for (const answer of [head, head + begun]) {
+          using server = new ScriptedServer(base, answering(answer));
+          using client = new HttpClient(base);
+          const response = await client.fetch(`http://${HOST}:${server.port}/`);
+          const reader = response.body!.getReader();
+          const read = reader.read();
+          assert(await isPending(read));
+          await reader.cancel("enough");
+          assertEquals((await read).done, true);
+          await eventually(() => client.connectionCount === 0, "the connection is given up");
+        }
+      }));
   });
 
   describe("HttpClient goes through a proxy", () => {
