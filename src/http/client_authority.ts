@@ -14,9 +14,10 @@ export function hostField(target: StreamTarget, isSecure: boolean): string {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new RangeError(`Cannot connect to port ${port} of ${host}: ports are 1 to 65535`);
   }
-  const authority = authorityOf(host, port);
+  // Which interface of ours an address belongs to is nothing to anybody else (RFC 9844 section 6).
+  const address = addressOf(host).replace(/^([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)%\d+$/, "$1");
+  const authority = authorityOf(address, port);
   const usual = isSecure ? 443 : 80;
   if (port !== usual) return authority;
-  const address = addressOf(host);
   return address.includes(":") ? `[${address}]` : address;
 }

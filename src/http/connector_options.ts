@@ -11,7 +11,7 @@ import type { ProxyCredentials } from "./http_tunnel.ts";
 /** Where to connect to: a host and port, or the path of a Unix socket. */
 export type StreamTarget =
   | {
-    /** A name, or an address; one of IPv6 with brackets or without. */
+    /** A name, or an address; one of IPv6 with brackets or without, and with the number of an interface where it takes one (`fe80::1%2`). */
     readonly host: string;
     /** 1 to 65535. */
     readonly port: number;

@@ -1,11 +1,4 @@
-import {
-  type BufferEvent,
-  type EventBase,
-  type IpSocketAddress,
-  type LoopEvent,
-  type SocketAddress,
-  SystemError,
-} from "../core/mod.ts";
+import { type BufferEvent, type EventBase, type LoopEvent, type SocketAddress, SystemError } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
 import type { ClientSettings, HttpClientConnectionOptions } from "./client_settings.ts";
 import { StreamOpening } from "./connector.ts";
@@ -40,7 +33,7 @@ export class Dialer {
   #isDialing = false;
   #retriesLeft: number;
   #retryMs: number;
-  #address: IpSocketAddress | null = null;
+  #address: StreamTarget | null = null;
 
   constructor(
     base: EventBase,
@@ -112,7 +105,12 @@ export class Dialer {
     try {
       this.#opening = address === null
         ? new StreamOpening(this.#base, this.#target, options, owner)
-        : new StreamOpening(this.#base, address, { tlsHostname: hostOf(this.#target), ...options }, owner);
+        : new StreamOpening(
+          this.#base,
+          address,
+          { ...options, tlsHostname: options.tlsHostname ?? hostOf(this.#target) },
+          owner,
+        );
     } catch (error) {
       // What the system has refused is told from the loop, as everything that is no mistake of the caller's.
       if (!(error instanceof SystemError)) throw error;
@@ -125,7 +123,7 @@ export class Dialer {
     this.#startAnew();
     if (this.#settings.reuseConnectedAddress && this.#options.proxy === undefined) {
       const address = (stream as { readonly remoteAddress?: SocketAddress }).remoteAddress;
-      if (address !== undefined && address.family !== "unix") this.#address = address;
+      if (address !== undefined && address.family !== "unix") this.#address = targetAt(address);
     }
     this.#owner.connected(stream);
   }
@@ -141,4 +139,9 @@ export class Dialer {
     this.#startAnew();
     this.#owner.gaveUp(error);
   }
+}
+
+function targetAt(address: Exclude<SocketAddress, { readonly family: "unix" }>): StreamTarget {
+  const { host, port } = address;
+  return { host: address.family === "ipv6" && address.scope !== 0 ? `${host}%${address.scope}` : host, port };
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { hostField } from "../../src/http/client_authority.ts";
 import { basicCredentials, HttpTunnel } from "../../src/http/http_tunnel.ts";
 import { ProxyError } from "../../src/http/proxy_error.ts";
 import type { ProxyWay } from "../../src/http/proxy_way.ts";
@@ -157,6 +158,15 @@ describe("authorityOf", () => {
       "127.0.0.1:8",
       "a.example:8",
     ]);
+  });
+
+  it("says nothing of our interfaces in a Host field", () => {
+    const fields = ["fe80::1%2", "[fe80::1%2]"].map((host) => hostField({ host, port: 80 }, false));
+    assertEquals(fields, ["[fe80::1]", "[fe80::1]"]);
+    assertEquals(hostField({ host: "fe80::1%2", port: 81 }, false), "[fe80::1]:81");
+    for (const host of ["fe80::1%eth0", "fe80::1%", "a%2", "1.2.3.4%2", "fe80::1%2\r\nX: y"]) {
+      assertThrows(() => hostField({ host, port: 80 }, false), TypeError, undefined, JSON.stringify(host));
+    }
   });
 
   it("lets nothing through that is no host", () => {
