@@ -8,6 +8,7 @@ import { addCredentials, shownUrl } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodeBody } from "./content_decoding.ts";
 import { HttpHeaders } from "./headers.ts";
 import { methodName } from "./methods.ts";
+import { addProxyFields } from "./proxies.ts";
 import { isRedirect, locationOf, type Redirectable, redirected } from "./redirects.ts";
 
 /** What all calls of a client share. */
@@ -88,7 +89,7 @@ export class HttpClientCall {
     const fields = new HttpHeaders();
     if (!headers.has("host")) fields.add("Host", route.authority);
     for (const [name, value] of headers) fields.add(name, value);
-    if (route.proxyAuthorization !== undefined) fields.set("Proxy-Authorization", route.proxyAuthorization);
+    if (route.asked !== null) addProxyFields(fields, route.asked);
     const options: HttpRequestOptions = {
       method,
       headers: fields,

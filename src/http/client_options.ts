@@ -17,7 +17,7 @@ export interface HttpClientOptions extends Omit<HttpClientConnectionOptions, "pr
   readonly headers?: HttpHeadersInit | undefined;
   /**
    * The proxy to go through, or what decides that for each URL. An HTTP proxy is asked for `http:` URLs directly, and for a tunnel to
-   * `https:` ones.
+   * `https:` ones. Connections are shared by proxies that are the same in all they say.
    */
   readonly proxy?: ProxyOptions | ((url: URL) => ProxyOptions | null) | undefined;
   /** How many redirects `request()` follows; none by default. `fetch()` follows 20. */

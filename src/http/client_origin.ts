@@ -5,7 +5,10 @@ import type { HttpClientOptions } from "./client_options.ts";
 import type { ClientOrigin } from "./client_pool.ts";
 import { pathOf, targetOf } from "./client_url.ts";
 import type { ProxyOptions } from "./connector_options.ts";
-import { basicCredentials } from "./http_tunnel.ts";
+import { HttpHeaders } from "./headers.ts";
+
+/** How many proxies are told apart at a time. */
+const PROXIES_MAX = 1000;
 
 /** Where a request for a URL goes, and what its first line and its fields say because of that. */
 export interface Route {
@@ -14,8 +17,8 @@ export interface Route {
   readonly target: string;
   /** What the Host field says. */
   readonly authority: string;
-  /** The value of Proxy-Authorization, for a proxy that is asked directly. */
-  readonly proxyAuthorization: string | undefined;
+  /** The proxy that is asked directly, which takes fields of its own. */
+  readonly asked: ProxyOptions | null;
 }
 
 /**
@@ -26,7 +29,8 @@ export interface Route {
 export class Router {
   readonly #options: HttpClientOptions;
   readonly #connection: HttpClientConnectionOptions;
-  readonly #proxyIds = new Map<ProxyOptions, number>();
+  readonly #proxyIds = new Map<string, number>();
+  readonly #layerIds = new WeakMap<SecureLayer, number>();
 
   constructor(options: HttpClientOptions) {
     const { proxy: _proxy, tls: _tls, ...connection } = options;
@@ -44,7 +48,7 @@ export class Router {
     const target = targetOf(url);
     const authority = hostField(target, isSecure);
     const base = `${url.protocol}//${url.host}`;
-    const direct = { target: pathOf(url), authority, proxyAuthorization: undefined };
+    const direct = { target: pathOf(url), authority, asked: null };
     const options: HttpClientConnectionOptions = {
       ...this.#connection,
       ...(tls === undefined ? {} : { tls, tlsHostname: target.host }),
@@ -59,12 +63,11 @@ export class Router {
       return { ...direct, origin: { key: `${base} by ${through}`, target, options: { ...options, proxy } } };
     }
     const toProxy = { ...this.#connection, ...(proxy.tls === undefined ? {} : { tls: proxy.tls }) };
-    const { credentials } = proxy;
     return {
       origin: { key: `by ${through}`, target: { host: proxy.host, port: proxy.port }, options: toProxy },
       target: `${base}${pathOf(url)}`,
       authority,
-      proxyAuthorization: credentials === undefined ? undefined : basicCredentials(credentials),
+      asked: proxy,
     };
   }
 
@@ -81,14 +84,28 @@ export class Router {
     return typeof proxy === "function" ? proxy(url) : proxy ?? null;
   }
 
+  /** The same for proxies that are the same, since a function may make a new object each time. */
   #idOf(proxy: ProxyOptions): number {
-    let id = this.#proxyIds.get(proxy);
-    // A function may make a new object each time; those are no proxies that are met again.
-    if (id === undefined && this.#proxyIds.size >= 1000) this.#proxyIds.clear();
-    id ??= ++this.#lastProxyId;
-    this.#proxyIds.set(proxy, id);
+    const { kind, host, port, credentials } = proxy;
+    const { tls, headers } = proxy.kind === "http" ? proxy : {};
+    const text = JSON.stringify([
+      ...[kind, host, port, credentials?.user, credentials?.password],
+      tls === undefined ? 0 : this.#layerId(tls),
+      ...new HttpHeaders(headers),
+    ]);
+    let id = this.#proxyIds.get(text);
+    // Those who make up new credentials each time meet none of them again.
+    if (id === undefined && this.#proxyIds.size >= PROXIES_MAX) this.#proxyIds.clear();
+    id ??= ++this.#lastId;
+    this.#proxyIds.set(text, id);
     return id;
   }
 
-  #lastProxyId = 0;
+  #layerId(layer: SecureLayer): number {
+    const id = this.#layerIds.get(layer) ?? ++this.#lastId;
+    this.#layerIds.set(layer, id);
+    return id;
+  }
+
+  #lastId = 0;
 }

@@ -203,6 +203,8 @@ export class StreamOpening {
     try {
       step();
     } catch (error) {
+      // The stream was handed over, and whoever has it now has thrown.
+      if (this.#over) throw error;
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
   }

@@ -34,7 +34,7 @@ export type ProxyOptions =
     readonly tls?: SecureLayer | undefined;
     /** Whom to be let through as, by the Basic scheme. */
     readonly credentials?: ProxyCredentials | undefined;
-    /** Further fields of the request. */
+    /** Further fields for the proxy: those of CONNECT, and of requests for `http:` URLs, which it is asked for directly. */
     readonly headers?: HttpHeadersInit | undefined;
   }
   | {

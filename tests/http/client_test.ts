@@ -10,6 +10,7 @@ import {
   type HttpClientRequestOptions,
   type HttpHandler,
   HttpServer,
+  type ProxyOptions,
 } from "../../src/http/mod.ts";
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -538,6 +539,42 @@ forEachBackend((backend) => {
           "Proxy-Authorization: Basic dTpw",
         ]);
       }));
+
+    it("over one connection, however often it is described, and with fields of its own", () =>
+      alongside(base, async () => {
+        using proxy = new ScriptedServer(base, answering(ok("1"), ok("2"), ok("3")));
+        const headers = { "User-Agent": "proxied", "Proxy-Authorization": "Bearer token", Host: "ignored" };
+        let secret = "a";
+        using client = new HttpClient(base, {
+          proxy: () => ({ kind: "http", host: HOST, port: proxy.port, headers: { ...headers, "X-Secret": secret } }),
+        });
+        await client.request("http://example.test/");
+        await client.request("http://example.test/", { headers: { "user-agent": "mine" } });
+        assertEquals([proxy.peers.length, client.connectionCount], [1, 1]);
+        assertEquals(proxy.peers[0]!.received.split("\r\n").filter((line) => line !== ""), [
+          "GET http://example.test/ HTTP/1.1",
+          "Host: example.test",
+          "User-Agent: proxied",
+          "Proxy-Authorization: Bearer token",
+          "X-Secret: a",
+          "GET http://example.test/ HTTP/1.1",
+          "Host: example.test",
+          "user-agent: mine",
+          "Proxy-Authorization: Bearer token",
+          "X-Secret: a",
+        ]);
+        secret = "b";
+        await client.request("http://example.test/");
+        assertEquals(proxy.peers.length, 2);
+      }));
+
+    it("of no kind that is not known", async () => {
+      const proxy = { kind: "https", host: HOST, port: 1 } as unknown as ProxyOptions;
+      using client = new HttpClient(base, { proxy });
+      const error = await rejection(client.request("http://example.test/"));
+      assertInstanceOf(error, TypeError);
+      assert(error.message.includes('"https"'), error.message);
+    });
 
     itNeeds(
       "openssl",
