@@ -238,9 +238,12 @@ export class FilterBufferEvent extends BufferEvent {
     try {
       this.release();
     } finally {
-      if (this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
-      else underlying.close();
-      this.#onClose?.();
+      try {
+        if (this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
+        else underlying.close();
+      } finally {
+        this.#onClose?.();
+      }
     }
   }
 
@@ -300,6 +303,7 @@ export class FilterBufferEvent extends BufferEvent {
     const { output, underlying } = this;
     if (this.#closed || this.#transforming !== 0) return false;
     if (mode === BEV_NORMAL && (!this.writeRuns || output.length === 0 || underlying.outputFull)) return false;
+    const queued = output.length;
     let result = BEV_OK;
     let done = false;
     this.#transforming++;
@@ -319,16 +323,20 @@ export class FilterBufferEvent extends BufferEvent {
     } finally {
       this.#transforming--;
       output.freezeFront();
+      // Also of what was taken before a transform has thrown.
+      if (!this.#closed) this.#outputTaken(done || output.length !== queued, result !== BEV_ERROR, defer);
     }
-    if (done) this.#writeTimer.restart();
-    this.#updateTimers();
     if (result === BEV_ERROR) this.#giveUp(EV_WRITE, BEV_EVENT_WRITING);
-    else if (done && output.length <= this.writeMark.low) {
-      // The last write is not told of.
-      if (this.#closing) this.outputShrank();
-      else this.callWrite(defer);
-    }
     return done;
+  }
+
+  #outputTaken(isProgress: boolean, tells: boolean, defer: boolean): void {
+    if (isProgress) this.#writeTimer.restart();
+    this.#updateTimers();
+    if (!isProgress || !tells || this.output.length > this.writeMark.low) return;
+    // The last write is not told of.
+    if (this.#closing) this.outputShrank();
+    else this.callWrite(defer);
   }
 
   /** A transform can do no more: its direction ends, which is told from the loop. */

@@ -152,8 +152,12 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** Empties both buffers for good. */
   protected closeBuffers(): void {
-    this.#input?.close();
-    this.#output?.close();
+    try {
+      this.#input?.close();
+    } finally {
+      // Whatever somebody may have thrown who was given his memory back.
+      this.#output?.close();
+    }
   }
 
   /** `EV_READ` and `EV_WRITE` as enabled (bufferevent_get_enabled). */

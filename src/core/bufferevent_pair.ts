@@ -112,8 +112,11 @@ export class PairBufferEvent extends BufferEvent {
     this.#writeTimer.close();
     const partner = this.#partner;
     this.#partner = null;
-    this.release();
-    if (partner !== null) partner.#partnerClosed();
+    try {
+      this.release();
+    } finally {
+      if (partner !== null) partner.#partnerClosed();
+    }
   }
 
   #partnerClosed(): void {

@@ -185,18 +185,25 @@ export abstract class SocketReading extends SocketSending {
    */
   #readMuch(room: number): number {
     const { input } = this;
+    const before = input.length;
     let received = 0;
     input.unfreezeBack();
     try {
       received = input.receiveFrom(this.socketFd, room);
     } finally {
       input.freezeBack();
+      // A callback on the input may have thrown: what came has come all the same.
+      if (received === 0) received = input.length - before;
+      if (received > 0) this.#muchCame(received);
     }
     if (received <= 0) return this.#receivedNone(received);
+    return received === room ? received : Infinity;
+  }
+
+  #muchCame(received: number): void {
     if (received < MUCH) this.mark(READS_MUCH, false);
     if (this.rates !== null) this.rates.charge(EV_READ, received);
     this.inputGrew();
-    return received === room ? received : Infinity;
   }
 
   /** The stream has ended, has failed, or there was nothing to read after all. In any case there is no more: Infinity. */
@@ -230,7 +237,8 @@ export abstract class SocketReading extends SocketSending {
     } finally {
       input.freezeBack();
       this.reactor.readSlab.takeBack();
+      // Whatever a callback on the input may have thrown.
+      this.inputGrew();
     }
-    this.inputGrew();
   }
 }

@@ -244,6 +244,11 @@ export class EvBuffer extends BufferReader {
     this.#moved(source, before);
   }
 
+  /** @internal {@linkcode EvBuffer.addBuffer} from one that is about to be closed, frozen or not: without a word to anybody. */
+  takeOver(source: EvBuffer): void {
+    if (source.length > 0) this.queue.moveAll(source.queue);
+  }
+
   /**
    * Moves everything from `source` to our front without copying (`evbuffer_prepend_buffer`). Nothing happens when `source`
    * is empty or this buffer.

@@ -34,7 +34,10 @@ export function addCodes(queue: ChainQueue, text: string, codeMax: number): numb
   if (length === 0) return 0;
   const chain = queue.reserveTail(length);
   const fits = length > loopLengthMax && encodeAscii(chain, text);
-  if (!fits && copyCodes(chain, text) > codeMax) refuseCode(text, codeMax);
+  if (!fits && copyCodes(chain, text) > codeMax) {
+    queue.commitTail(0);
+    refuseCode(text, codeMax);
+  }
   queue.commitTail(length);
   return length;
 }

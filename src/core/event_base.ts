@@ -311,7 +311,7 @@ export class EventBase implements Disposable {
    * wait for them are rejected with a {@linkcode BaseClosedError}, and loops (`for await`) over them end. Closing twice is harmless.
    *
    * @throws {Error} from inside the loop, since the loop still needs it.
-   * @throws what a finalizer throws, after everything has been given back.
+   * @throws what a finalizer throws, or who is given memory back, after everything has been given back.
    */
   close(): void {
     if (this.#looping) throw new Error("Cannot close an event base while its loop is running");

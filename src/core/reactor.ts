@@ -304,8 +304,8 @@ export class Reactor {
   }
 
   /**
-   * Closes what depends on the base and deletes every event, in whatever list it is. Throws the first error of a finalizer, when
-   * all is done.
+   * Closes what depends on the base and deletes every event, in whatever list it is. Throws the first error of a finalizer, or of who
+   * is given memory back, when all is done.
    */
   deleteAll(): void {
     const found = new Set<LoopEvent>();
@@ -325,7 +325,13 @@ export class Reactor {
       }
     }
     // Only now, since a finalizer may have made one.
-    for (const dependent of this.dependents) dependent.close();
+    for (const dependent of this.dependents) {
+      try {
+        dependent.close();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
     this.prepareWatchers.clear();
     this.checkWatchers.clear();
     if (errors.length > 0) throw errors[0];

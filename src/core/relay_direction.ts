@@ -92,9 +92,8 @@ export class RelayDirection {
     this.#isClosed = true;
     this.#readEvent.close();
     this.#writeEvent?.close();
+    this.#releasePipe();
     this.#memory.close();
-    if (this.#pipe !== null) this.#pool.giveBack(this.#pipe);
-    this.#pipe = null;
   }
 
   #openEvent(fd: number, what: number, callback: () => void): LoopEvent {

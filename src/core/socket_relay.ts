@@ -116,8 +116,6 @@ export class SocketRelay implements Disposable {
     const [forth, back] = [limitsOf(one), limitsOf(other)];
     const [toOther, toOne] = [takeWaiting(one, other), takeWaiting(other, one)];
     const [oneFd, otherFd] = this.#fds = [one.takeFd(), other.takeFd()];
-    one.close();
-    other.close();
     const callbacks = {
       progressed: () => this.#timer.restart(),
       done: () => this.#directionDone(),
@@ -138,6 +136,13 @@ export class SocketRelay implements Disposable {
     this.#reactor.dependents.add(this);
     // From the loop, since it may end at once, and then calls back.
     this.#starter = new Deferred(base, forth.priority, () => this.#start());
+    try {
+      closeBoth(one, other);
+    } catch (error) {
+      // Nobody else has the sockets now.
+      this.close();
+      throw error;
+    }
     this.#starter.schedule();
   }
 
@@ -189,8 +194,11 @@ export class SocketRelay implements Disposable {
   }
 
   #end(error: Error | null): void {
-    this.#close(error !== null);
-    this.#callback?.(error, this);
+    try {
+      this.#close(error !== null);
+    } finally {
+      this.#callback?.(error, this);
+    }
   }
 
   #close(resets: boolean): void {
@@ -199,23 +207,32 @@ export class SocketRelay implements Disposable {
     this.#reactor.dependents.delete(this);
     this.#starter.cancel();
     this.#timer.close();
-    this.#forth.close();
-    this.#back.close();
-    this.#pool.leave();
-    for (const fd of this.#fds) {
-      if (resets) setResetOnClose(fd, true);
-      close(fd);
+    try {
+      // Somebody may throw who is given back memory that was queued by reference.
+      closeBoth(this.#forth, this.#back);
+    } finally {
+      this.#pool.leave();
+      for (const fd of this.#fds) {
+        if (resets) setResetOnClose(fd, true);
+        close(fd);
+      }
     }
+  }
+}
+
+function closeBoth(one: { close(): void }, other: { close(): void }): void {
+  try {
+    one.close();
+  } finally {
+    other.close();
   }
 }
 
 /** What `from` has received and what `to` was to send: all that goes before what is yet to be read. */
 function takeWaiting(from: SocketBufferEvent, to: SocketBufferEvent): EvBuffer {
   const waiting = new EvBuffer();
-  to.output.unfreezeFront();
-  waiting.addBuffer(to.output);
-  from.input.unfreezeFront();
-  waiting.addBuffer(from.input);
+  waiting.takeOver(to.output);
+  waiting.takeOver(from.input);
   return waiting;
 }
 
