@@ -231,11 +231,6 @@ export class TlsBufferEvent extends TlsSending {
     }
   }
 
-  /** What its callbacks cause is done when they end, too; and what was still to be told may have kept it from closing. */
-  protected override runDeferredCalls(): void {
-    this.guard(() => super.runDeferredCalls());
-  }
-
   /** Has what was asked for done when the running callback ends, or with the next turn. */
   protected override workSoon(): void {
     if (this.#depth === 0) this.#work.schedule();
@@ -257,16 +252,17 @@ export class TlsBufferEvent extends TlsSending {
     this.#readHeld();
   }
 
-  // Receiving
-
   #receive(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed || this.readEnded) return;
     this.readProgress();
     // In order: not before what is held, and not while somebody is at it already.
     if (this.#started && this.#depth === 0 && this.#intake.isEmpty) {
       this.guard(() => {
-        this.#intake.feed(bytes, start, end);
-        this.#tellRead();
+        try {
+          this.#intake.feed(bytes, start, end);
+        } finally {
+          this.#tellRead();
+        }
       });
       return;
     }
@@ -277,8 +273,11 @@ export class TlsBufferEvent extends TlsSending {
   /** Goes on with what is held, and with the end that may have come behind it. */
   #readHeld(): void {
     if (this.#closed || !this.#started) return;
-    if (this.#intake.feedHeld(this.readMax)) this.#work.schedule();
-    this.#tellRead();
+    try {
+      if (this.#intake.feedHeld(this.readMax)) this.#work.schedule();
+    } finally {
+      this.#tellRead();
+    }
     if (this.#endHeld && !this.#closed && this.#intake.isEmpty) this.#endBelow();
   }
 
@@ -307,8 +306,9 @@ export class TlsBufferEvent extends TlsSending {
     // Whoever closes only reads on to see the peer's end.
     if (this.closing) return;
     if (this.sink !== null) return plainSlab.passTo(this.sink);
-    plainSlab.addTo(this.input);
+    // Before, since a callback on the input may throw.
     this.#readOwed = true;
+    plainSlab.addTo(this.input);
   }
 
   /** Tells once of all plaintext that came in one go. */
@@ -360,8 +360,6 @@ export class TlsBufferEvent extends TlsSending {
       this.callEvent(what);
     }
   }
-
-  // Failing
 
   /** Neither direction goes on. */
   #giveUp(): void {

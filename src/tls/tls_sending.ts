@@ -115,6 +115,11 @@ export abstract class TlsSending extends TlsConnection {
       this.engine.answeredBytes >= ANSWER_BYTES_MAX;
   }
 
+  /** What its callbacks cause is done when they end, too; and what was still to be told may have kept it from closing. */
+  protected override runDeferredCalls(): void {
+    this.guard(() => super.runDeferredCalls());
+  }
+
   /** The connection underneath has sent something. */
   protected onSent(): void {
     this.writeProgress();
