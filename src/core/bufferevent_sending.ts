@@ -2,6 +2,7 @@ import { type Address, close, os, sendAt, type SystemError, systemError, takeSoc
 import { BufferEvent } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+import { DetachedMemoryError } from "./chain.ts";
 import { ConnectionError } from "./connection_error.ts";
 import {
   CLOSED,
@@ -25,7 +26,6 @@ import {
   EV_WRITE,
 } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
-import { DetachedMemoryError } from "./evbuffer_io.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
 import { watch } from "./watch.ts";

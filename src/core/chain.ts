@@ -24,6 +24,32 @@ export const CHAIN_POOLED = 3;
 /** What a chain is made of: one of the `CHAIN_*` constants. */
 export type ChainKind = 0 | 1 | 2 | 3;
 
+/**
+ * Memory that was added by reference is there no more.
+ *
+ * @internal
+ */
+export class DetachedMemoryError extends TypeError {
+  constructor() {
+    super("Cannot use the memory of a buffer: it was detached, probably by a transfer to another thread");
+  }
+}
+
+/** Whether a chain's memory was transferred away since it was added. */
+export function isDetached(chain: Chain): boolean {
+  return chain.bytes.length < chain.end;
+}
+
+/** Says why the bytes of a chain that owns no memory cannot be looked at, if so: they belong to a file, or were transferred away. */
+export function checkReadable(chain: Chain): void {
+  if (chain.kind === CHAIN_FILE) {
+    throw new TypeError(
+      "Cannot look at these bytes: they belong to a file and have not been read into memory (see loadFiles)",
+    );
+  }
+  if (isDetached(chain)) throw new DetachedMemoryError();
+}
+
 /** The owner of borrowed bytes, shared by every chain that shows a part of them. */
 export interface ChainSource {
   /** How many chains show a part of this source. The one that takes it to zero calls {@linkcode ChainSource.release}. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Chain, CHAIN_FILE, CHAIN_MEMORY, shareChain, splitBorrowed } from "./chain.ts";
+import { type Chain, CHAIN_MEMORY, checkReadable, shareChain, splitBorrowed } from "./chain.ts";
 import { CHUNK_SIZE_MAX, type ChunkPool } from "./chunk_pool.ts";
 
 /** Up to so many bytes a loop is faster than a view of them and a call of `set`. */
@@ -270,10 +270,10 @@ export class ChainQueue {
   pullup(count: number): Chain {
     const first = this.first!;
     if (first.end - first.start >= count) {
-      if (first.kind === CHAIN_FILE) refuseFile();
+      if (first.kind !== CHAIN_MEMORY) checkReadable(first);
       return first;
     }
-    this.refuseFiles(0, count);
+    this.checkReadable(0, count);
     let target = first;
     if (first.kind !== CHAIN_MEMORY || first.limit - first.start < count) {
       target = this.pool.take(count);
@@ -313,7 +313,7 @@ export class ChainQueue {
         skip -= size;
         continue;
       }
-      if (chain.kind === CHAIN_FILE) refuseFile();
+      if (chain.kind !== CHAIN_MEMORY) checkReadable(chain);
       const fits = Math.min(size - skip, count - done);
       const start = chain.start + skip;
       const whole = start === 0 && fits === chain.bytes.length;
@@ -323,13 +323,13 @@ export class ChainQueue {
     }
   }
 
-  /** Throws when a byte of `[from, to)` lies in a file. */
-  refuseFiles(from: number, to: number): void {
+  /** Throws when a byte of `[from, to)` lies in a file, or in memory that was transferred away. */
+  checkReadable(from: number, to: number): void {
     if (from >= to) return;
     let position = 0;
     for (let chain = this.first; position < to && chain !== null; chain = chain.next) {
       position += chain.end - chain.start;
-      if (position > from && chain.kind === CHAIN_FILE) refuseFile();
+      if (position > from && chain.kind !== CHAIN_MEMORY) checkReadable(chain);
     }
   }
 
@@ -355,11 +355,4 @@ export class ChainQueue {
     }
     if (failed) throw failure;
   }
-}
-
-/** Says why bytes of a file cannot be looked at. */
-export function refuseFile(): never {
-  throw new TypeError(
-    "Cannot look at these bytes: they belong to a file and have not been read into memory (see loadFiles)",
-  );
 }

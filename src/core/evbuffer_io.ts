@@ -24,7 +24,7 @@ import {
   write,
   writev,
 } from "../ffi/mod.ts";
-import { type Chain, CHAIN_FILE } from "./chain.ts";
+import { type Chain, CHAIN_FILE, DetachedMemoryError, isDetached } from "./chain.ts";
 import type { ChainQueue } from "./chain_queue.ts";
 import { CHUNK_SIZE_MAX } from "./chunk_pool.ts";
 
@@ -133,21 +133,6 @@ function putExtent(index: number, chain: Chain, from: number, length: number): v
   putAddress(iovWords, word, chain.address, from);
   iovWords[word + 2] = length;
   iovWords[word + 3] = 0;
-}
-
-/**
- * Memory that was added by reference is there no more: nothing was written.
- *
- * @internal
- */
-export class DetachedMemoryError extends TypeError {
-  constructor() {
-    super("Cannot use the memory of a buffer: it was detached, probably by a transfer to another thread");
-  }
-}
-
-function isDetached(chain: Chain): boolean {
-  return chain.bytes.length < chain.end;
 }
 
 /** The chain's memory, after making sure that it is still there: an address into a transferred buffer must never reach C. */

@@ -23,7 +23,7 @@ export abstract class BufferReader extends BufferBase {
   /**
    * Moves bytes from the front into `target` until it is full or the buffer empty; returns how many (`evbuffer_remove`).
    *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
+   * @throws {TypeError} when the front is frozen, or the bytes belong to a file or to memory that was transferred away.
    */
   remove(target: Uint8Array): number {
     const count = this.copyOut(target);
@@ -34,13 +34,13 @@ export abstract class BufferReader extends BufferBase {
    * Copies bytes from position `from` on into `target` and leaves them in the buffer; returns how many were there to be
    * copied (`evbuffer_copyout_from`).
    *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
+   * @throws {TypeError} when the front is frozen, or the bytes belong to a file or to memory that was transferred away.
    */
   copyOut(target: Uint8Array, from = 0): number {
     if (this.frontFrozen) refuseFrozen("copy from", "front");
     checkCount("copy from position", from);
     const count = Math.max(0, Math.min(target.length, this.queue.length - from));
-    this.queue.refuseFiles(from, from + count);
+    this.queue.checkReadable(from, from + count);
     this.queue.copyOut(target, from, count);
     return count;
   }
@@ -48,7 +48,7 @@ export abstract class BufferReader extends BufferBase {
   /**
    * Removes up to `count` bytes (all by default) from the front and returns them in memory of their own.
    *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
+   * @throws {TypeError} when the front is frozen, or the bytes belong to a file or to memory that was transferred away.
    */
   take(count = this.queue.length): Uint8Array {
     checkCount("take", count);
@@ -61,7 +61,7 @@ export abstract class BufferReader extends BufferBase {
    * Removes up to `count` bytes (all by default) from the front and returns them as text. A character cut in two by `count`
    * comes out as U+FFFD, as do bytes that are not UTF-8.
    *
-   * @throws {TypeError} when the front is frozen or the bytes belong to a file.
+   * @throws {TypeError} when the front is frozen, or the bytes belong to a file or to memory that was transferred away.
    */
   takeText(count = this.queue.length): string {
     return decoder.decode(this.take(count));
@@ -71,7 +71,7 @@ export abstract class BufferReader extends BufferBase {
    * Brings the first `count` bytes (-1: all) together and returns a view of them, or null when there are none or not that
    * many (`evbuffer_pullup`).
    *
-   * @throws {TypeError} when the bytes belong to a file.
+   * @throws {TypeError} when the bytes belong to a file, or to memory that was transferred away.
    */
   pullup(count = -1): Uint8Array | null {
     const wanted = count < 0 ? this.queue.length : count;
@@ -86,12 +86,12 @@ export abstract class BufferReader extends BufferBase {
    * Returns views of `count` bytes (-1: all there are) from position `from` on without copying or removing anything
    * (`evbuffer_peek`). Unlike in libevent the last view ends where the bytes asked for end.
    *
-   * @throws {TypeError} when the bytes belong to a file.
+   * @throws {TypeError} when the bytes belong to a file, or to memory that was transferred away.
    */
   peek(count = -1, from = 0): Uint8Array[] {
     checkCount("peek from position", from);
     const to = count < 0 ? this.queue.length : Math.min(this.queue.length, from + count);
-    this.queue.refuseFiles(from, to);
+    this.queue.checkReadable(from, to);
     const views: Uint8Array[] = [];
     let base = 0;
     for (let chain = this.queue.first; chain !== null && base < to; chain = chain.next) {
@@ -110,7 +110,7 @@ export abstract class BufferReader extends BufferBase {
    * Removes a line with its ending and returns it as UTF-8 text without the ending, or null when no ending has come yet
    * (`evbuffer_readln`). A line may hold zero bytes.
    *
-   * @throws {TypeError} when the front is frozen or the line touches a file.
+   * @throws {TypeError} when the front is frozen, or the line touches a file or memory that was transferred away.
    */
   readLine(style: EolStyle = EVBUFFER_EOL_CRLF): string | null {
     const line = this.readLineBytes(style);

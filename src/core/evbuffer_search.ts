@@ -7,8 +7,7 @@
  * @module
  */
 
-import { type Chain, CHAIN_FILE } from "./chain.ts";
-import { refuseFile } from "./chain_queue.ts";
+import { type Chain, CHAIN_MEMORY, checkReadable } from "./chain.ts";
 
 /** A line ends with any run of CR and LF. */
 export const EVBUFFER_EOL_ANY = 0;
@@ -44,7 +43,7 @@ export function indexOfByte(first: Chain | null, byte: number, from: number, to:
   for (let chain = first; chain !== null && base < to; chain = chain.next) {
     const size = chain.end - chain.start;
     if (base + size > from) {
-      if (chain.kind === CHAIN_FILE) refuseFile();
+      if (chain.kind !== CHAIN_MEMORY) checkReadable(chain);
       const low = chain.start + Math.max(0, from - base);
       const high = chain.start + Math.min(size, to - base);
       const found = scan(chain.bytes, byte, low, high);
@@ -66,7 +65,7 @@ export function indexOfBytes(first: Chain | null, needle: Uint8Array, from: numb
   for (let chain = first; chain !== null && base < startEnd; chain = chain.next) {
     const chainSize = chain.end - chain.start;
     if (base + chainSize > from) {
-      if (chain.kind === CHAIN_FILE) refuseFile();
+      if (chain.kind !== CHAIN_MEMORY) checkReadable(chain);
       let low = chain.start + Math.max(0, from - base);
       const high = chain.start + Math.min(chainSize, startEnd - base);
       while (low < high) {
@@ -135,7 +134,7 @@ function matchesAt(chain: Chain, at: number, needle: Uint8Array): boolean {
     while (index >= where.end) {
       const next = where.next;
       if (next === null) return false;
-      if (next.kind === CHAIN_FILE) refuseFile();
+      if (next.kind !== CHAIN_MEMORY) checkReadable(next);
       where = next;
       index = next.start;
     }
@@ -159,7 +158,7 @@ function firstCrOrLf(first: Chain | null, from: number, to: number): number {
   for (let chain = first; chain !== null && base < to; chain = chain.next) {
     const size = chain.end - chain.start;
     if (base + size > from) {
-      if (chain.kind === CHAIN_FILE) refuseFile();
+      if (chain.kind !== CHAIN_MEMORY) checkReadable(chain);
       const { bytes, start } = chain;
       const high = start + Math.min(size, to - base);
       for (let i = start + Math.max(0, from - base); i < high; i++) {

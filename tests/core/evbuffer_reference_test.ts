@@ -1,6 +1,7 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { beforeEach, describe, it } from "@std/testing/bdd";
-import { EvBuffer } from "../../src/core/evbuffer.ts";
+import { EvBuffer, EVBUFFER_EOL_ANY } from "../../src/core/evbuffer.ts";
+import { allocate } from "../../src/ffi/mod.ts";
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
@@ -66,6 +67,41 @@ describe("EvBuffer.addReference", () => {
     const bytes = new Uint8Array(new ArrayBuffer(8));
     bytes.buffer.transfer();
     assertThrows(() => buffer.addReference(bytes), TypeError, "detached");
+  });
+
+  it("refuses to show memory that was transferred away since, rather than show what is not in it", () => {
+    const secret = new TextEncoder().encode("what another buffer held ".repeat(20));
+    for (let round = 0; round < 3; round++) {
+      using other = new EvBuffer();
+      other.add(secret);
+    }
+    using buffer = new EvBuffer();
+    buffer.add("GET / ");
+    const bytes = allocate(100).fill(120);
+    buffer.addReference(bytes);
+    buffer.add("\r\nmore\r\n");
+    bytes.buffer.transfer();
+    const uses: Record<string, () => unknown> = {
+      copyOut: () => buffer.copyOut(new Uint8Array(50)),
+      remove: () => buffer.remove(new Uint8Array(50)),
+      take: () => buffer.take(),
+      takeText: () => buffer.takeText(),
+      pullup: () => buffer.pullup(60),
+      peek: () => buffer.peek(60),
+      readLine: () => buffer.readLine(),
+      searchEol: () => buffer.searchEol(EVBUFFER_EOL_ANY),
+      search: () => buffer.search("more"),
+      indexOf: () => buffer.indexOf(120),
+    };
+    for (const [name, use] of Object.entries(uses)) {
+      assertThrows(use, TypeError, "detached", name);
+      assertEquals(buffer.length, 6 + 100 + 8, name);
+    }
+    // What does not lie in it is there, and it can be got rid of.
+    assertEquals(buffer.takeText(6), "GET / ");
+    buffer.drain(100);
+    assertEquals(buffer.readLine(), "");
+    assertEquals(buffer.readLine(), "more");
   });
 
   it("tells every owner even when one of them throws", () => {
