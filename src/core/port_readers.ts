@@ -31,6 +31,8 @@ export class PortReaders {
   // How many more may be handed out before the loop has its turn. A reader that always finds a message would otherwise go
   // from one promise reaction to the next, and nothing else in the thread would ever run.
   #left: number;
+  // What ends each of the iterations that are under way.
+  readonly #iterations = new Set<() => void>();
   // Who waits, in the order of their asking.
   readonly #waiting = new Set<(result: Result) => void>();
   #closed = false;
@@ -56,8 +58,7 @@ export class PortReaders {
   /** Ends every iteration, those to come too. */
   close(): void {
     this.#closed = true;
-    for (const resolve of this.#waiting) resolve(done());
-    this.#waiting.clear();
+    for (const end of this.#iterations) end();
   }
 
   #take(): Message | undefined {
@@ -74,22 +75,23 @@ export class PortReaders {
   /** Begins an iteration. */
   iterate(signal: AbortSignal | undefined): AsyncIterableIterator<Message, undefined> {
     const mine = new Set<(result: Result) => void>();
-    let ended = signal?.aborted === true;
+    let ended = this.#closed || signal?.aborted === true;
     const end = (): void => {
       ended = true;
+      this.#iterations.delete(end);
       signal?.removeEventListener("abort", end);
       for (const resolve of mine) {
         this.#waiting.delete(resolve);
         resolve(done());
       }
     };
-    if (!ended) signal?.addEventListener("abort", end);
+    if (!ended) {
+      this.#iterations.add(end);
+      signal?.addEventListener("abort", end);
+    }
     const iterator: AsyncIterableIterator<Message, undefined> = {
       next: () => {
-        if (ended || this.#closed) {
-          end();
-          return Promise.resolve(done());
-        }
+        if (ended) return Promise.resolve(done());
         // Whoever has asked before is served before.
         const message = this.#waiting.size > 0 ? undefined : this.#take();
         if (message !== undefined) return Promise.resolve({ done: false, value: message });
@@ -97,8 +99,6 @@ export class PortReaders {
           const answer = (result: Result): void => {
             mine.delete(answer);
             resolve(result);
-            // The port was closed: the signal concerns nobody any more.
-            if (result.done === true && !ended) end();
           };
           mine.add(answer);
           this.#waiting.add(answer);

@@ -104,6 +104,28 @@ describe("the messages of a port", () => {
     assertEquals(await take(port, 1), ["kept"]);
   });
 
+  it("take their listeners off the signal when the port is closed, also where nobody waits", async () => {
+    using base = new EventBase();
+    const port = new LoopPort(base);
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners++;
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listeners--;
+      removeEventListener.apply(signal, args);
+    };
+    const [idle, waiting] = [port.messages({ signal }), port.messages({ signal })];
+    const wait = waiting.next();
+    assertEquals(listeners, 2);
+    port.close();
+    assertEquals(listeners, 0);
+    assertEquals([(await wait).done, (await idle.next()).done], [true, true]);
+  });
+
   it("leave the port open after break, and take their listener off the signal", async () => {
     using base = new EventBase();
     using port = new LoopPort(base);
