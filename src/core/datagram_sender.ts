@@ -160,18 +160,31 @@ export class DatagramSender {
       if (this.#mustQueue(route)) return this.#enqueue(data, route);
       batch = this.#batch ??= takeSendBatch();
     }
-    if (!batch.fits(data.length) || !this.#queue.hasRoom(1, data.length)) {
-      // Larger than all that can be gathered or may wait.
-      const result = this.#sendOne(data, route);
-      if (result >= 0) return true;
-      if (this.#isFull(result)) this.dropped++;
-      else this.#refuse(result, data.length, route);
-      return false;
-    }
+    if (!batch.fits(data.length)) return this.#sendOrDrop(data, route);
     const refusedBefore = this.refused;
     batch.add(data, data.length, route);
+    // What may not wait leaves at once; by way of the batch, since there may be ancillary data.
+    if (!this.#queue.hasRoom(1, data.length)) return this.#sendAlone(batch);
     if (this.#bursts === 0) this.flush();
     return this.refused === refusedBefore;
+  }
+
+  /** Sends the only datagram of a batch, or drops it. */
+  #sendAlone(batch: SendBatch): boolean {
+    const refusedBefore = this.refused;
+    const isDone = this.#transmit(batch) === 1;
+    batch.clear();
+    if (!isDone) this.dropped++;
+    return isDone && this.refused === refusedBefore;
+  }
+
+  /** Sends what is larger than all that can be gathered. Only Unix sockets carry so much, which have no ancillary data. */
+  #sendOrDrop(data: Uint8Array, route: DatagramRoute | null): boolean {
+    const result = this.#sendOne(data, route);
+    if (result >= 0) return true;
+    if (this.#isFull(result)) this.dropped++;
+    else this.#refuse(result, data.length, route);
+    return false;
   }
 
   /** Sends what was gathered; what the kernel does not take now goes into the queue. */

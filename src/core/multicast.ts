@@ -17,7 +17,7 @@ import {
 import type { NetworkInterface } from "./datagram_options.ts";
 
 const c = os.constants;
-const { group_req, group_source_req, ip_mreqn } = os.structs;
+const { group_req, group_source_req, ip_mreq_source, ip_mreqn } = os.structs;
 
 type Family = SocketAddress["family"];
 
@@ -120,6 +120,16 @@ function changeSource(
   const address = ipSocketAddress(source, 0, scopeIndex);
   if (address === undefined || address.family !== group.family) {
     throw new TypeError(`Cannot use "${source}" as the source of ${group.host}: it is not an address of that family`);
+  }
+  const byAddress = typeof from === "string" ? parseIpv4(from) : null;
+  if (group.family === "ipv4" && byAddress !== null) {
+    const { multiaddr, interface: interfaceAt, sourceaddr } = ip_mreq_source.fields;
+    const value = allocate(ip_mreq_source.size);
+    value.set(parseIpv4(group.host)!, multiaddr.offset);
+    value.set(byAddress, interfaceAt.offset);
+    value.set(parseIpv4(address.host)!, sourceaddr.offset);
+    const option = isJoin ? c.IP_ADD_SOURCE_MEMBERSHIP : c.IP_DROP_SOURCE_MEMBERSHIP;
+    return setSocketOptionBytes(fd, level, option, value);
   }
   const { interface: at, group: groupAt, source: sourceAt } = group_source_req.fields;
   const value = allocate(group_source_req.size);

@@ -26,6 +26,10 @@ export interface OsDatagramConstants {
   readonly IP_ADD_MEMBERSHIP: number;
   /** Leaves an IPv4 group (struct ip_mreqn). */
   readonly IP_DROP_MEMBERSHIP: number;
+  /** Joins an IPv4 group for one source (struct ip_mreq_source). */
+  readonly IP_ADD_SOURCE_MEMBERSHIP: number;
+  /** Leaves an IPv4 group for one source (struct ip_mreq_source). */
+  readonly IP_DROP_SOURCE_MEMBERSHIP: number;
   /** Hops an IPv6 packet may take. */
   readonly IPV6_UNICAST_HOPS: number;
   /** Index of the interface that IPv6 multicast leaves by. */
@@ -64,6 +68,8 @@ export const linuxDatagramConstants: OsDatagramConstants = {
   IP_MULTICAST_ALL: 49,
   IP_ADD_MEMBERSHIP: 35,
   IP_DROP_MEMBERSHIP: 36,
+  IP_ADD_SOURCE_MEMBERSHIP: 39,
+  IP_DROP_SOURCE_MEMBERSHIP: 40,
   IPV6_UNICAST_HOPS: 16,
   IPV6_MULTICAST_IF: 17,
   IPV6_MULTICAST_HOPS: 18,
@@ -90,6 +96,8 @@ export const darwinDatagramConstants: OsDatagramConstants = {
   IP_MULTICAST_ALL: 0,
   IP_ADD_MEMBERSHIP: 12,
   IP_DROP_MEMBERSHIP: 13,
+  IP_ADD_SOURCE_MEMBERSHIP: 70,
+  IP_DROP_SOURCE_MEMBERSHIP: 71,
   IPV6_UNICAST_HOPS: 4,
   IPV6_MULTICAST_IF: 9,
   IPV6_MULTICAST_HOPS: 10,
@@ -116,6 +124,8 @@ export const freebsdDatagramConstants: OsDatagramConstants = {
   IP_MULTICAST_ALL: 0,
   IP_ADD_MEMBERSHIP: 12,
   IP_DROP_MEMBERSHIP: 13,
+  IP_ADD_SOURCE_MEMBERSHIP: 70,
+  IP_DROP_SOURCE_MEMBERSHIP: 71,
   IPV6_UNICAST_HOPS: 4,
   IPV6_MULTICAST_IF: 9,
   IPV6_MULTICAST_HOPS: 10,

@@ -14,6 +14,8 @@ export interface OsDatagramStructs {
   readonly mmsghdr: Struct<{ hdr: BytesField; len: NumberField }> | null;
   /** An IPv4 group and an interface, by address or by index. */
   readonly ip_mreqn: Struct<{ multiaddr: BytesField; address: BytesField; ifindex: NumberField }>;
+  /** An IPv4 group, a sender, and an interface by its address. */
+  readonly ip_mreq_source: Struct<{ multiaddr: BytesField; interface: BytesField; sourceaddr: BytesField }>;
   /** A group and the index of an interface. */
   readonly group_req: Struct<{ interface: NumberField; group: BytesField }>;
   /** A group, the index of an interface, and a sender. */
@@ -30,6 +32,12 @@ const ipMreqn: OsDatagramStructs["ip_mreqn"] = struct("struct ip_mreqn", "netine
   multiaddr: bytes(0, 4),
   address: bytes(4, 4),
   ifindex: i32(8),
+}, "imr_");
+
+const bsdMreqSource: OsDatagramStructs["ip_mreq_source"] = struct("struct ip_mreq_source", "netinet/in.h", 12, {
+  multiaddr: bytes(0, 4),
+  sourceaddr: bytes(4, 4),
+  interface: bytes(8, 4),
 }, "imr_");
 
 const in6Pktinfo: OsDatagramStructs["in6_pktinfo"] = struct("struct in6_pktinfo", "netinet/in.h", 20, {
@@ -58,6 +66,11 @@ export const linuxDatagramStructs: OsDatagramStructs = {
   cmsghdr: struct("struct cmsghdr", "sys/socket.h", 16, { len: u64(0), level: i32(8), type: i32(12) }, "cmsg_"),
   mmsghdr: struct("struct mmsghdr", "sys/socket.h", 64, { hdr: bytes(0, 56), len: u32(56) }, "msg_"),
   ip_mreqn: ipMreqn,
+  ip_mreq_source: struct("struct ip_mreq_source", "netinet/in.h", 12, {
+    multiaddr: bytes(0, 4),
+    interface: bytes(4, 4),
+    sourceaddr: bytes(8, 4),
+  }, "imr_"),
   ...alignedGroups,
   in_pktinfo: struct("struct in_pktinfo", "netinet/in.h", 12, {
     ifindex: i32(0),
@@ -73,6 +86,7 @@ export const darwinDatagramStructs: OsDatagramStructs = {
   cmsghdr: bsdCmsghdr,
   mmsghdr: null,
   ip_mreqn: ipMreqn,
+  ip_mreq_source: bsdMreqSource,
   group_req: struct("struct group_req", "netinet/in.h", 132, { interface: u32(0), group: bytes(4, 128) }, "gr_"),
   group_source_req: struct("struct group_source_req", "netinet/in.h", 260, {
     interface: u32(0),
@@ -93,6 +107,7 @@ export const freebsdDatagramStructs: OsDatagramStructs = {
   cmsghdr: bsdCmsghdr,
   mmsghdr: struct("struct mmsghdr", "sys/socket.h", 56, { hdr: bytes(0, 48), len: i64(48) }, "msg_"),
   ip_mreqn: ipMreqn,
+  ip_mreq_source: bsdMreqSource,
   ...alignedGroups,
   in_pktinfo: null,
   in6_pktinfo: in6Pktinfo,

@@ -75,6 +75,22 @@ forEachBackend((backend) => {
       assertEquals(server.texts, ["wanted"]);
     });
 
+    it("can be from one source on an interface given by its address, and then be left again", () => {
+      const server = sockets.receiver({ host: "0.0.0.0", port: 0 });
+      const options = { interface: "127.0.0.1", source: "127.0.0.2" };
+      server.socket.join(group, options);
+      assertThrows(() => server.socket.join(group, options), SystemError, "EADDR");
+      const wanted = sockets.open({ host: "127.0.0.2", port: 0, multicastInterface: LOOPBACK });
+      const unwanted = sockets.open({ host: "127.0.0.3", port: 0, multicastInterface: LOOPBACK });
+      unwanted.send("unwanted", to(server.socket.port));
+      wanted.send("wanted", to(server.socket.port));
+      assertEquals(untilReceived(base, server, 1), ["wanted"]);
+      server.socket.leave(group, options);
+      wanted.send("after leaving", to(server.socket.port));
+      settle(base);
+      assertEquals(server.texts, ["wanted"]);
+    });
+
     it("does not come back when the sender says so", () => {
       const server = sockets.receiver({ host: "0.0.0.0", port: 0 });
       server.socket.join(group, { interface: LOOPBACK });

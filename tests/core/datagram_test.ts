@@ -229,6 +229,25 @@ forEachBackend((backend) => {
       assertEquals(server.counts.errors, 0);
     });
 
+    it("answers from there also where nothing may wait", () => {
+      for (
+        const options of [{ queueDatagramsMax: 0 }, { queueBytesMax: 0 }, { queueBytesMax: 5, gatherReplies: false }]
+      ) {
+        const server = sockets.open({ host: "0.0.0.0", port: 0, packetInfo: true, ...options }, (datagram) => {
+          assert(datagram.reply("from there"));
+        });
+        const peers: unknown[] = [];
+        const client = sockets.open({ host: "127.0.0.1", port: 0 }, ({ sender }) => peers.push(sender));
+        for (let count = 0; count < 3; count++) {
+          client.send("x", { family: "ipv4", host: "127.0.0.9", port: server.port });
+        }
+        until(base, () => peers.length === 3, "the answers");
+        const there = { family: "ipv4", host: "127.0.0.9", port: server.port };
+        assertEquals(peers, [there, there, there]);
+        assertEquals([server.counts.sent, server.counts.dropped], [3, 0]);
+      }
+    });
+
     it("does so over IPv6, and with IPv4 on a dual-stack socket", () => {
       const found: unknown[] = [];
       const server = sockets.open({ host: "::", port: 0, dualStack: true, packetInfo: true }, (datagram) => {

@@ -254,6 +254,7 @@ const shared = {
   rlimit: 16,
   addrinfo: 48,
   ip_mreqn: 12,
+  ip_mreq_source: 12,
   in6_pktinfo: 20,
 };
 
@@ -373,11 +374,12 @@ describe("the tables of every system", () => {
       structs.cmsghdr.fields.level.offset,
       structs.group_req.fields.group.offset,
       structs.group_source_req.fields.source.offset,
+      structs.ip_mreq_source.fields.interface.offset,
     ];
-    assertEquals(offsets(x86), [0, 24, 32, 8, 136, 16, 48, 24, 48, 32, 8, 8, 136]);
-    assertEquals(offsets(arm), [0, 24, 32, 8, 136, 16, 48, 16, 48, 32, 8, 8, 136]);
-    assertEquals(offsets(mac), [1, 32, 24, 8, 12, 12, 44, 4, 96, 32, 4, 4, 132]);
-    assertEquals(offsets(bsd), [1, 32, 24, 12, 8, 12, 44, 24, 112, 32, 4, 8, 136]);
+    assertEquals(offsets(x86), [0, 24, 32, 8, 136, 16, 48, 24, 48, 32, 8, 8, 136, 4]);
+    assertEquals(offsets(arm), [0, 24, 32, 8, 136, 16, 48, 16, 48, 32, 8, 8, 136, 4]);
+    assertEquals(offsets(mac), [1, 32, 24, 8, 12, 12, 44, 4, 96, 32, 4, 4, 132, 8]);
+    assertEquals(offsets(bsd), [1, 32, 24, 12, 8, 12, 44, 24, 112, 32, 4, 8, 136, 8]);
     assertEquals(mac.structs.timeval.fields.usec.width, 4);
     assertEquals(
       [x86, mac, bsd].map(({ structs }) => structs.stat.fields.mode.width),
@@ -397,15 +399,16 @@ describe("the tables of every system", () => {
       c.IP_MULTICAST_TTL,
       c.IP_MULTICAST_LOOP,
       c.IP_ADD_MEMBERSHIP,
+      c.IP_DROP_SOURCE_MEMBERSHIP,
       c.IPV6_UNICAST_HOPS,
       c.IPV6_MULTICAST_HOPS,
       c.IPV6_RECVPKTINFO,
       c.MCAST_JOIN_GROUP,
       c.MCAST_LEAVE_SOURCE_GROUP,
     ];
-    assertEquals(numbers(linux("aarch64")), [2, 8, 0, 32, 33, 34, 35, 16, 18, 49, 42, 47]);
-    assertEquals(numbers(darwin("aarch64")), [4, 26, 7, 9, 10, 11, 12, 4, 10, 61, 80, 83]);
-    assertEquals(numbers(freebsd("x86_64")), [4, 0, 7, 9, 10, 11, 12, 4, 10, 36, 80, 83]);
+    assertEquals(numbers(linux("aarch64")), [2, 8, 0, 32, 33, 34, 35, 40, 16, 18, 49, 42, 47]);
+    assertEquals(numbers(darwin("aarch64")), [4, 26, 7, 9, 10, 11, 12, 71, 4, 10, 61, 80, 83]);
+    assertEquals(numbers(freebsd("x86_64")), [4, 0, 7, 9, 10, 11, 12, 71, 4, 10, 36, 80, 83]);
   });
 
   it("size sun_path as pathMax says", () => {
