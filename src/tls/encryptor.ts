@@ -107,7 +107,7 @@ export class Encryptor {
   }
 
   #write(address: Word, length: number): number {
-    return this.#engine.write(address, length);
+    return this.#engine.write(address, length, length === this.#plain.length);
   }
 }
 

@@ -18,7 +18,7 @@ import { BufferMemory } from "./buffer_memory.ts";
 import { addressIn } from "./native_memory.ts";
 import { openssl } from "./openssl.ts";
 
-/** From so much on it pays to send without a buffer in between. */
+/** From so much on a call of the kernel's costs less than copying what more may be sent together with. */
 const DIRECT_BYTES_MIN = 4096;
 
 /** Whoever may be able to send at once, such as a socket that has nothing queued. */
@@ -75,9 +75,10 @@ export class SharedBios {
   /**
    * Moves what the last call has written to the back of `target`; returns how much that was. Whoever listens to it is told once.
    *
-   * @param sender may send some of it instead. There must be nothing in `target` then.
+   * @param sender may send some of it instead, if there is nothing in `target`.
+   * @param isLast whether nothing follows that could be sent together with it.
    */
-  drain(target: EvBuffer, sender: DirectSender | null = null): number {
+  drain(target: EvBuffer, sender: DirectSender | null = null, isLast = false): number {
     const written = this.#written;
     const total = written.length;
     if (total === 0) return 0;
@@ -86,7 +87,9 @@ export class SharedBios {
     written.empty();
     written.give(this.#output);
     let sent = 0;
-    if (sender !== null && total >= DIRECT_BYTES_MIN && target.length === 0) sent = sender.sendNow(data, total);
+    if (sender !== null && (isLast || total >= DIRECT_BYTES_MIN) && target.length === 0) {
+      sent = sender.sendNow(data, total);
+    }
     if (sent < total) target.addSlice(bytes, sent, total);
     return total;
   }

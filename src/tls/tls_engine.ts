@@ -216,10 +216,11 @@ export class TlsEngine {
   /**
    * Encrypts `length` bytes at `address`, as many records as that takes.
    *
+   * @param isLast whether no more is to be written at once, so that it need not wait to be sent together with that.
    * @returns `length`; 0 when it must wait for the peer, and then be called again with as many bytes or more; -1 when the connection
    * has failed.
    */
-  write(address: Word, length: number): number {
+  write(address: Word, length: number, isLast = false): number {
     clearErrors();
     let written = this.#lib.ssl.SSL_write(this.#ssl, address, length);
     this.writeBlocked = false;
@@ -228,7 +229,7 @@ export class TlsEngine {
       if (!this.writeBlocked) this.#failed("write to");
       written = this.writeBlocked ? 0 : -1;
     }
-    this.#bios.drain(this.#output, this.#sender);
+    this.#bios.drain(this.#output, this.#sender, isLast);
     return written;
   }
 

@@ -13,6 +13,7 @@ import {
   type EventBase,
   EVLOOP_NONBLOCK,
   EVLOOP_ONCE,
+  SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import {
   accept,
@@ -120,6 +121,15 @@ export function countWrites(connection: BufferEvent): number[] {
     results.push(result);
     return result;
   };
+  if (connection instanceof SocketBufferEvent) {
+    // What leaves past the output.
+    const sendNow = connection.sendNow.bind(connection);
+    connection.sendNow = (address, length) => {
+      const result = sendNow(address, length);
+      if (result > 0) results.push(result);
+      return result;
+    };
+  }
   return results;
 }
 
