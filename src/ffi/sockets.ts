@@ -7,7 +7,7 @@
 import { fcntl } from "./files.ts";
 import { check, errno, sys, sysAddressed, sysFreebsd, sysLinux } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
-import type { Address } from "./runtime.ts";
+import type { Address, Word } from "./runtime.ts";
 import { allocate } from "./strings.ts";
 
 const { SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_NOSIGPIPE, SO_ERROR } = os.constants;
@@ -109,15 +109,29 @@ export function send(fd: number, bytes: Uint8Array, length: number, flags: numbe
   return result < 0 ? -errno[0]! : result;
 }
 
+// Mostly it is the same address again, and on Deno making C's number of it costs 100 ns.
+let receiveAddress: Address = 0;
+let receiveWord: Word = runtime.word(0);
+let sendAddress: Address = 0;
+let sendWord: Word = runtime.word(0);
+
 /** {@linkcode recv} into memory at `address`: 100 ns cheaper than `readv` and free of a view per call. */
 export function recvAt(fd: number, address: Address, length: number, flags: number): number {
-  const result = sysAddressed.recv(fd, runtime.word(address), length, flags);
+  if (address !== receiveAddress) {
+    receiveAddress = address;
+    receiveWord = runtime.word(address);
+  }
+  const result = sysAddressed.recv(fd, receiveWord, length, flags);
   return result < 0 ? -errno[0]! : result;
 }
 
 /** {@linkcode send} from memory at `address`. */
 export function sendAt(fd: number, address: Address, length: number, flags: number): number {
-  const result = sysAddressed.send(fd, runtime.word(address), length, flags);
+  if (address !== sendAddress) {
+    sendAddress = address;
+    sendWord = runtime.word(address);
+  }
+  const result = sysAddressed.send(fd, sendWord, length, flags);
   return result < 0 ? -errno[0]! : result;
 }
 

@@ -256,18 +256,24 @@ export class TlsBufferEvent extends TlsSending {
     if (this.#closed || this.readEnded) return;
     this.readProgress();
     // In order: not before what is held, and not while somebody is at it already.
-    if (this.#started && this.#depth === 0 && this.#intake.isEmpty) {
-      this.guard(() => {
-        try {
-          this.#intake.feed(bytes, start, end);
-        } finally {
-          this.#tellRead();
-        }
-      });
-      return;
-    }
+    if (this.#started && this.#depth === 0 && this.#intake.isEmpty) return this.#feed(bytes, start, end);
     this.#intake.hold(bytes, start, end);
     this.#work.schedule();
+  }
+
+  /** What {@linkcode TlsBufferEvent.guard} does, without a closure for each read. */
+  #feed(bytes: Uint8Array, start: number, end: number): void {
+    this.#depth++;
+    try {
+      try {
+        this.#intake.feed(bytes, start, end);
+      } finally {
+        this.#tellRead();
+      }
+    } finally {
+      this.#depth--;
+      this.#afterwards();
+    }
   }
 
   /** Goes on with what is held, and with the end that may have come behind it. */
