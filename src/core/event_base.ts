@@ -1,5 +1,6 @@
 import { type Backend, type BackendChoice, type BackendName, chooseBackend } from "../backends/mod.ts";
 import { signalNumber } from "../ffi/mod.ts";
+import { CallbackQueue } from "./callback_queue.ts";
 import { Clock } from "./clock.ts";
 import {
   EV_CLOSED,
@@ -14,7 +15,6 @@ import {
 import { type EventCallback, LoopEvent } from "./event.ts";
 import { HostLoop, type RunOptions } from "./host_loop.ts";
 import { EVENT_LOG_DEBUG, EVENT_LOG_MSG, isDebugLogged, log } from "./log.ts";
-import { CallbackQueue } from "./loop_callback.ts";
 import { type DispatchLimits, Reactor } from "./reactor.ts";
 import type { CommonTimeout } from "./timer_queue.ts";
 import { EMPTY, RAN, SLEPT, STOPPED, Turn } from "./turn.ts";

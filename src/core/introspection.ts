@@ -74,7 +74,7 @@ function collectEvents(reactor: Reactor): Set<LoopEvent> {
 
 function forEachActive(reactor: Reactor, visit: (callback: LoopCallback) => void): void {
   for (const queue of [...reactor.queues, reactor.later]) {
-    for (let callback = queue.head; callback !== null; callback = callback.queueNext) visit(callback);
+    for (const callback of queue) visit(callback);
   }
 }
 

@@ -12,15 +12,10 @@ const LEVEL_SHIFT = 8, LEVEL_BITS = 0xff << LEVEL_SHIFT;
 /** From here on up the bits are a subclass's own. */
 export const OWN_SHIFT = 16;
 
-/**
- * Something that can wait in an active queue: an event, or a deferred callback (libevent's event_callback). The links of
- * the queue stand in the object itself, so that activating allocates nothing.
- */
+/** Something that can wait in an active queue: an event, or a deferred callback (libevent's event_callback). */
 export abstract class LoopCallback {
-  /** @internal Neighbours in the queue. */
-  queueNext: LoopCallback | null = null;
-  /** @internal */
-  queuePrevious: LoopCallback | null = null;
+  /** @internal Its place in the queue. */
+  queuePlace = 0;
   /** @internal State, level and what a subclass adds: a field for each would make an idle event half as large again. */
   protected bits: number;
 
@@ -61,31 +56,4 @@ export abstract class LoopCallback {
 
   /** @internal Leaves the queue and runs what the user gave; may throw whatever that throws. */
   abstract takeTurn(): void;
-}
-
-/** A first-in first-out queue of callbacks, linked through the callbacks themselves. */
-export class CallbackQueue {
-  /** The one that runs next. */
-  head: LoopCallback | null = null;
-  #tail: LoopCallback | null = null;
-
-  /** Appends `callback`, which must be in no queue. */
-  push(callback: LoopCallback): void {
-    callback.queuePrevious = this.#tail;
-    callback.queueNext = null;
-    if (this.#tail === null) this.head = callback;
-    else this.#tail.queueNext = callback;
-    this.#tail = callback;
-  }
-
-  /** Takes `callback` out, which must be in this queue. */
-  remove(callback: LoopCallback): void {
-    const { queuePrevious: previous, queueNext: next } = callback;
-    if (previous === null) this.head = next;
-    else previous.queueNext = next;
-    if (next === null) this.#tail = previous;
-    else next.queuePrevious = previous;
-    callback.queueNext = null;
-    callback.queuePrevious = null;
-  }
 }

@@ -1,6 +1,7 @@
 import { type Backend, INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
 import { hasHungUp } from "../ffi/mod.ts";
 import { BaseClosedError } from "./base_closed_error.ts";
+import { CallbackQueue } from "./callback_queue.ts";
 import type { Clock } from "./clock.ts";
 import {
   EV_CLOSED,
@@ -12,7 +13,7 @@ import {
 import type { EventBase } from "./event_base.ts";
 import { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
-import { ACTIVE, CallbackQueue, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
+import { ACTIVE, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
 import { ReadSlab } from "./read_slab.ts";
 import { SignalMap } from "./signal_map.ts";
 import { TimerQueue } from "./timer_queue.ts";

@@ -1,0 +1,77 @@
+import type { LoopCallback } from "./loop_callback.ts";
+
+/** With so many at once the processor is as good as busy fetching them. */
+const FETCHED_AT_ONCE = 16;
+
+/** How many gaps at the front are worth closing. */
+const GAPS_MAX = 1024;
+
+/**
+ * A first-in first-out queue of callbacks, each of which knows its place. It is an array, and no list linked through the callbacks, because
+ * the garbage collectors of both runtimes have to look again at each old object that a reference was written to, and because an array can be
+ * read ahead.
+ *
+ * @internal
+ */
+export class CallbackQueue {
+  // Gaps are null; the first is none.
+  #callbacks: (LoopCallback | null)[] = [];
+  #first = 0;
+  /** @internal Says nothing; but what nobody could ask for, a compiler need not fetch. */
+  seen = 0;
+
+  /** The one that runs next. */
+  get head(): LoopCallback | null {
+    return this.#first < this.#callbacks.length ? this.#callbacks[this.#first]! : null;
+  }
+
+  /** Appends `callback`, which must be in no queue. */
+  push(callback: LoopCallback): void {
+    // Where something is always queued, the front would run away from the beginning.
+    if (this.#first > GAPS_MAX && 2 * this.#first > this.#callbacks.length) this.#closeGaps();
+    callback.queuePlace = this.#callbacks.length;
+    this.#callbacks.push(callback);
+  }
+
+  /** Takes `callback` out, which must be in this queue. */
+  remove(callback: LoopCallback): void {
+    const callbacks = this.#callbacks;
+    const place = callback.queuePlace;
+    callbacks[place] = null;
+    if (place !== this.#first) return;
+    let first = place + 1;
+    while (first < callbacks.length && callbacks[first] === null) first++;
+    if (first < callbacks.length) {
+      this.#first = first;
+      if (first % FETCHED_AT_ONCE === 0) this.#fetch();
+    } else {
+      this.#first = 0;
+      // Setting the length of a large array may keep its memory.
+      if (callbacks.length > GAPS_MAX) this.#callbacks = [];
+      else callbacks.length = 0;
+    }
+  }
+
+  /** All of them, in order; the queue may change meanwhile. */
+  [Symbol.iterator](): Iterator<LoopCallback> {
+    return this.#callbacks.filter((callback) => callback !== null).values();
+  }
+
+  /** Looks at those that run next, which the processor fetches side by side then; see {@linkcode TimerQueue}. */
+  #fetch(): void {
+    const callbacks = this.#callbacks;
+    const end = Math.min(this.#first + FETCHED_AT_ONCE, callbacks.length);
+    let seen = 0;
+    for (let place = this.#first; place < end; place++) {
+      const callback = callbacks[place];
+      if (callback !== null) seen += callback!.queuePlace;
+    }
+    this.seen = seen;
+  }
+
+  #closeGaps(): void {
+    this.#callbacks = [...this];
+    this.#first = 0;
+    for (const [place, callback] of this.#callbacks.entries()) callback!.queuePlace = place;
+  }
+}

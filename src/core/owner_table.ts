@@ -1,0 +1,38 @@
+/** The first piece grows up to this; it, and each further one, is large enough for a place of its own in the heap of the runtime. */
+const PIECE_SHIFT = 14, PIECE = 1 << PIECE_SHIFT, PIECE_MASK = PIECE - 1;
+
+/**
+ * An array of objects by small integers, in pieces: one that grows to a million copies itself many times, and touches three times the memory.
+ *
+ * @internal
+ */
+export class OwnerTable<T extends object> {
+  readonly #pieces: (T | undefined)[][] = [[]];
+
+  /** What was set, unless it was cleared. */
+  get(index: number): T | undefined {
+    return this.#pieces[index >> PIECE_SHIFT]?.[index & PIECE_MASK];
+  }
+
+  /** Puts `owner` at `index`, which is at most one more than the highest so far. */
+  set(index: number, owner: T): void {
+    const pieces = this.#pieces;
+    const piece = index >> PIECE_SHIFT;
+    if (piece === pieces.length) pieces.push(new Array<T | undefined>(PIECE).fill(undefined));
+    pieces[piece]![index & PIECE_MASK] = owner;
+  }
+
+  /** Empties `index`; from `limit` on everything is empty, and needs no memory any more. */
+  clear(index: number, limit: number): void {
+    const pieces = this.#pieces;
+    pieces[index >> PIECE_SHIFT]![index & PIECE_MASK] = undefined;
+    while (pieces.length > 1 && pieces.length - 1 << PIECE_SHIFT >= limit) pieces.pop();
+    const [first] = pieces as [(T | undefined)[]];
+    if (first.length > limit) first.length = limit;
+  }
+
+  /** Everything that is in it, lowest index first. */
+  all(): T[] {
+    return this.#pieces.flatMap((piece) => piece.filter((owner) => owner !== undefined));
+  }
+}
