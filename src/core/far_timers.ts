@@ -65,11 +65,6 @@ export class FarTimers {
     this.#table = table;
   }
 
-  /** How many timers there is memory for, most of which may never have been touched. */
-  get capacity(): number {
-    return this.#rows.length;
-  }
-
   /** How many timers there is memory for that was touched. */
   get touched(): number {
     return this.#untouched << PAGE_SHIFT;

@@ -1,5 +1,6 @@
 import type { LoopEvent } from "./event.ts";
 import type { EventExtras } from "./event_extras.ts";
+import { OwnerTable } from "./owner_table.ts";
 import { TimerHeap } from "./timer_heap.ts";
 
 /**
@@ -28,11 +29,19 @@ export class CommonTimeout {
 /** How many different common timeouts a base can have, as in libevent. */
 const COMMON_TIMEOUTS_MAX = 256;
 
+/** With so many at once the processor is as good as busy fetching them. */
+const FETCHED_AT_ONCE = 16;
+
 /** All timeouts of one base: a heap of slots, and what each slot stands for. */
 export class TimerQueue {
   readonly #heap = new TimerHeap();
-  readonly #owners: (LoopEvent | CommonTimeout | undefined)[] = [];
+  readonly #owners = new OwnerTable<LoopEvent | CommonTimeout>();
   readonly #commons = new Map<number, CommonTimeout>();
+  // The slots that will be due next, and how many more are due before others are looked at.
+  readonly #upcoming = new Int32Array(FETCHED_AT_ONCE);
+  #fetched = 0;
+  /** @internal Says nothing; but what nobody could ask for, a compiler need not fetch. */
+  seen = 0;
 
   /** When the first timeout is due, `Infinity` without one. */
   get nextDeadlineMs(): number {
@@ -41,7 +50,7 @@ export class TimerQueue {
 
   /** How many slots it has memory for; follows the number of timeouts down as well as up, with hysteresis (see the heap). */
   get slotLimit(): number {
-    return this.#owners.length;
+    return this.#heap.slotLimit;
   }
 
   /** The shared list for `durationMs`; the same one for the same duration. */
@@ -68,7 +77,7 @@ export class TimerQueue {
   insert(event: LoopEvent, deadlineMs: number): void {
     const slot = this.#heap.add(deadlineMs);
     event.timerSlot = slot;
-    this.#owners[slot] = event;
+    this.#owners.set(slot, event);
   }
 
   /** Moves the deadline of an event that is scheduled; returns false, and does nothing, when it is in a common list. */
@@ -94,23 +103,37 @@ export class TimerQueue {
 
   #free(slot: number): void {
     this.#heap.remove(slot);
-    this.#owners[slot] = undefined;
-    const { slotLimit } = this.#heap;
-    if (this.#owners.length > slotLimit) this.#owners.length = slotLimit;
+    this.#owners.clear(slot, this.#heap.slotLimit);
   }
 
   /** The event that is due first, if its deadline is not after `nowMs`, else null. It stays until it is removed. */
   firstDue(nowMs: number): LoopEvent | null {
     if (this.#heap.peekDeadline() > nowMs) return null;
-    const owner = this.#owners[this.#heap.peekSlot()]!;
+    if (this.#fetched-- === 0) this.#fetch();
+    const owner = this.#owners.get(this.#heap.peekSlot())!;
     return owner instanceof CommonTimeout ? owner.head! : owner;
+  }
+
+  /**
+   * Looks at the events that are probably due next. One by one each of them is waited for when it lies scattered among a million; the loads of
+   * this loop do not depend on each other and go on side by side. Expiring a million took 270 to 350 ns each instead of 740 to 900.
+   */
+  #fetch(): void {
+    this.#fetched = FETCHED_AT_ONCE - 1;
+    const count = this.#heap.foresee(this.#upcoming);
+    let seen = 0;
+    for (let index = 0; index < count; index++) {
+      const slot = this.#upcoming[index]!;
+      if (slot < 0) continue;
+      const owner = this.#owners.get(slot);
+      if (owner !== undefined && !(owner instanceof CommonTimeout)) seen += owner.timerSlot;
+    }
+    this.seen = seen;
   }
 
   /** Calls `visit` with every scheduled event: first those on their own, then the common lists. */
   forEach(visit: (event: LoopEvent) => void): void {
-    for (const owner of [...this.#owners]) {
-      if (owner !== undefined && !(owner instanceof CommonTimeout)) visit(owner);
-    }
+    for (const owner of this.#owners.all()) if (!(owner instanceof CommonTimeout)) visit(owner);
     for (const common of this.#commons.values()) {
       for (let event = common.head; event !== null; event = event.extras!.next) visit(event);
     }
@@ -154,7 +177,7 @@ export class TimerQueue {
       common.slot = -1;
     } else if (common.slot < 0) {
       common.slot = this.#heap.add(common.head.extras!.deadlineMs);
-      this.#owners[common.slot] = common;
+      this.#owners.set(common.slot, common);
     } else {
       this.#heap.update(common.slot, common.head.extras!.deadlineMs);
     }
