@@ -212,6 +212,11 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     this.output.add(data);
   }
 
+  /** @internal Queues bytes that their owner may change when this has returned. */
+  writeCopy(bytes: Uint8Array): void {
+    this.output.add(bytes);
+  }
+
   /** Queues the content of `buffer`, which is empty afterwards (bufferevent_write_buffer). */
   writeBuffer(buffer: EvBuffer): void {
     this.output.addBuffer(buffer);

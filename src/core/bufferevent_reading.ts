@@ -1,6 +1,6 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import { os, systemError } from "../ffi/mod.ts";
-import { SocketSending } from "./bufferevent_sending.ts";
+import { SocketSendingNow } from "./bufferevent_sending_now.ts";
 import {
   CONNECTING,
   PEER_CLOSE_TOLD,
@@ -37,7 +37,7 @@ const { EAGAIN, EINTR } = os.errno as Record<string, number>;
  * connections share, and handed on from there; where much keeps coming it is read several times, and stays where the kernel has
  * put it. The end of the stream is heard of, on request also out of turn.
  */
-export abstract class SocketReading extends SocketSending {
+export abstract class SocketReading extends SocketSendingNow {
   // The callbacks of all connections: closures would be two more objects for each of them.
   static readonly #readable: EventCallback = (what, event) => {
     const connection = event.owner as SocketReading;

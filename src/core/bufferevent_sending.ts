@@ -1,4 +1,4 @@
-import { type Address, close, os, sendAt, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
+import { close, os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
 import { BufferEvent } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
@@ -31,7 +31,6 @@ import type { EventBase } from "./event_base.ts";
 import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
-const { MSG_NOSIGNAL } = os.constants;
 
 /**
  * The sending half of a {@linkcode SocketBufferEvent}: what is queued leaves at the end of the callback that queued it, the
@@ -71,26 +70,6 @@ export abstract class SocketSending extends BufferEvent {
   /** How much has left past the output, and is still to be told of. */
   get #sentAhead(): number {
     return this.extras === null ? 0 : this.extras.sentAhead;
-  }
-
-  /**
-   * @internal Sends memory that only the caller sees, without a buffer in between, where nothing is queued and nothing stands in the
-   * way; returns how many of the bytes the kernel has taken. The rest is to be queued. That something has left is told when what is
-   * queued would be sent.
-   */
-  sendNow(address: Address, length: number): number {
-    if (this.is(SENDING | CONNECTING | WRITE_WATCHED | CLOSED) || this.socketFd < 0) return 0;
-    const extras = this.needExtras();
-    if (extras.rates !== null || extras.failureAhead !== 0 || !this.writeRuns) return 0;
-    // Nor past those who want to hear of all that is queued.
-    if (this.outputLength > 0 || this.output.hasCallbacks) return 0;
-    const sent = sendAt(this.socketFd, address, Math.min(length, this.writeMax), MSG_NOSIGNAL);
-    // Told when the rest is to be sent; the kernel would say something else the second time.
-    if (sent < 0 && sent !== -EAGAIN! && sent !== -EINTR!) extras.failureAhead = sent;
-    if (sent <= 0) return 0;
-    extras.sentAhead += sent;
-    this.flushSoon();
-    return sent;
   }
 
   /** @internal Something was queued or sent, or drained by hand. */

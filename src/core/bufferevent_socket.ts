@@ -28,6 +28,7 @@ import { optionalAddress } from "./socket_address.ts";
 export type { ConnectOptions, ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 export { SocketReading } from "./bufferevent_reading.ts";
 export { SocketSending } from "./bufferevent_sending.ts";
+export { SocketSendingNow } from "./bufferevent_sending_now.ts";
 
 const { EINTR, EINPROGRESS } = os.errno as Record<string, number>;
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Chain, CHAIN_MEMORY, checkReadable, shareChain, splitBorrowed } from "./chain.ts";
+import { type Chain, CHAIN_MEMORY, CHAIN_REFERENCE, checkReadable, shareChain, splitBorrowed } from "./chain.ts";
 import { CHUNK_SIZE_MAX, type ChunkPool } from "./chunk_pool.ts";
 
 /** Up to so many bytes a loop is faster than a view of them and a call of `set`. */
@@ -235,6 +235,20 @@ export class ChainQueue {
       this.length += from.length;
       from.#forget();
     }
+  }
+
+  /** Copies what is borrowed of `bytes` at the end of the list, if anything, so that their owner may change them. */
+  ownLast(bytes: Uint8Array): void {
+    const chain = this.last;
+    if (chain === null || chain.kind !== CHAIN_REFERENCE || chain.bytes !== bytes) return;
+    let before: Chain | null = null;
+    for (let each = this.first; each !== chain; each = each!.next) before = each;
+    if (before === null) this.first = null;
+    else before.next = null;
+    this.last = before;
+    this.length -= chain.end - chain.start;
+    this.addBytes(bytes.subarray(chain.start, chain.end));
+    this.pool.release(chain);
   }
 
   /** Shows the bytes of `from`, another list, behind ours as well; from then on neither list writes to that memory. */

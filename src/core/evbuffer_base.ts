@@ -242,6 +242,11 @@ export abstract class BufferBase {
     return result;
   }
 
+  /** @internal Copies what is left of `bytes` when they were added last, by reference, so that their owner may change them. */
+  ownLast(bytes: Uint8Array): void {
+    this.queue.ownLast(bytes);
+  }
+
   /** @internal Whether anybody is called for changes. */
   get hasCallbacks(): boolean {
     return this.#callbacks !== null;

@@ -66,6 +66,7 @@ export {
   type SocketBufferEventOptions,
   SocketReading,
   SocketSending,
+  SocketSendingNow,
 } from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";
 export { Datagram, type DatagramCallback, type DatagramCounts, type ReceiveOptions } from "./datagram.ts";

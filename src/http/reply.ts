@@ -30,7 +30,7 @@ export abstract class HttpReply extends StreamedReply {
     let bytes = bytesOf(body);
     if (mayCompress) bytes = compression.whole(this.head, status, this.replyHeaders, bytes);
     this.writeHead(status, bytes.length, true);
-    if (this.mayHaveBody(status)) this.send(bytes);
+    if (this.mayHaveBody(status)) this.sendWhole(bytes);
     else drop(bytes);
     this.finish();
   }
@@ -50,7 +50,7 @@ export abstract class HttpReply extends StreamedReply {
     const { heads, output } = this.link;
     const bytes = bytesOf(body);
     heads.writePlain(output, status, bytes.length, type);
-    this.send(bytes);
+    this.sendWhole(bytes);
     this.finish();
   }
 

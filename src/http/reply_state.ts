@@ -176,6 +176,12 @@ export abstract class ReplyState {
     else this.link.output.add(bytes);
   }
 
+  /** Queues all of the body, right behind the head: what leaves at once need not be copied. */
+  protected sendWhole(bytes: Uint8Array | EvBuffer): void {
+    if (bytes instanceof EvBuffer) this.link.output.addBuffer(bytes);
+    else this.link.writeCopy(bytes);
+  }
+
   /** All of it is queued. */
   protected finish(): void {
     this.state = FINISHED;

@@ -41,6 +41,8 @@ export interface RequestConnection extends HttpConnection {
   customMethod(name: string): number;
   /** What an error reply says. */
   errorPage(status: number, explanation: string, request: HttpReply): TypedPage;
+  /** Queues bytes of a reply that the handler may change when this has returned. */
+  writeCopy(bytes: Uint8Array): void;
   /** Calls back when everything queued so far has been sent, or with false when it never will be. */
   afterSent(callback: (isSent: boolean) => void): void;
   /** Stops or goes on reading the request's body, for one of the `PAUSED_` reasons. */

@@ -62,6 +62,11 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
     return this.stream.output;
   }
 
+  /** Queues bytes that their owner may change when this has returned. */
+  writeCopy(bytes: Uint8Array): void {
+    this.stream.writeCopy(bytes);
+  }
+
   protected get phase(): number {
     return this.#bits & PHASE_BITS;
   }

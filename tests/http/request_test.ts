@@ -46,6 +46,10 @@ class RecordingConnection implements RequestConnection {
     return { body: errorPage(status, explanation), contentType: "text/html;charset=utf-8" };
   }
 
+  writeCopy(bytes: Uint8Array): void {
+    this.output.add(bytes);
+  }
+
   afterSent(): void {}
 
   pauseBody(): void {}

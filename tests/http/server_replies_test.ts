@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { HttpHandler, HttpRequest } from "../../src/http/mod.ts";
 import { eventually, get, post, signal, withServer } from "./server_support.ts";
@@ -50,6 +50,25 @@ describe("replies of an HttpServer", () => {
       }
       request.replyEnd();
       assertEquals(await client.until("0\r\n\r\n"), "0\r\n\r\n");
+    });
+  });
+
+  it("are copies: what a handler does with its bytes afterwards changes nothing, also for a client that reads late", () => {
+    const large = new Uint8Array(new ArrayBuffer(3_000_000));
+    const handler: HttpHandler = (request) => {
+      large.fill(request.path.charCodeAt(1));
+      request.reply(200, large);
+      large.fill(0x2a);
+    };
+    return withServer({ maxOutputBytes: 1e9 }, handler, async ({ connect }) => {
+      const client = await connect();
+      const paths = ["/a", "/b", "/c"];
+      client.send(paths.map((path) => get(path)).join(""));
+      for (const path of paths) {
+        const { body } = await client.reply();
+        assertEquals(body.length, large.length);
+        assert(body === path[1]!.repeat(large.length));
+      }
     });
   });
 
