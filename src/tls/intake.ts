@@ -20,14 +20,18 @@ export interface IntakeOwner {
 export class Intake implements ByteSink {
   readonly #engine: TlsEngine;
   readonly #owner: IntakeOwner;
-  readonly #held = new EvBuffer();
+  readonly #held: EvBuffer;
   #closed = false;
 
-  /** @param early what had arrived before. */
-  constructor(engine: TlsEngine, owner: IntakeOwner, early: Uint8Array) {
+  /**
+   * @param early what had arrived before.
+   * @param held what another intake has left to this one, which comes before that.
+   */
+  constructor(engine: TlsEngine, owner: IntakeOwner, early: Uint8Array, held: EvBuffer = new EvBuffer()) {
     this.#engine = engine;
     this.#owner = owner;
-    if (early.length > 0) this.#held.addReference(early);
+    this.#held = held;
+    if (early.length > 0) held.addReference(early);
   }
 
   /** Whether nothing waits. */
@@ -101,6 +105,11 @@ export class Intake implements ByteSink {
     const rest = new EvBuffer();
     rest.addReference(bytes.subarray(start, end));
     this.#held.prependBuffer(rest);
+  }
+
+  /** What is held, for another intake to go on with; a call of {@linkcode Intake.feed} that is under way puts the rest there as well. */
+  handOver(): EvBuffer {
+    return this.#held;
   }
 
   /** Drops what is held, and holds nothing any more. */

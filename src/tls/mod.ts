@@ -7,11 +7,13 @@
 
 export type { AlternativeNames } from "./alternative_names.ts";
 export type { ClientHello } from "./client_hello.ts";
+export { OpenTls } from "./open_tls.ts";
 export { opensslVersion } from "./openssl_text.ts";
 export type { PeerCertificate } from "./peer_certificate.ts";
 export { TlsBufferEvent } from "./tls_bufferevent.ts";
 export type { TlsBufferEventOptions, TlsSocketOptions } from "./tls_bufferevent_options.ts";
 export { TlsConnection } from "./tls_connection.ts";
+export { TlsReceiving } from "./tls_receiving.ts";
 export { TlsSending } from "./tls_sending.ts";
 export { TlsContext } from "./tls_context.ts";
 export { TlsDetails } from "./tls_details.ts";

@@ -13,17 +13,16 @@ import {
   type BufferEventCallbacks,
   EV_READ,
   EV_WRITE,
+  EvBuffer,
   type EventBase,
   SocketBufferEvent,
 } from "../core/mod.ts";
 import { SUSPEND_FILTER } from "../core/suspension.ts";
-import { Intake, type IntakeOwner } from "./intake.ts";
-import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
+import { OpenTls, type OpenTlsParts } from "./open_tls.ts";
 import type { TlsBufferEventOptions, TlsSocketOptions } from "./tls_bufferevent_options.ts";
 import type { TlsContext } from "./tls_context.ts";
-import { ENGINE_CONNECTED, ENGINE_ENDED, ENGINE_FAILED, ENGINE_PLAIN } from "./tls_engine.ts";
 import { TlsError } from "./tls_error.ts";
-import { TlsSending } from "./tls_sending.ts";
+import { TlsReceiving } from "./tls_receiving.ts";
 
 /** Until so much waits underneath, more is encrypted; and again when it is down to a quarter. */
 const BACKLOG_BYTES_MAX = 64 * 1024;
@@ -59,8 +58,7 @@ const BACKLOG_BYTES_MAX = 64 * 1024;
  * base.dispatch();
  * ```
  */
-export class TlsBufferEvent extends TlsSending {
-  readonly #intake: Intake;
+export class TlsBufferEvent extends TlsReceiving {
   readonly #keepOpen: boolean;
   readonly #below: BufferEventCallbacks<BufferEvent>;
   readonly #work: Deferred;
@@ -78,27 +76,19 @@ export class TlsBufferEvent extends TlsSending {
   #endHeld = false;
   // What the connection underneath was told last.
   #wanted = false;
-  // Plaintext came that the read callback has not been called for.
-  #readOwed = false;
 
   /**
    * Takes a connection over, connected or not, with what its input holds already; so a protocol may change to TLS midway.
    *
-   * @param context whose side it is on; it may be closed or reloaded afterwards.
-   * @throws {TypeError} when `underlying` is closed, or a client is to verify a server without knowing its hostname.
+   * @param context whose side it is on; it may be closed or reloaded afterwards. Or TLS that has shaken hands, from
+   * {@linkcode TlsBufferEvent.detach}; `BEV_EVENT_CONNECTED` is not told again then, and options about the handshake mean nothing.
+   * @throws {TypeError} when `underlying` is closed, a client is to verify a server without knowing its hostname, or the TLS is in use.
    * @throws {RangeError} for a timeout that is none.
    * @throws {Error} when the context is closed.
    */
-  constructor(underlying: BufferEvent, context: TlsContext, options: TlsBufferEventOptions = {}) {
+  constructor(underlying: BufferEvent, context: TlsContext | OpenTls, options: TlsBufferEventOptions = {}) {
     super(underlying, context, options);
     this.#keepOpen = options.keepOpen === true;
-    const owner: IntakeOwner = {
-      receive: (bytes, start, end) => this.#receive(bytes, start, end),
-      wantsBytes: () => this.#wantsBytes,
-      room: () => this.#room,
-      judge: () => this.#judge(),
-    };
-    this.#intake = new Intake(this.engine, owner, underlying.input.take());
     this.#work = new Deferred(this.base, this.priority, () => this.guard(this.#catchUp));
     this.#below = {
       write: () => {
@@ -108,7 +98,7 @@ export class TlsBufferEvent extends TlsSending {
       event: (what) => this.guard(() => this.#onEventBelow(what)),
     };
     underlying.setCallbacks(this.#below);
-    underlying.setSink(this.#intake);
+    underlying.setSink(this.intake);
     underlying.whenClosed = () => this.close();
     underlying.whenOutputShrank = this.#shrinkToo;
     if (underlying.getWatermark(EV_WRITE).high === 0) {
@@ -116,7 +106,21 @@ export class TlsBufferEvent extends TlsSending {
     }
     underlying.suspend(EV_READ, SUSPEND_FILTER);
     underlying.enable(EV_READ | EV_WRITE);
+    if (this.origin !== null) this.#goOn(this.origin);
     this.update();
+  }
+
+  /** Goes on with TLS that has shaken hands. */
+  #goOn({ input, output }: OpenTlsParts): void {
+    this.origin = null;
+    this.#started = true;
+    this.readOwed = input.length > 0;
+    this.input.unfreezeBack();
+    this.input.addBuffer(input);
+    this.input.freezeBack();
+    this.output.addBuffer(output);
+    // Also for what a read that is under way may still bring.
+    this.#work.schedule();
   }
 
   /**
@@ -124,7 +128,12 @@ export class TlsBufferEvent extends TlsSending {
    *
    * @param fd a connected stream socket; -1: none yet, see {@linkcode TlsBufferEvent.connect}. When this throws, it stays open.
    */
-  static overSocket(base: EventBase, fd: number, context: TlsContext, options: TlsSocketOptions = {}): TlsBufferEvent {
+  static overSocket(
+    base: EventBase,
+    fd: number,
+    context: TlsContext | OpenTls,
+    options: TlsSocketOptions = {},
+  ): TlsBufferEvent {
     const socket = new SocketBufferEvent(base, fd, { ...options, deferCallbacks: false });
     try {
       return new TlsBufferEvent(socket, context, { ...options, keepOpen: false });
@@ -166,47 +175,67 @@ export class TlsBufferEvent extends TlsSending {
 
   /** Closes at once, the connection underneath too unless it is to be kept. Our end is announced if it can be sent without waiting. */
   override close(): void {
-    if (this.#closed) return;
+    if (!this.#closed) this.#leave(null);
+  }
+
+  /**
+   * Takes TLS out, for another connection to go on with (bufferevent_free without BEV_OPT_CLOSE_ON_FREE, and BUFFEREVENT_SSL_OPEN); see
+   * {@linkcode OpenTls}. This connection is closed by that, without a word to the peer; the one underneath stays open.
+   *
+   * @throws {TypeError} when the handshake has not ended well, one of the directions has ended or is about to, or something is being sent
+   * right now.
+   */
+  detach(): OpenTls {
+    const { engine } = this;
+    const isOpen = !this.#closed && engine.isOpen && !engine.isCloseSent && !this.underlying.closed;
+    if (!isOpen || this.readEnded || this.#endHeld || this.sendingFailed || this.endAsked || this.closing) {
+      throw new TypeError("Cannot detach TLS: the handshake has not ended, or the connection has ended or is about to");
+    }
+    if (this.isEncrypting) {
+      throw new TypeError("Cannot detach TLS from within a callback of a buffer that is being sent");
+    }
+    const heir = {
+      engine,
+      details: this.details,
+      held: this.intake.handOver(),
+      input: new EvBuffer(),
+      output: new EvBuffer(),
+    };
+    this.#leave(heir);
+    return new OpenTls(heir);
+  }
+
+  /** Closes, and leaves what it has to an heir if there is one. */
+  #leave(heir: OpenTlsParts | null): void {
     this.#closed = true;
+    this.heir = heir;
     const { underlying } = this;
     this.#work.cancel();
     this.closeTimers();
     underlying.whenClosed = null;
     if (underlying.whenOutputShrank === this.#shrinkToo) underlying.whenOutputShrank = null;
     try {
-      if (!underlying.closed && !this.sendingFailed) {
+      if (heir === null && !underlying.closed && !this.sendingFailed) {
         this.engine.shutdown();
         underlying.flush();
       }
     } finally {
-      this.engine.close();
-      this.#intake.close();
+      if (heir === null) {
+        this.engine.close();
+        this.intake.close();
+      }
       if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
       underlying.setSink(null);
       this.release();
-      if (this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
+      if (heir !== null || this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
       else underlying.close();
     }
-  }
-
-  /** Whether bytes from underneath are wanted: for plaintext, for the handshake, or to hear of the peer's end. */
-  get #wantsBytes(): boolean {
-    if (this.#closed || this.readEnded || this.answersWait) return false;
-    if (this.lingering || this.shakesHands) return true;
-    // In a renegotiation, what is to be sent waits for the peer.
-    return this.engine.isOpen && (this.readRuns || this.engine.writeBlocked);
-  }
-
-  /** How much plaintext one record may give. */
-  get #room(): number {
-    const room = this.lingering ? RECORD_BYTES_MAX : Math.min(this.inputRoom, this.readMax);
-    return room < RECORD_BYTES_MAX ? Math.max(1, room) : RECORD_BYTES_MAX;
   }
 
   /** Brings the connection underneath in line with what is wanted here, and goes on with what has waited for it. */
   protected override update(): void {
     if (this.#closed) return;
-    const wanted = this.#wantsBytes;
+    const wanted = this.wantsBytes;
     if (wanted !== this.#wanted) {
       this.#wanted = wanted;
       if (wanted) this.underlying.resume(EV_READ, SUSPEND_FILTER);
@@ -214,7 +243,8 @@ export class TlsBufferEvent extends TlsSending {
     }
     this.updateTimers();
     if (this.#depth > 0) return;
-    const waits = (wanted && (!this.#intake.isEmpty || this.#endHeld)) || (!this.#started && this.enabledBits !== 0) ||
+    const waits = (wanted && (!this.intake.isEmpty || this.#endHeld || this.readOwed)) ||
+      (!this.#started && this.enabledBits !== 0) ||
       (this.output.length > 0 && this.canEncrypt);
     if (waits) this.#work.schedule();
   }
@@ -247,17 +277,20 @@ export class TlsBufferEvent extends TlsSending {
     if (!this.#started && this.enabledBits !== 0) {
       this.#started = true;
       this.engine.start();
-      this.#judge();
+      this.judge();
     }
     this.#readHeld();
   }
 
-  #receive(bytes: Uint8Array, start: number, end: number): void {
+  // Receiving
+
+  /** Takes what has come from underneath. */
+  protected override receive(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed || this.readEnded) return;
     this.readProgress();
     // In order: not before what is held, and not while somebody is at it already.
-    if (this.#started && this.#depth === 0 && this.#intake.isEmpty) return this.#feed(bytes, start, end);
-    this.#intake.hold(bytes, start, end);
+    if (this.#started && this.#depth === 0 && this.intake.isEmpty) return this.#feed(bytes, start, end);
+    this.intake.hold(bytes, start, end);
     this.#work.schedule();
   }
 
@@ -266,9 +299,9 @@ export class TlsBufferEvent extends TlsSending {
     this.#depth++;
     try {
       try {
-        this.#intake.feed(bytes, start, end);
+        this.intake.feed(bytes, start, end);
       } finally {
-        this.#tellRead();
+        this.tellRead();
       }
     } finally {
       this.#depth--;
@@ -280,60 +313,11 @@ export class TlsBufferEvent extends TlsSending {
   #readHeld(): void {
     if (this.#closed || !this.#started) return;
     try {
-      if (this.#intake.feedHeld(this.readMax)) this.#work.schedule();
+      if (this.intake.feedHeld(this.readMax)) this.#work.schedule();
     } finally {
-      this.#tellRead();
+      this.tellRead();
     }
-    if (this.#endHeld && !this.#closed && this.#intake.isEmpty) this.#endBelow();
-  }
-
-  /** Does what the engine's last call came to. */
-  #judge(): void {
-    if (this.#closed) return;
-    switch (this.engine.outcome) {
-      case ENGINE_PLAIN:
-        this.#deliver();
-        break;
-      case ENGINE_CONNECTED:
-        this.updateTimers();
-        this.callEvent(BEV_EVENT_CONNECTED);
-        break;
-      case ENGINE_ENDED:
-        this.#endReading();
-        this.#tellEnd();
-        break;
-      case ENGINE_FAILED:
-        this.fail(this.engine.error!, BEV_EVENT_READING);
-        break;
-    }
-  }
-
-  #deliver(): void {
-    // Whoever closes only reads on to see the peer's end.
-    if (this.closing) return;
-    if (this.sink !== null) return plainSlab.passTo(this.sink);
-    // Before, since a callback on the input may throw.
-    this.#readOwed = true;
-    plainSlab.addTo(this.input);
-  }
-
-  /** Tells once of all plaintext that came in one go. */
-  #tellRead(): void {
-    if (!this.#readOwed || this.#closed) return;
-    this.#readOwed = false;
-    this.inputGrew();
-  }
-
-  /** Tells of the end of the stream, after the data before it. */
-  #tellEnd(): void {
-    this.#tellRead();
-    if (!this.#closed && !this.closing) this.callEvent(BEV_EVENT_EOF | BEV_EVENT_READING);
-  }
-
-  #endReading(): void {
-    this.readEnded = true;
-    this.enabledBits &= ~EV_READ;
-    this.#intake.close();
+    if (this.#endHeld && !this.#closed && this.intake.isEmpty) this.#endBelow();
   }
 
   /** The connection underneath has ended. */
@@ -343,8 +327,8 @@ export class TlsBufferEvent extends TlsSending {
     // An end that was announced was told of then.
     if (this.readEnded) return;
     if (this.allowDirtyShutdown && this.engine.isOpen) {
-      this.#endReading();
-      this.#tellEnd();
+      this.endReading();
+      this.tellEnd();
     } else {
       this.fail(this.engine.truncated(), BEV_EVENT_READING);
     }
@@ -354,7 +338,7 @@ export class TlsBufferEvent extends TlsSending {
     if ((what & BEV_EVENT_CONNECTED) !== 0) this.restartHandshakeTimer();
     else if ((what & BEV_EVENT_EOF) !== 0) {
       this.#endHeld = true;
-      if (this.#intake.isEmpty) this.#endBelow();
+      if (this.intake.isEmpty) this.#endBelow();
     } else if ((what & BEV_EVENT_ERROR) !== 0) {
       this.error = this.underlying.error;
       // A connect that has failed may be tried again; after anything else bytes are lost.
@@ -369,7 +353,7 @@ export class TlsBufferEvent extends TlsSending {
 
   /** Neither direction goes on. */
   #giveUp(): void {
-    this.#endReading();
+    this.endReading();
     this.sendingFailed = true;
     this.enabledBits = 0;
   }
@@ -379,7 +363,7 @@ export class TlsBufferEvent extends TlsSending {
     this.#giveUp();
     this.updateTimers();
     if (!this.underlying.closed) this.underlying.flush();
-    this.#tellRead();
+    this.tellRead();
     if (this.#closed) return;
     this.error = error;
     this.tellFailure(BEV_EVENT_ERROR | direction);

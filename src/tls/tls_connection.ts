@@ -2,6 +2,7 @@ import { InactivityTimer } from "../core/inactivity_timer.ts";
 import { BufferEvent, EV_READ, EV_WRITE, SocketBufferEvent } from "../core/mod.ts";
 import type { SocketAddress } from "../ffi/mod.ts";
 import { CLOSE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, type TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
+import { OpenTls, type OpenTlsParts } from "./open_tls.ts";
 import type { TlsContext } from "./tls_context.ts";
 import { TlsDetails } from "./tls_details.ts";
 import { TlsEngine } from "./tls_engine.ts";
@@ -19,6 +20,8 @@ export abstract class TlsConnection extends BufferEvent {
   allowDirtyShutdown: boolean;
   /** @internal Speaks TLS. */
   protected readonly engine: TlsEngine;
+  /** @internal What it goes on with, until it does. */
+  protected origin: OpenTlsParts | null = null;
   /** How long to wait for the peer's end, in milliseconds. */
   protected readonly closeTimeoutMs: number;
   /** Everything was sent, our end included, and the peer's is waited for. */
@@ -35,7 +38,7 @@ export abstract class TlsConnection extends BufferEvent {
   readonly #phaseTimer: InactivityTimer;
 
   /** Takes a connection as the one underneath, and leaves it as it is for the time being. */
-  constructor(underlying: BufferEvent, context: TlsContext, options: TlsBufferEventOptions) {
+  constructor(underlying: BufferEvent, context: TlsContext | OpenTls, options: TlsBufferEventOptions) {
     if (underlying.closed) throw new TypeError("Cannot speak TLS over a connection that is closed");
     super(underlying.base, options);
     const { base } = this;
@@ -44,8 +47,15 @@ export abstract class TlsConnection extends BufferEvent {
     this.closeTimeoutMs = timeout("closeTimeoutMs", options.closeTimeoutMs, CLOSE_TIMEOUT_MS);
     this.allowDirtyShutdown = options.allowDirtyShutdown === true;
     const sender = underlying instanceof SocketBufferEvent ? underlying : null;
-    this.engine = new TlsEngine(context, underlying.output, options, sender);
-    this.details = new TlsDetails(this.engine);
+    if (context instanceof OpenTls) {
+      const origin = this.origin = context.take();
+      this.engine = origin.engine;
+      this.engine.moveTo(underlying.output, sender);
+      this.details = origin.details;
+    } else {
+      this.engine = new TlsEngine(context, underlying.output, options, sender);
+      this.details = new TlsDetails(this.engine);
+    }
     this.#readTimer = new InactivityTimer(base, () => this.guard(() => this.timedOut(EV_READ)));
     this.#writeTimer = new InactivityTimer(base, () => this.guard(() => this.timedOut(EV_WRITE)));
     this.#phaseTimer = new InactivityTimer(base, () => this.phaseTimedOut());

@@ -8,6 +8,14 @@ import type { EvBuffer } from "../core/mod.ts";
 import type { Word } from "../ffi/mod.ts";
 import { setOffered } from "./alpn.ts";
 import { ClientHelloReader } from "./client_hello.ts";
+import {
+  ENGINE_CONNECTED,
+  ENGINE_ENDED,
+  ENGINE_FAILED,
+  ENGINE_NOTHING,
+  ENGINE_PLAIN,
+  type EngineOutcome,
+} from "./engine_outcome.ts";
 import { clearErrors, queuedError, takeErrors } from "./error_queue.ts";
 import { HostName } from "./host_name.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
@@ -20,24 +28,6 @@ import type { TlsContext } from "./tls_context.ts";
 import type { TlsEngineOptions } from "./tls_engine_options.ts";
 import { TlsError } from "./tls_error.ts";
 import { doubtAbout, failureOf } from "./verdict.ts";
-
-/** What a call of {@linkcode TlsEngine.feed} came to. */
-export type EngineOutcome =
-  | typeof ENGINE_NOTHING
-  | typeof ENGINE_PLAIN
-  | typeof ENGINE_CONNECTED
-  | typeof ENGINE_ENDED
-  | typeof ENGINE_FAILED;
-/** More is needed, or what came was for TLS itself. */
-export const ENGINE_NOTHING = 0;
-/** There is plaintext. */
-export const ENGINE_PLAIN = 1;
-/** The handshake has ended. */
-export const ENGINE_CONNECTED = 2;
-/** The peer has said that it will send no more. */
-export const ENGINE_ENDED = 3;
-/** The connection has failed; {@linkcode TlsEngine.error} says why. */
-export const ENGINE_FAILED = 4;
 
 const HANDSHAKING = 0;
 const OPEN = 1;
@@ -78,8 +68,8 @@ export class TlsEngine {
 
   readonly #lib = openssl();
   readonly #bios: SharedBios = sharedBios();
-  readonly #output: EvBuffer;
-  readonly #sender: DirectSender | null;
+  #output: EvBuffer;
+  #sender: DirectSender | null;
   readonly #cutter = new RecordCutter();
   readonly #host: HostName | null;
   readonly #sessionKey: string;
@@ -175,6 +165,12 @@ export class TlsEngine {
   /** Whether it was told that nothing more will be sent. */
   get isCloseSent(): boolean {
     return this.#closeSent;
+  }
+
+  /** Has what is to be sent go elsewhere from now on; as in the constructor. */
+  moveTo(output: EvBuffer, sender: DirectSender | null): void {
+    this.#output = output;
+    this.#sender = sender;
   }
 
   /** Begins the handshake: a client speaks first. */

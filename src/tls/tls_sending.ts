@@ -1,6 +1,7 @@
 import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, type BufferEvent, type ConnectionFailure, EV_WRITE } from "../core/mod.ts";
 import { SENDING_FAILED } from "../core/connection_state.ts";
 import { Encryptor } from "./encryptor.ts";
+import type { OpenTls } from "./open_tls.ts";
 import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
 import { TlsConnection } from "./tls_connection.ts";
 import type { TlsContext } from "./tls_context.ts";
@@ -19,12 +20,12 @@ export abstract class TlsSending extends TlsConnection {
   protected sendingFailed = false;
   readonly #encryptor: Encryptor;
   // What leaves the output is being encrypted, and not dropped by hand.
-  #encrypting = false;
+  #isEncrypting = false;
   // Plaintext was encrypted that the write callback has not been called for.
   #writeOwed = false;
 
   /** Takes a connection as the one underneath. */
-  constructor(underlying: BufferEvent, context: TlsContext, options: TlsBufferEventOptions) {
+  constructor(underlying: BufferEvent, context: TlsContext | OpenTls, options: TlsBufferEventOptions) {
     super(underlying, context, options);
     this.#encryptor = new Encryptor(this.engine, this.output, underlying);
   }
@@ -41,7 +42,7 @@ export abstract class TlsSending extends TlsConnection {
   /** @internal Something was written, or dropped by hand. */
   protected override outputChanged(added: number): void {
     // What will never be sent is told as that, and what is being encrypted when it has left.
-    if (this.closed || this.#encrypting || this.sendingFailed) return;
+    if (this.closed || this.#isEncrypting || this.sendingFailed) return;
     if (added === 0) this.outputShrank();
     this.workSoon();
   }
@@ -63,6 +64,11 @@ export abstract class TlsSending extends TlsConnection {
     return false;
   }
 
+  /** Whether it is being encrypted, and what is at the front of the output may be on its way already. */
+  protected get isEncrypting(): boolean {
+    return this.#isEncrypting;
+  }
+
   /** Whether queued plaintext could be encrypted now. */
   protected get canEncrypt(): boolean {
     const { engine } = this;
@@ -76,13 +82,13 @@ export abstract class TlsSending extends TlsConnection {
     let count = 0;
     // A write that was blocked is tried again, since the renegotiation may be over.
     if (output.length > 0 && (this.canEncrypt || (engine.writeBlocked && this.writeRuns))) {
-      this.#encrypting = true;
+      this.#isEncrypting = true;
       output.unfreezeFront();
       try {
         count = this.#encryptor.run(this.writeMax);
       } finally {
         output.freezeFront();
-        this.#encrypting = false;
+        this.#isEncrypting = false;
       }
       if (count > 0) {
         this.#writeOwed = true;

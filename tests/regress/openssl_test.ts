@@ -147,6 +147,43 @@ forEachBackend((backend) => {
         assertEquals([counted.failed, counted.closed], [0, 1]);
       });
 
+      /** The same TLS in a connection of its own, over the same descriptor or connection. */
+      function reopened(end: TlsBufferEvent, options: object): TlsBufferEvent {
+        const tls = end.detach();
+        assert(end.closed);
+        const socket = end.underlying as SocketBufferEvent;
+        assertEquals([socket.closed, socket.queuedBytes, socket.input.length], [false, 0, 0]);
+        const all = { deferCallbacks: true, ...options };
+        if (isFilter) return new TlsBufferEvent(socket, tls, all);
+        const fd = socket.takeFd();
+        socket.close();
+        return TlsBufferEvent.overSocket(base, fd, tls, all);
+      }
+
+      function countUpReopened(options: object): void {
+        const first = openBoth();
+        for (const end of first) end.enable(EV_READ | EV_WRITE);
+        until(base, () => counted.connected === 2, "both are connected");
+        settle(base);
+        const second = first.map((end) => reopened(end, options)) as typeof first;
+        for (const end of second) {
+          end.setCallbacks({ read: answer, event });
+          assert(end.isSecure && end.version === "TLSv1.3");
+        }
+        second[0].write("1\n");
+        countUp(second);
+      }
+
+      it("TLS that is open already goes on, and an end that was cut off is an error", () => {
+        countUpReopened({});
+        assertEquals([counted.failed, counted.closed], [1, 0]);
+      });
+
+      it("TLS that is open already goes on, and a cut is the end of the stream where that is allowed", () => {
+        countUpReopened({ allowDirtyShutdown: true });
+        assertEquals([counted.failed, counted.closed], [0, 1]);
+      });
+
       it("the keys are renegotiated midway, and no number is lost", () => {
         useTls12();
         const ends = openBoth();

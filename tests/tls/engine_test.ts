@@ -12,9 +12,8 @@ import {
   ENGINE_FAILED,
   ENGINE_NOTHING,
   ENGINE_PLAIN,
-  engineCount,
-  TlsEngine,
-} from "../../src/tls/tls_engine.ts";
+} from "../../src/tls/engine_outcome.ts";
+import { engineCount, TlsEngine } from "../../src/tls/tls_engine.ts";
 import type { TlsEngineOptions } from "../../src/tls/tls_engine_options.ts";
 import { type TlsClientOptions, TlsError, type TlsServerOptions } from "../../src/tls/mod.ts";
 import { itNeeds } from "../support/requires.ts";

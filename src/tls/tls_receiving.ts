@@ -1,0 +1,109 @@
+import { BEV_EVENT_CONNECTED, BEV_EVENT_EOF, BEV_EVENT_READING, type BufferEvent, EV_READ } from "../core/mod.ts";
+import { ENGINE_CONNECTED, ENGINE_ENDED, ENGINE_FAILED, ENGINE_PLAIN } from "./engine_outcome.ts";
+import { Intake } from "./intake.ts";
+import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
+import type { OpenTls, OpenTlsParts } from "./open_tls.ts";
+import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
+import type { TlsContext } from "./tls_context.ts";
+import { TlsSending } from "./tls_sending.ts";
+
+/** The receiving half of a {@linkcode TlsBufferEvent}. */
+export abstract class TlsReceiving extends TlsSending {
+  /** @internal Feeds the engine. */
+  protected readonly intake: Intake;
+  /** @internal What goes on elsewhere once this is closed. */
+  protected heir: OpenTlsParts | null = null;
+  /** Plaintext came that the read callback has not been called for. */
+  protected readOwed = false;
+
+  /** Takes a connection as the one underneath, with what its input holds. */
+  constructor(underlying: BufferEvent, context: TlsContext | OpenTls, options: TlsBufferEventOptions) {
+    super(underlying, context, options);
+    const owner = {
+      receive: (bytes: Uint8Array, start: number, end: number) => this.receive(bytes, start, end),
+      wantsBytes: () => this.wantsBytes,
+      room: () => this.#room,
+      judge: () => this.judge(),
+    };
+    this.intake = new Intake(this.engine, owner, underlying.input.take(), this.origin?.held);
+  }
+
+  /** Takes what has come from underneath. */
+  protected abstract receive(bytes: Uint8Array, start: number, end: number): void;
+
+  /** Whether bytes from underneath are wanted: for plaintext, for the handshake, or to hear of the peer's end. */
+  protected get wantsBytes(): boolean {
+    if (this.closed || this.readEnded || this.answersWait) return false;
+    if (this.lingering || this.shakesHands) return true;
+    // In a renegotiation, what is to be sent waits for the peer.
+    return this.engine.isOpen && (this.readRuns || this.engine.writeBlocked);
+  }
+
+  /** How much plaintext one record may give. */
+  get #room(): number {
+    const room = this.lingering ? RECORD_BYTES_MAX : Math.min(this.inputRoom, this.readMax);
+    return room < RECORD_BYTES_MAX ? Math.max(1, room) : RECORD_BYTES_MAX;
+  }
+
+  /** Does what the engine's last call came to. */
+  protected judge(): void {
+    if (this.closed) return;
+    switch (this.engine.outcome) {
+      case ENGINE_PLAIN:
+        this.#deliver();
+        break;
+      case ENGINE_CONNECTED:
+        this.updateTimers();
+        this.callEvent(BEV_EVENT_CONNECTED);
+        break;
+      case ENGINE_ENDED:
+        this.endReading();
+        this.tellEnd();
+        break;
+      case ENGINE_FAILED:
+        this.fail(this.engine.error!, BEV_EVENT_READING);
+        break;
+    }
+  }
+
+  #deliver(): void {
+    // Whoever closes only reads on to see the peer's end.
+    if (this.closing) return;
+    if (this.sink !== null) return plainSlab.passTo(this.sink);
+    // Before, since a callback on the input may throw.
+    this.readOwed = true;
+    plainSlab.addTo(this.input);
+  }
+
+  /** Tells once of all plaintext that came in one go. */
+  protected tellRead(): void {
+    if (!this.readOwed || this.closed) return;
+    this.readOwed = false;
+    this.inputGrew();
+  }
+
+  /** Tells of the end of the stream, after the data before it. */
+  protected tellEnd(): void {
+    this.tellRead();
+    if (!this.closed && !this.closing) this.callEvent(BEV_EVENT_EOF | BEV_EVENT_READING);
+  }
+
+  /** Nothing more is read. */
+  protected endReading(): void {
+    this.readEnded = true;
+    this.enabledBits &= ~EV_READ;
+    this.intake.close();
+  }
+
+  /** Empties both buffers for good, into those of whoever goes on. */
+  protected override closeBuffers(): void {
+    const { heir, input, output } = this;
+    if (heir !== null) {
+      input.unfreezeFront();
+      heir.input.addBuffer(input);
+      output.unfreezeFront();
+      heir.output.addBuffer(output);
+    }
+    super.closeBuffers();
+  }
+}
