@@ -27,6 +27,7 @@ const CIPHER_SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA2
 
 const SESSIONS_MAX = 4096;
 const SESSION_SECONDS = 7200;
+const TICKETS_MAX = 255;
 /** How many bytes OpenSSL wants for ticket keys: a name, an HMAC key and an AES key. */
 const TICKET_KEY_BYTES = 80;
 
@@ -145,7 +146,7 @@ function setSessions(ctx: Word, options: TlsServerOptions, ticketKeys: Uint8Arra
   ssl.SSL_CTX_ctrl(ctx, c.SSL_CTRL_SET_SESS_CACHE_MODE, mode, NULL);
   // 0 would mean no limit at all.
   if (sessionsMax > 0) ssl.SSL_CTX_ctrl(ctx, c.SSL_CTRL_SET_SESS_CACHE_SIZE, sessionsMax, NULL);
-  if (options.sessionTickets === false) ssl.SSL_CTX_set_options(ctx, c.SSL_OP_NO_TICKET);
+  setTickets(ctx, options.sessionTickets ?? true);
   const keys = options.ticketKeys ?? ticketKeys;
   if (keys === null) return;
   if (keys.length !== TICKET_KEY_BYTES) {
@@ -156,6 +157,17 @@ function setSessions(ctx: Word, options: TlsServerOptions, ticketKeys: Uint8Arra
   if (control(ctx, c.SSL_CTRL_SET_TLSEXT_TICKET_KEYS, copy.length, copy) !== 1) {
     throw queuedError("set the keys of session tickets", "TLS_LIBRARY_FAILED");
   }
+}
+
+/** OpenSSL would give two, each of which costs a tenth of the handshake. A client has one for its next connection, and gets another then. */
+function setTickets(ctx: Word, tickets: boolean | number): void {
+  const count = Number(tickets === false || tickets);
+  if (!Number.isInteger(count) || count < 0 || count > TICKETS_MAX) {
+    throw new RangeError(`Cannot give ${count} session tickets: a whole number from 0 to ${TICKETS_MAX} is needed`);
+  }
+  const { ssl } = openssl();
+  if (tickets === false || count === 0) ssl.SSL_CTX_set_options(ctx, c.SSL_OP_NO_TICKET);
+  if (ssl.SSL_CTX_set_num_tickets(ctx, count) !== 1) throw queuedError("give session tickets", "TLS_LIBRARY_FAILED");
 }
 
 /** The keys a context encrypts tickets with. */

@@ -18,6 +18,7 @@ export const sslSignatures = {
   SSL_CTX_set_cipher_list: { args: ["address", "buffer"], result: "i32" },
   SSL_CTX_set_ciphersuites: { args: ["address", "buffer"], result: "i32" },
   SSL_CTX_set_default_verify_paths: { args: ["address"], result: "i32" },
+  SSL_CTX_set_num_tickets: { args: ["address", "u32"], result: "i32" },
   SSL_CTX_set_options: { args: ["address", "u32"], result: "u32" },
   SSL_CTX_set_session_id_context: { args: ["address", "buffer", "u32"], result: "i32" },
   SSL_CTX_set_timeout: { args: ["address", "i32"], result: "i32" },

@@ -70,8 +70,12 @@ export interface TlsServerOptions extends TlsContextOptions {
    * `TLS_CONTEXT_NOT_CHOSEN` and the error as its cause.
    */
   readonly selectContext?: ((hello: ClientHello) => TlsContext | null | undefined) | undefined;
-  /** Give clients tickets to resume their session with (RFC 5077, RFC 8446 section 4.6.1); true by default. */
-  readonly sessionTickets?: boolean | undefined;
+  /**
+   * Tickets that clients may resume their session with (RFC 5077, RFC 8446 section 4.6.1): true, the default, for one; with TLS 1.3 a
+   * number gives so many after a full handshake, for clients that open several connections at once, each for a tenth of what the
+   * handshake costs. 0: none. False: those of TLS 1.3 only name a session that is remembered here instead.
+   */
+  readonly sessionTickets?: boolean | number | undefined;
   /**
    * 80 bytes that tickets are encrypted with, the same for all processes that should accept each other's; drawn at random by default,
    * and kept over reloads.

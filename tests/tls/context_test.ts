@@ -88,6 +88,8 @@ describe("TlsContext", () => {
       [{ minVersion: "TLSv1.3", maxVersion: "TLSv1.2" }, RangeError],
       [{ alpn: [""] }, RangeError],
       [{ sessionsMax: -1 }, RangeError],
+      [{ sessionTickets: -1 }, RangeError],
+      [{ sessionTickets: 1.5 }, RangeError],
       [{ sessionTimeoutSeconds: 0 }, RangeError],
       [{ ticketKeys: new Uint8Array(79) }, RangeError],
       [{ sessionIdContext: "x".repeat(33) }, RangeError],

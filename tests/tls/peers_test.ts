@@ -124,6 +124,20 @@ forEachBackend((backend) => {
       },
     );
 
+    for (const [sessionTickets, tickets] of [[true, 1], [false, 1], [0, 0], [3, 3]] as const) {
+      itNeeds(
+        "openssl",
+        "openssl",
+        `gives s_client ${tickets} tickets with sessionTickets: ${sessionTickets}`,
+        async () => {
+          const port = serve(serverContext({ sessionTickets }));
+          const args = ["s_client", "-connect", `127.0.0.1:${port}`, "-tls1_3", "-CAfile", trust(), "-msg"];
+          const { stdout } = await runPeer(base, "openssl", args, { input: "tickets\n", holdInput: "\ntickets" });
+          assertEquals(stdout.match(/NewSessionTicket/g)?.length ?? 0, tickets);
+        },
+      );
+    }
+
     itNeeds("openssl", "openssl", "refuses s_client without a certificate where one is required", async () => {
       const { authority, client } = testCertificates();
       const port = serve(serverContext({ ca: authority.certificate, clientCertificate: "require" }));
