@@ -10,6 +10,7 @@ import { spawn } from "node:child_process";
 import { testCertificates } from "../tests/tls/certificate_folder.ts";
 import { findCommand } from "../tests/support/requires.ts";
 import { runtime } from "../src/ffi/mod.ts";
+import { compile } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
 import { ServerProcess } from "./support/server_process.ts";
 import { isFull, onLoadCore, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
@@ -37,6 +38,7 @@ const scenarios: readonly Scenario[] = [
 const openssl = findCommand("openssl");
 const { server } = openssl === undefined ? { server: undefined } : testCertificates();
 const files = server === undefined ? [] : [server.certificateFile, server.keyFile];
+const c = compile("bench/peers/tls_openssl.c", ["ssl", "crypto"]);
 const peers: readonly [string, string[] | undefined][] = [
   ["evbase, Bun", runWith("bun", "bench/peers/tls_evbase.ts", files)],
   ["evbase, Deno", runWith("deno", "bench/peers/tls_evbase.ts", files)],
@@ -44,6 +46,7 @@ const peers: readonly [string, string[] | undefined][] = [
   ["Deno.listenTls", runWith("deno", "bench/peers/tls_deno_listen.ts", files, ["--allow-read"])],
   ["node:tls, Bun", runWith("bun", "bench/peers/tls_node.ts", files)],
   ["node:tls, Deno", runWith("deno", "bench/peers/tls_node.ts", files, ["--allow-read"])],
+  ["C, OpenSSL", c.path === undefined ? undefined : [c.path, ...files]],
 ];
 
 interface Sample {
@@ -129,6 +132,10 @@ for (let round = 1; round <= rounds; round++) {
 }
 
 describe("the comparison of TLS", () => {
+  afterAll(() => c[Symbol.dispose]());
+
+  if (c.path === undefined) it.skip(`leaves out what is written in C: ${c.problem}`, () => {});
+
   it("has figures for every server and scenario", () => {
     const started = openssl === undefined ? 0 : peers.filter(([, command]) => command !== undefined).length;
     assertEquals(samples.length, started * scenarios.length * rounds);
