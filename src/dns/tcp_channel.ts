@@ -37,7 +37,8 @@ export class TcpChannel implements Channel {
   readonly #flags: number;
   readonly #isSecure: boolean;
   readonly #header = new Uint8Array(2);
-  #answers = 0;
+  // Whether it has answered something, or was idle: then the other side may have closed it before it saw what was sent last.
+  #wasOfUse = false;
   #isRetired = false;
   #isClosed = false;
 
@@ -68,11 +69,6 @@ export class TcpChannel implements Channel {
     return this.#isClosed || this.#isRetired;
   }
 
-  /** Whether it has been of use already: then the other side may have closed it before it saw what was sent last. */
-  get wasUsed(): boolean {
-    return this.#answers > 0;
-  }
-
   /** Sends a query. */
   send(transmission: Transmission): void {
     this.#idleTimer.delete();
@@ -95,9 +91,8 @@ export class TcpChannel implements Channel {
       if (input.length < length + 2) break;
       input.drain(2);
       const message = input.take(length);
-      this.#answers++;
       // What concerns nobody may be the answer to a query that nobody waits for any more.
-      this.#waiting.received(message, message.length);
+      if (this.#waiting.received(message, message.length)) this.#wasOfUse = true;
     }
   }
 
@@ -108,16 +103,12 @@ export class TcpChannel implements Channel {
 
   #fail(error: Error): void {
     const waiting = this.#waiting.takeAll();
-    const wasUsed = this.wasUsed;
     this.close();
     for (const transmission of waiting) {
       if (transmission.channel !== this) continue;
-      if (wasUsed && transmission.resent === 0) {
-        transmission.resent++;
-        transmission.server.send(transmission);
-      } else {
-        transmission.owner.failed(transmission, error);
-      }
+      // That comes to an end: the next connection has to answer something itself.
+      if (this.#wasOfUse) transmission.server.send(transmission);
+      else transmission.owner.failed(transmission, error);
     }
   }
 
@@ -125,6 +116,7 @@ export class TcpChannel implements Channel {
     this.#waiting.delete(transmission);
     if (this.#waiting.size > 0 || this.#isClosed) return;
     if (this.#isRetired) return this.close();
+    this.#wasOfUse = true;
     this.#stream.disable(EV_READ);
     this.#idleTimer.add(this.#idleMs);
   }

@@ -47,8 +47,6 @@ export class Transmission implements DeadlineMember<Transmission> {
   sibling: Transmission | null = null;
   /** The next of its owner's queries. */
   next: Transmission | null = null;
-  /** How often it was sent again because a connection that had been idle was closed at the same time. */
-  resent = 0;
 
   deadlineList: DeadlineList<Transmission> | null = null;
   deadlineMs = NaN;

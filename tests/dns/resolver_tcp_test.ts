@@ -1,5 +1,5 @@
 import { assertEquals, assertFalse, assertStrictEquals } from "@std/assert";
-import { EVLOOP_NONBLOCK } from "../../mod.ts";
+import { EVLOOP_NONBLOCK, EVLOOP_ONCE } from "../../mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
 import { a, type Script, ScriptedServer } from "./scripted_server.ts";
@@ -62,6 +62,41 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "b.test"), "192.0.2.1");
     assertStrictEquals(server.accepted, 2);
     assertStrictEquals(time.elapsedMs < 2000, true);
+  });
+
+  it("a server that closes after each answer is asked for the others again, one after the other", (base) => {
+    const answered = new Set<string>();
+    using server = new ScriptedServer(base, (query) => {
+      // Queries that are read behind that are lost.
+      const connection = String(query.sender.family === "ipv4" && query.sender.port);
+      if (answered.has(connection)) return;
+      answered.add(connection);
+      query.answer([a("192.0.2.1")]);
+      base.once(-1, 1, () => query.hangUp(), 0);
+    });
+    using resolver = resolverFor(base, [server.address], { useTcp: true, cache: false });
+    const outcomes = new Outcomes(base);
+    for (let count = 0; count < 8; count++) resolver.query(`n${count}.test`, "A", {}, outcomes.note);
+    assertEquals(outcomes.untilThereAre(8), Array(8).fill("192.0.2.1"));
+    assertStrictEquals(server.accepted, 8);
+    assertStrictEquals(resolver.nameservers[0]!.timeouts, 0);
+  });
+
+  it("a connection that was closed after its only query was cancelled is replaced as well", (base) => {
+    let hangUp = (): void => {};
+    using server = new ScriptedServer(base, (query) => {
+      if (query.asked.startsWith("a")) hangUp = query.hangUp;
+      else one(query, server);
+    });
+    using resolver = resolverFor(base, [server.address], { useTcp: true, cache: false });
+    const outcomes = new Outcomes(base);
+    const request = resolver.query("a.test", "A", {}, outcomes.note);
+    while (server.asked.length === 0) base.loop(EVLOOP_ONCE);
+    request.cancel();
+    assertEquals(outcomes.untilThereAre(1), ["DNS_CANCELLED"]);
+    hangUp();
+    assertEquals(lookedUp(resolver, "b.test"), "192.0.2.1");
+    assertStrictEquals(server.accepted, 2);
   });
 
   it("a server that closes instead of answering, or has nobody there, cannot be reached", (base, time) => {
