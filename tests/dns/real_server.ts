@@ -1,4 +1,5 @@
 /** Name servers of other people, each with the same small zone, on a free port of this host. */
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +57,49 @@ export function unboundOverTls({ keyFile, certificateFile }: Issued, idleMs: num
     `tcp-idle-timeout: ${idleMs}`,
   ]);
 }
+
+/** Unbound that verifies the signatures of a zone by the key that it trusts. */
+export const VERIFYING_UNBOUND: RealServer = {
+  command: "unbound",
+  debianPackage: "unbound",
+  prepare(folder, port) {
+    const run = (command: string, ...args: string[]): string => {
+      const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: "utf8" });
+      if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+      return stdout.trim();
+    };
+    const keys = [[], ["-f", "KSK"]].map((more) =>
+      `${run("dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", ...more, "signed.example")}.key`
+    );
+    const zone = ["$TTL 300", "@ SOA ns root 1 3600 600 86400 60", "@ NS ns", "ns A 127.0.0.1", "www A 192.0.2.1"];
+    writeFileSync(join(folder, "zone"), [...zone, ...keys.map((key) => `$INCLUDE ${key}`), ""].join("\n"));
+    run("dnssec-signzone", "-q", "-o", "signed.example", "-f", "zone.signed", "zone");
+    const file = join(folder, "unbound.conf");
+    writeFileSync(
+      file,
+      `server:
+  interface: 127.0.0.1
+  port: ${port}
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: "${folder}"
+  pidfile: ""
+  use-syslog: no
+  module-config: "validator iterator"
+  trust-anchor-file: "${join(folder, keys[1]!)}"
+auth-zone:
+  name: "signed.example"
+  zonefile: "${join(folder, "zone.signed")}"
+  for-downstream: no
+  for-upstream: yes
+remote-control:
+  control-enable: no
+`,
+    );
+    return ["-d", "-c", file];
+  },
+};
 
 function prepareUnbound(folder: string, port: number, more: MoreOfUnbound): string[] {
   const records = ZONE.split("\n").filter((line) => / IN /.test(line)).map((line) => {

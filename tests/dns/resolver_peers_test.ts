@@ -4,7 +4,16 @@ import { describe } from "@std/testing/bdd";
 import { type DnsError, EventBase } from "../../mod.ts";
 import { alongside } from "../core/async_support.ts";
 import { itNeeds } from "../support/requires.ts";
-import { BIND, DNSMASQ, KNOT, MANY, type RealServer, RunningServer, UNBOUND } from "./real_server.ts";
+import {
+  BIND,
+  DNSMASQ,
+  KNOT,
+  MANY,
+  type RealServer,
+  RunningServer,
+  UNBOUND,
+  VERIFYING_UNBOUND,
+} from "./real_server.ts";
 import { codeOf, resolverFor, untilUp } from "./resolver_support.ts";
 import { ScriptedServer } from "./scripted_server.ts";
 
@@ -73,4 +82,28 @@ describe("the resolver", () => {
       await running.stop();
     }
   });
+
+  itNeeds(
+    "dnssec-signzone",
+    "bind9-utils",
+    "is told by unbound what was verified, where it asks for that",
+    async () => {
+      using base = new EventBase();
+      const running = new RunningServer(VERIFYING_UNBOUND);
+      try {
+        await alongside(base, async () => {
+          const name = "www.signed.example";
+          for (const authenticData of [false, true]) {
+            using resolver = resolverFor(base, [running.address], { authenticData });
+            await untilUp(resolver, name);
+            const { isAuthentic, records } = await resolver.resolve(name);
+            assertEquals([isAuthentic, records.length], [authenticData, 1]);
+            assertEquals((await resolver.resolve(name)).isAuthentic, authenticData, "remembered as well");
+          }
+        });
+      } finally {
+        await running.stop();
+      }
+    },
+  );
 });

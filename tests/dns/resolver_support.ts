@@ -73,10 +73,10 @@ export function lookedUp(
 }
 
 /** Asks a real server until it has come up, or the test takes too long. */
-export async function untilUp(resolver: DnsResolver): Promise<void> {
+export async function untilUp(resolver: DnsResolver, name: string = "www.test"): Promise<void> {
   for (;;) {
     try {
-      await resolver.resolve4("www.test", { noCache: true });
+      await resolver.resolve4(name, { noCache: true });
       return;
     } catch (error) {
       if (!(error instanceof DnsError)) throw error;
