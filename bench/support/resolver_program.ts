@@ -9,6 +9,7 @@ import { DnsResolver, EventBase } from "../../mod.ts";
 import { lookupRound } from "./lookup_round.ts";
 import { nextRequest } from "./requests.ts";
 
+const OPTIONS = {};
 const cache = process.argv[2] !== "uncached";
 using base = new EventBase();
 let resolver: DnsResolver | undefined;
@@ -16,7 +17,7 @@ for (let request = nextRequest(); request !== undefined; request = nextRequest()
   const [port = 0, window = 1, ms = 0] = request;
   const asked = resolver ??= new DnsResolver(base, { nameservers: [`127.0.0.1:${port}`], hosts: false, cache });
   const lookUp = (name: string, told: (address: string | undefined) => void): void => {
-    asked.query(name, "A", {}, (_error, answer) => {
+    asked.query(name, "A", OPTIONS, (_error, answer) => {
       const data = answer?.records[0]?.data;
       told(data?.kind === "A" ? data.address : undefined);
     });
