@@ -1,7 +1,6 @@
-import { Deferred } from "../core/deferred.ts";
-import { reactorOf } from "../core/event_base.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
 import { EvBuffer, type EventBase } from "../core/mod.ts";
+import { tellSoon } from "../core/tell_soon.ts";
 import {
   type HttpClientConnection,
   type HttpClientError,
@@ -241,19 +240,7 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
   }
 
   #tell(callback: () => void): void {
-    const { base } = this.#owner;
-    const { closed, dependents } = reactorOf(base);
-    if (!this.isNew || closed) return callback();
-    // From the loop, or when the base is closed and there will be none.
-    const untold = {
-      close: (): void => {
-        dependents.delete(untold);
-        deferred.cancel();
-        callback();
-      },
-    };
-    const deferred = new Deferred(base, base.priorities >> 1, untold.close);
-    dependents.add(untold);
-    deferred.schedule();
+    if (this.isNew) tellSoon(this.#owner.base, callback);
+    else callback();
   }
 }
