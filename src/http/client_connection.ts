@@ -1,7 +1,7 @@
 import type { BufferEvent, EventBase, SocketAddress } from "../core/mod.ts";
-import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
 import { setNoDelay } from "../core/tcp_options.ts";
+import { tellSoon } from "../core/tell_soon.ts";
 import { hostField } from "./client_authority.ts";
 import { HttpClientError } from "./client_error.ts";
 import {
@@ -163,10 +163,9 @@ export class HttpClientConnection implements Disposable {
     this.#next(true);
   }
 
-  /** Tells from the loop, as long as there is one. */
+  /** Tells from the loop, or when the base is closed. */
   #refuse(request: HttpClientRequest, error: HttpClientError): void {
-    if (reactorOf(this.base).closed) request.settle(null, error);
-    else new Deferred(this.base, this.base.priorities >> 1, () => request.settle(null, error)).schedule();
+    tellSoon(this.base, () => request.settle(null, error));
   }
 
   /** Closes once all requests made so far are over (evhttp_connection_free_on_completion). */

@@ -1,6 +1,6 @@
 import type { EventBase } from "../core/mod.ts";
-import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
+import { tellSoon } from "../core/tell_soon.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
 import { HttpClientConnection } from "./client_connection.ts";
 import { HttpClientError, type HttpClientErrorCode } from "./client_error.ts";
@@ -225,8 +225,7 @@ export class ClientPool {
 
   #refuse(request: HttpClientRequest, code: HttpClientErrorCode, why: string, cause?: unknown): void {
     const error = new HttpClientError(code, `send ${request.describe()}: ${why}`, cause);
-    if (reactorOf(this.#base).closed) request.settle(null, error);
-    else new Deferred(this.#base, this.#base.priorities >> 1, () => request.settle(null, error)).schedule();
+    tellSoon(this.#base, () => request.settle(null, error));
   }
 }
 

@@ -5,6 +5,7 @@ import { EV_READ, EvBuffer, type EventBase, SocketBufferEvent } from "../../src/
 import { acceptEncoding, decodesBrotli } from "../../src/http/content_decoding.ts";
 import {
   HttpClient,
+  HttpClientConnection,
   HttpClientError,
   type HttpClientOptions,
   type HttpClientRequestOptions,
@@ -182,6 +183,21 @@ forEachBackend((backend) => {
       await alongside(own, () => eventually(() => server.peers.length === 1, "it has connected"));
       own.close();
       for (const error of await Promise.all(errors)) assertEquals((error as HttpClientError).code, "HTTP_CLOSED");
+    });
+
+    it("tells of what was refused at once also when its base is closed before the loop has run", () => {
+      const own = backend.newBase();
+      const told: unknown[] = [];
+      const tell = (_: unknown, error: HttpClientError | null): void => void told.push(error?.code);
+      const client = new HttpClient(own);
+      const connection = new HttpClientConnection(own, { host: HOST, port: 1 });
+      client.close();
+      connection.close();
+      client.request(`http://${HOST}:1/`, {}, tell);
+      connection.request("/", {}, tell);
+      assertEquals(told, []);
+      own.close();
+      assertEquals(told, ["HTTP_CLOSED", "HTTP_CLOSED"]);
     });
 
     it("refuses what makes no sense", async () => {
