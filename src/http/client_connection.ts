@@ -145,8 +145,8 @@ export class HttpClientConnection implements Disposable {
     });
   }
 
-  /** @internal */
-  add(request: HttpClientRequest): void {
+  /** @internal `asked`: inside a call of the user's, who is told of mistakes at once; else the request is. */
+  add(request: HttpClientRequest, asked: boolean = true): void {
     const { signal } = request.options;
     request.ownedBy(this.#requestOwner);
     const refusal = this.#isClosed || this.#closesWhenDone
@@ -160,7 +160,7 @@ export class HttpClientConnection implements Disposable {
     this.#queue.push(request);
     if (this.#queue.length > 1) return;
     reactorOf(this.base).dependents.add(this.#dependent);
-    this.#next(true);
+    this.#next(asked);
   }
 
   /** Tells from the loop, or when the base is closed. */

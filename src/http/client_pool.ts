@@ -38,7 +38,15 @@ interface Slot {
   readonly connection: HttpClientConnection;
   readonly idleTimer: LazyTimer;
   isIdle: boolean;
+  /** How many requests it was used for. */
+  usedCount: number;
 }
+
+/**
+ * A connection that has served so many requests makes room for a host that has none and waits for longer than those who would be next: hosts with
+ * much to do must not keep others out, nor change connections for every request.
+ */
+const TURNS_MAX = 16;
 
 /**
  * Connections to many hosts, each with one request at a time, kept for a while when there is nothing to do.
@@ -51,6 +59,7 @@ export class ClientPool {
   readonly #hosts = new Map<string, Host>();
   readonly #slots = new Set<Slot>();
   #waitingCount = 0;
+  #lastTicket = 0;
   #isClosed = false;
   // Requests that wait for a connection belong to nobody else who would hear of the end of the base.
   readonly #dependent: { close(): void } = { close: () => this.close() };
@@ -86,11 +95,12 @@ export class ClientPool {
     if (signal?.aborted === true) return this.#refuse(request, "HTTP_CANCELLED", "it was cancelled", signal.reason);
     const host = this.#hostOf(origin);
     const slot = host.idle.pop() ?? this.#openFor(host);
-    if (slot !== null) return this.#use(slot, request);
+    if (slot !== null) return this.#use(slot, request, true);
     if (this.#waitingCount >= this.#limits.maxWaiting) {
       if (host.count === 0) this.#hosts.delete(origin.key);
       return this.#refuse(request, "HTTP_QUEUE_FULL", `${this.#waitingCount} requests are waiting`);
     }
+    request.ticket = ++this.#lastTicket;
     host.waiting.push(request);
     this.#waitingCount++;
   }
@@ -136,7 +146,7 @@ export class ClientPool {
     const { target, options } = host.origin;
     const connection = new HttpClientConnection(this.#base, target, options);
     const idleTimer = new LazyTimer(this.#base, () => this.#remove(slot), this.#limits.idleKeepsLoop);
-    const slot: Slot = { host, connection, idleTimer, isIdle: false };
+    const slot: Slot = { host, connection, idleTimer, isIdle: false, usedCount: 0 };
     connection.whenIdle = () => this.#becameIdle(slot);
     connection.onClose = () => {
       if (slot.isIdle) this.#remove(slot);
@@ -153,11 +163,12 @@ export class ClientPool {
     }
   }
 
-  #use(slot: Slot, request: HttpClientRequest): void {
+  #use(slot: Slot, request: HttpClientRequest, asked: boolean): void {
     slot.isIdle = false;
+    slot.usedCount++;
     slot.idleTimer.clear();
     try {
-      slot.connection.add(request);
+      slot.connection.add(request, asked);
     } catch (error) {
       this.#remove(slot);
       throw error;
@@ -167,10 +178,9 @@ export class ClientPool {
   #becameIdle(slot: Slot): void {
     if (slot.isIdle || !this.#slots.has(slot)) return;
     const { host } = slot;
-    const next = host.waiting.shift();
-    if (next !== undefined) {
-      this.#waitingCount--;
-      return this.#use(slot, next);
+    const next = host.waiting[0];
+    if (next !== undefined && !(slot.usedCount >= TURNS_MAX && this.#keepsOut(next))) {
+      return this.#use(slot, this.#takeWaiting(host), false);
     }
     slot.isIdle = true;
     // Others may wait for room in all.
@@ -194,17 +204,35 @@ export class ClientPool {
     }
   }
 
-  /** There is room for another connection: whoever waits is served. */
+  /** There is room for another connection: whoever waits is served, those who wait for longest first. */
   #serveWaiting(): void {
-    if (this.#waitingCount === 0) return;
-    for (const host of this.#hosts.values()) {
-      while (host.waiting.length > 0) {
-        const slot = this.#openFor(host);
-        if (slot === null) break;
-        this.#waitingCount--;
-        this.#use(slot, host.waiting.shift()!);
-      }
+    while (this.#waitingCount > 0) {
+      const host = this.#longestWaiting(this.#limits.maxConnectionsPerHost);
+      const slot = host === null ? null : this.#openFor(host);
+      if (slot === null) return;
+      this.#use(slot, this.#takeWaiting(slot.host), false);
     }
+  }
+
+  /** Whether `next` would be served before a request that waits for longer, and whose host has no connection. */
+  #keepsOut(next: HttpClientRequest): boolean {
+    const host = this.#longestWaiting(1);
+    return host !== null && host.waiting[0]!.ticket < next.ticket;
+  }
+
+  /** Of the hosts with fewer connections than `count` the one whose requests wait for longest. */
+  #longestWaiting(count: number): Host | null {
+    let longest: Host | null = null;
+    for (const host of this.#hosts.values()) {
+      if (host.waiting.length === 0 || host.count >= count) continue;
+      if (longest === null || host.waiting[0]!.ticket < longest.waiting[0]!.ticket) longest = host;
+    }
+    return longest;
+  }
+
+  #takeWaiting(host: Host): HttpClientRequest {
+    this.#waitingCount--;
+    return host.waiting.shift()!;
   }
 
   readonly #waitingOwner: RequestOwner = {

@@ -83,6 +83,8 @@ export class HttpClientRequest {
   attempts = 0;
   /** @internal Whether nothing is read for the time being. */
   isPaused = false;
+  /** @internal Its number among those that wait for a connection of a pool. */
+  ticket = 0;
   /** @internal Whether the body of the response is of no use, which shows in its head. */
   dropsBody = false;
   #owner: RequestOwner | null = null;

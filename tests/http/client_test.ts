@@ -140,6 +140,31 @@ forEachBackend((backend) => {
         assertEquals([client.connectionCount, client.idleCount], [1, 1]);
       }, { maxConnections: 1 }));
 
+    it("lets nobody wait for ever, however much there is to do for others", () =>
+      alongside(base, async () => {
+        const hello: HttpHandler = (request) => request.reply(200, "hello");
+        using busy = new HttpServer(base, {}, hello);
+        using other = new HttpServer(base, {}, hello);
+        const [busyUrl, otherUrl] = [busy, other].map((server) =>
+          `http://${HOST}:${server.listen({ host: HOST, port: 0 }).port}/`
+        ) as [string, string];
+        using client = new HttpClient(base, { maxConnections: 2 });
+        let isOver = false;
+        let count = 0;
+        const busyWork = async (): Promise<void> => {
+          while (!isOver && count < 1000) {
+            await client.request(busyUrl);
+            count++;
+          }
+        };
+        const work = Array.from({ length: 20 }, busyWork);
+        await client.request(otherUrl);
+        isOver = true;
+        await Promise.all(work);
+        assert(count < 200, `${count} requests came first`);
+        assertEquals(client.waitingCount, 0);
+      }));
+
     it("ends what waits, by cancel(), a signal and close(), and leaves nothing open", async () => {
       const run = (): Promise<void> =>
         withServer(() => {}, async (client, url) => {
