@@ -202,6 +202,15 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     if (bottom !== this) bottom.keepLoop(on);
   }
 
+  /**
+   * @internal Looks at what the socket at the bottom holds that nobody has read yet: 1 for bytes, 0 for nothing, -1 when it has ended or failed.
+   * Where there is no socket, 0.
+   */
+  lookAhead(): number {
+    const bottom = this.rateBearer;
+    return bottom === this ? 0 : bottom.lookAhead();
+  }
+
   /** @internal Its rate limits, made for the first one. */
   limitRates(): ConnectionRates {
     return this.needExtras().rates ??= new ConnectionRates(this);

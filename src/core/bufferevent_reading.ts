@@ -1,5 +1,5 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
-import { os, systemError } from "../ffi/mod.ts";
+import { allocate, os, recv, systemError } from "../ffi/mod.ts";
 import { SocketSendingNow } from "./bufferevent_sending_now.ts";
 import {
   CONNECTING,
@@ -31,6 +31,10 @@ const MUCH = 4096;
 const TURN_BYTES = 256 * 1024;
 
 const { EAGAIN, EINTR } = os.errno as Record<string, number>;
+const { MSG_PEEK } = os.constants;
+
+/** What is looked at, which nobody wants to know. */
+const peeked = allocate(1);
 
 /**
  * The receiving half of a {@linkcode SocketBufferEvent}: what has come is read once per readiness, into memory that all
@@ -70,6 +74,12 @@ export abstract class SocketReading extends SocketSendingNow {
   /** @internal */
   override keepLoop(on: boolean): void {
     if (this.readEvent !== null) this.reactor.keepLoop(this.readEvent, on);
+  }
+
+  /** @internal */
+  override lookAhead(): number {
+    const result = recv(this.socketFd, peeked, 1, MSG_PEEK);
+    return result > 0 ? 1 : result === -EAGAIN! || result === -EINTR! ? 0 : -1;
   }
 
   /** Makes the events of a descriptor. */
