@@ -262,10 +262,17 @@ export class HttpClientConnection implements Disposable {
       else this.whenIdle?.();
       return;
     }
-    if (this.#stream !== null) {
-      if (this.#stream.request === null) this.#stream.begin(request, this.#authority);
-    } else {
-      this.#dial(asked);
+    if (this.#stream?.request === null && !this.#stream.isUsable) return this.#leave(asked);
+    if (this.#stream === null) this.#dial(asked);
+    else if (this.#stream.request === null) this.#stream.begin(request, this.#authority);
+  }
+
+  /** Goes on with another stream. */
+  #leave(asked: boolean): void {
+    try {
+      this.#drop();
+    } finally {
+      this.#next(asked);
     }
   }
 

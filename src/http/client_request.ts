@@ -128,6 +128,13 @@ export class HttpClientRequest {
     return this.headers.has("upgrade");
   }
 
+  /** @internal Whether it says that no other one will follow by the same connection. */
+  get wantsClose(): boolean {
+    const { headers } = this;
+    return headers.has("connection") &&
+      headers.getAll("connection").some((value) => /(?:^|,)\s*close\s*(?:,|$)/i.test(value));
+  }
+
   /** @internal Whether it may be sent a second time. */
   get isRepeatable(): boolean {
     return (this.options.idempotent ?? (this.methodId & IDEMPOTENT) !== 0) && this.body.isRepeatable;

@@ -88,6 +88,13 @@ export class ClientStream implements ByteSink {
     if (!settings.idleKeepsLoop) stream.keepLoop(false);
   }
 
+  /** Whether nothing has come by it unasked, and it has not ended, as far as the system knows. What comes below TLS may be no data at all. */
+  get isUsable(): boolean {
+    if (this.#served === 0) return true;
+    const ahead = this.stream.lookAhead();
+    return ahead === 0 || (ahead > 0 && this.stream.rateBearer !== this.stream);
+  }
+
   /** The request that is under way. */
   get request(): HttpClientRequest | null {
     return this.#request;
@@ -305,7 +312,7 @@ export class ClientStream implements ByteSink {
     // A server that answers before it has the whole request may read the rest or not: the next one must not depend on it.
     const isSent = this.#sender.isDone && this.stream.output.length === 0 && this.#writeError === null;
     const reusable = isSent && at === end && head.keepAlive && this.#parser.bodyExpected !== "close" &&
-      !this.#inputEnded && !wantsClose(request);
+      !this.#inputEnded && !request.wantsClose;
     this.#endRequest();
     this.#served++;
     this.#timer.clear();
@@ -390,9 +397,3 @@ export class ClientStream implements ByteSink {
 }
 
 const EMPTY = new Uint8Array(new ArrayBuffer(0));
-
-function wantsClose(request: HttpClientRequest): boolean {
-  const { headers } = request;
-  return headers.has("connection") &&
-    headers.getAll("connection").some((value) => /(?:^|,)\s*close\s*(?:,|$)/i.test(value));
-}

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { EV_READ, EvBuffer, type EventBase } from "../../src/core/mod.ts";
+import { EV_READ, EV_TIMEOUT, EvBuffer, type EventBase } from "../../src/core/mod.ts";
 import {
   EVHTTP_REQ_CONNECT,
   EVHTTP_REQ_HEAD,
@@ -17,7 +17,16 @@ import {
 } from "../../src/http/mod.ts";
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { answering, HOST, ok, openSocketCount, OWN_HOST, type Script, ScriptedServer } from "./client_support.ts";
+import {
+  answering,
+  HOST,
+  ok,
+  openSocketCount,
+  OWN_HOST,
+  type Peer,
+  type Script,
+  ScriptedServer,
+} from "./client_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
@@ -602,6 +611,34 @@ forEachBackend((backend) => {
         assertEquals((await failure(connection)).code, "HTTP_EOF");
       });
     });
+
+    it("only while nothing has come by it unasked and it has not ended, which is looked at before it is used again", () =>
+      withServer((peer) => {
+        const isPost = peer.received.startsWith("POST");
+        if (!peer.received.endsWith(isPost ? "\r\n\r\nb" : "\r\n\r\n")) return;
+        peer.received = "";
+        peer.say(ok(isPost ? "b" : "a"));
+      }, async (connection, server) => {
+        for (const spoil of [(peer: Peer) => peer.say(ok("unasked")), (peer: Peer) => peer.end()]) {
+          assertEquals((await connection.send("/a")).text(), "a");
+          const before = connection.stream!;
+          const responded = new Promise<string>((resolve) => {
+            // In one callback: the loop has no chance to hear of it in between.
+            base.once(-1, EV_TIMEOUT, () => {
+              const peer = server.peers.at(-1)!;
+              spoil(peer);
+              peer.stream.flush();
+              connection.request(
+                "/b",
+                { method: "POST", body: "b" },
+                (response, error) => resolve(response?.text() ?? `${error}`),
+              );
+            });
+          });
+          assertEquals(await responded, "b");
+          assert(before.closed);
+        }
+      }));
 
     it("that it was given, unless the server has spoken on it before it was asked", () =>
       alongside(base, async () => {
