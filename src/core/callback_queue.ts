@@ -1,7 +1,7 @@
 import type { LoopCallback } from "./loop_callback.ts";
 
 /** With so many at once the processor is as good as busy fetching them. */
-const FETCHED_AT_ONCE = 16;
+const FETCHED_AT_ONCE = 32;
 
 /** How many gaps at the front are worth closing. */
 const GAPS_MAX = 1024;

@@ -30,7 +30,7 @@ export class CommonTimeout {
 const COMMON_TIMEOUTS_MAX = 256;
 
 /** With so many at once the processor is as good as busy fetching them. */
-const FETCHED_AT_ONCE = 16;
+const FETCHED_AT_ONCE = 32;
 
 /** All timeouts of one base: a heap of slots, and what each slot stands for. */
 export class TimerQueue {

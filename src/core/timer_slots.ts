@@ -28,6 +28,8 @@ export class TimerSlots {
   capacity = 0;
 
   #freeSlot: number = NO_SLOT;
+  // No slot from here on was ever used, nor its memory touched. Nothing below the capacity is as long as there are stragglers.
+  #unused = 0;
   // How many slots in use are not below the capacity; only a shrink leaves any.
   #stragglers = 0;
   // With fewer slots in use than this the table is too long.
@@ -44,15 +46,16 @@ export class TimerSlots {
   }
 
   /**
-   * Hands out a slot, the one freed last or the lowest; the caller writes its place at once.
+   * Hands out a slot, the one freed last or the lowest. The caller writes its place at once.
    *
    * @throws {RangeError} if 2^29 are in use.
    */
   take(): number {
     if (this.size === this.capacity) this.#grow();
-    const slot = this.#freeSlot;
-    this.#freeSlot = -2 - this.places[slot]!;
     this.size++;
+    const slot = this.#freeSlot;
+    if (slot < 0) return this.#unused++;
+    this.#freeSlot = -2 - this.places[slot]!;
     return slot;
   }
 
@@ -65,7 +68,10 @@ export class TimerSlots {
     } else {
       // Not handed out again, so that the crowd moves down and the table can be cut.
       this.places[slot] = UNCHAINED;
-      if (--this.#stragglers === 0) this.places = this.places.slice(0, this.capacity);
+      if (--this.#stragglers === 0) {
+        this.places = this.places.slice(0, this.capacity);
+        this.#unused = Math.min(this.#unused, this.capacity);
+      }
     }
     if (size < this.#shrinkBelow) this.#resize(this.capacity / 2);
   }
@@ -79,7 +85,7 @@ export class TimerSlots {
   placeOf(slot: number, action: string): number {
     const place = this.places[slot];
     // False for undefined too, which stands at numbers that are no slots.
-    if (place! >= 0) return place!;
+    if (place! >= 0 && slot < this.#unused) return place!;
     throw new RangeError(
       `Cannot ${action} the timer in slot ${slot}: the slot is not in use (freed already, or never added)`,
     );
@@ -93,38 +99,40 @@ export class TimerSlots {
   }
 
   /**
-   * Changes the capacity, and chains the free slots below it, lowest first. As only slots below the capacity are free, there is
-   * one whenever fewer are in use. A slot in use cannot move, so a long timer in a high slot, a straggler, may hold up the table
-   * (four bytes each), but nothing else.
+   * Changes the capacity. A slot in use cannot move, so a long timer in a high slot, a straggler, may hold up the table (four bytes each),
+   * but nothing else. As only slots below the capacity are free, there is one whenever fewer are in use.
    */
   #resize(capacity: number): void {
-    let { places } = this;
+    const { places } = this;
+    const wasFull = this.size === this.capacity && this.#stragglers === 0;
     let stragglers = 0;
     let limit = capacity;
-    for (let slot = capacity; slot < places.length; slot++) {
+    for (let slot = capacity; slot < this.#unused; slot++) {
       if (places[slot]! < 0) continue;
       stragglers++;
       limit = slot + 1;
     }
     // Cutting only by half or more keeps small resizes from copying a long table that stragglers hold up.
     if (limit > places.length || stragglers === 0 || limit <= places.length / 2) {
-      const resized = new Int32Array(limit);
-      resized.set(places.subarray(0, limit));
-      places = resized.fill(UNCHAINED, places.length);
+      this.places = new Int32Array(limit);
+      this.places.set(places.subarray(0, limit));
     }
-    let freeSlot = NO_SLOT;
-    // A table that is full has no free slots, unless some of those in use are beyond it.
-    const from = this.size === this.capacity && this.#stragglers === 0 ? this.capacity : 0;
-    for (let slot = capacity - 1; slot >= from; slot--) {
-      if (places[slot]! >= 0) continue;
-      places[slot] = -2 - freeSlot;
-      freeSlot = slot;
-    }
-    this.places = places;
     this.capacity = capacity;
-    this.#freeSlot = freeSlot;
     this.#stragglers = stragglers;
+    this.#unused = Math.min(this.#unused, this.places.length);
+    if (!wasFull) this.#chain();
     // From a half-full table after any resize it takes as many calls as a quarter of its length to cause the next.
     this.#shrinkBelow = capacity > CAPACITY_MIN ? capacity / 4 : 0;
+  }
+
+  /** Makes a list of all slots below the capacity that were used and are free, the lowest first. */
+  #chain(): void {
+    const { places } = this;
+    this.#freeSlot = NO_SLOT;
+    for (let slot = Math.min(this.#unused, this.capacity) - 1; slot >= 0; slot--) {
+      if (places[slot]! >= 0) continue;
+      places[slot] = -2 - this.#freeSlot;
+      this.#freeSlot = slot;
+    }
   }
 }
