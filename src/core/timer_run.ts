@@ -11,8 +11,9 @@ export const IN_RUN = 2 ** 29;
 const NO_SLOT = -1;
 
 /**
- * The timers that were due first when it was sorted, in the order in which they are due. Taking the first one away is a step forward,
- * which a heap would pay for with a comparison that nobody can predict at each of its levels: 20 ns instead of 100.
+ * The timers that were due first when it was sorted, in the order in which they are due. Taking the first one away is a step forward, where a
+ * heap compares what nobody can predict at each of its levels: a million came out in 150 to 240 ns each, and in 270 to 300 where what was
+ * sorted here went to the heap instead.
  *
  * A place is an index into its rows. Nothing is added to a run that is sorted.
  *
