@@ -1,4 +1,3 @@
-import { NEAR_MAX } from "./near_timers.ts";
 import { TimerRows } from "./timer_rows.ts";
 import { RUN_MAX, type TimerRun } from "./timer_run.ts";
 import type { TimerSlots } from "./timer_slots.ts";
@@ -9,8 +8,8 @@ export const FAR = 2 ** 30;
 /** A page has so many rows; a bag has at most one page that is not full. */
 const PAGE_SHIFT = 6, PAGE = 1 << PAGE_SHIFT, PAGE_MASK = PAGE - 1;
 
-/** The pool begins with so many pages, twice of what a heap and a run can spill. */
-const PAGES_MIN = 2 * (NEAR_MAX + RUN_MAX) / PAGE;
+/** The pool begins with so many pages. */
+const PAGES_MIN = 64;
 
 /** The tables of bags are never shorter. */
 const BAGS_MIN = 8;

@@ -1,40 +1,46 @@
-import { TimerRows } from "./timer_rows.ts";
 import type { TimerSlots } from "./timer_slots.ts";
 
-/** So many timers, 20 bytes each, fit into a first-level cache of 32 KiB. */
-export const NEAR_MAX = 1024;
+/** So many timers, 20 bytes each, fit into a second-level cache, and few programs have more. */
+export const NEAR_MAX = 16_384;
 
 const LENGTH_MIN = 64;
 
 /**
- * Timers that are due soon: a four-ary min-heap, small enough for the processor's first cache.
+ * Timers that are due soon: a four-ary min-heap, small enough for the processor's caches.
  *
- * A place is an index into its rows. It never holds more than {@linkcode NEAR_MAX}; its memory grows up to that and stays.
+ * Three arrays are kept in heap order, so that a comparison reads neighbours in memory. A place is an index into them; the children of
+ * place i are 4i + 1 to 4i + 4.
  *
  * @internal
  */
 export class NearTimers {
   /** How many there are. */
   size = 0;
-  /** In heap order: the children of place i are 4i + 1 to 4i + 4. */
-  rows: TimerRows = new TimerRows(LENGTH_MIN);
+  /** By place, milliseconds. */
+  deadlines: Float64Array = new Float64Array(LENGTH_MIN);
+  /** By place, what decides between equal deadlines. */
+  sequences: Float64Array = new Float64Array(LENGTH_MIN);
+  /** By place, the number by which the timer is known. */
+  slots: Int32Array = new Int32Array(LENGTH_MIN);
 
   readonly #table: TimerSlots;
+  // With fewer than this the arrays are too long.
+  #shrinkBelow = 0;
 
   /** @param table is told the place of each timer. */
   constructor(table: TimerSlots) {
     this.#table = table;
   }
 
-  /** Adds a timer; there must be fewer than {@linkcode NEAR_MAX}. */
+  /** Adds a timer. */
   add(deadlineMs: number, sequence: number, slot: number): void {
-    if (this.size === this.rows.length) this.rows = this.rows.extended(2 * this.size);
+    if (this.size === this.slots.length) this.#resize(2 * this.size);
     this.#lift(this.size++, deadlineMs, sequence, slot);
   }
 
   /** Gives the timer at `place` another deadline, and the highest sequence of all. */
   update(place: number, deadlineMs: number, sequence: number): void {
-    const { deadlines, slots } = this.rows;
+    const { deadlines, slots } = this;
     // As its sequence is the highest, an unchanged deadline also moves towards the leaves.
     if (deadlineMs < deadlines[place]!) this.#lift(place, deadlineMs, sequence, slots[place]!);
     else this.#sink(place, deadlineMs, sequence, slots[place]!);
@@ -43,10 +49,11 @@ export class NearTimers {
   /** Takes the timer at `place` out; the last one fills the gap. */
   remove(place: number): void {
     const last = --this.size;
+    if (last < this.#shrinkBelow) this.#resize(this.slots.length / 2);
     if (place === last) return;
-    const deadlineMs = this.rows.deadlines[last]!;
-    const sequence = this.rows.sequences[last]!;
-    const slot = this.rows.slots[last]!;
+    const deadlineMs = this.deadlines[last]!;
+    const sequence = this.sequences[last]!;
+    const slot = this.slots[last]!;
     // The last timer may come from another branch, and then belong above the gap; on a tie #lift compares the sequences.
     if (place > 0 && this.#precedes(deadlineMs, sequence, place - 1 >> 2)) {
       this.#lift(place, deadlineMs, sequence, slot);
@@ -57,7 +64,7 @@ export class NearTimers {
 
   /** Puts a timer at `place`, which is vacant, or at the ancestor of it where it belongs. */
   #lift(place: number, deadlineMs: number, sequence: number, slot: number): void {
-    const { deadlines, sequences, slots } = this.rows;
+    const { deadlines, sequences, slots } = this;
     const { places } = this.#table;
     while (place > 0) {
       const parent = place - 1 >> 2;
@@ -78,7 +85,7 @@ export class NearTimers {
 
   /** Puts a timer at `place`, which is vacant, or at the descendant of it where it belongs. */
   #sink(place: number, deadlineMs: number, sequence: number, slot: number): void {
-    const { deadlines, sequences, slots } = this.rows;
+    const { deadlines, sequences, slots } = this;
     const { places } = this.#table;
     const { size } = this;
     for (let child = 4 * place + 1; child < size; child = 4 * place + 1) {
@@ -108,7 +115,21 @@ export class NearTimers {
 
   /** Whether a timer is due before the one at `place`. */
   #precedes(deadlineMs: number, sequence: number, place: number): boolean {
-    const deadline = this.rows.deadlines[place]!;
-    return deadlineMs < deadline || deadlineMs === deadline && sequence < this.rows.sequences[place]!;
+    const deadline = this.deadlines[place]!;
+    return deadlineMs < deadline || deadlineMs === deadline && sequence < this.sequences[place]!;
+  }
+  /** Forgets all of them. */
+  clear(): void {
+    this.size = 0;
+    this.#resize(LENGTH_MIN);
+  }
+
+  /** All that there are must fit, and the one behind them, which `remove` has still to read. */
+  #resize(length: number): void {
+    const { deadlines, sequences, slots, size } = this;
+    (this.deadlines = new Float64Array(length)).set(deadlines.subarray(0, size + 1));
+    (this.sequences = new Float64Array(length)).set(sequences.subarray(0, size + 1));
+    (this.slots = new Int32Array(length)).set(slots.subarray(0, size + 1));
+    this.#shrinkBelow = length > LENGTH_MIN ? length / 4 : 0;
   }
 }

@@ -7,10 +7,10 @@
  *    |                     v                     | horizon
  *    |                   run: in order ----------+--.    up to 512
  *    '--> near timers: a heap -------------------'  '--> pop
- *                                                        up to 1024
+ *                                                        up to 16,384
  * ```
  *
- * Up to a thousand timers are a heap and nothing else. What makes a heap of a million slow is that each step of each sift is a cache miss
+ * Up to sixteen thousand timers are a heap and nothing else. What makes a heap of a million slow is that each step of each sift is a cache miss
  * and a comparison that nobody can predict. So what is due behind the horizon is kept in no order, and gets one when its time has
  * come, a cacheful at a time; most timers of a server are cancelled before that.
  *
@@ -40,7 +40,7 @@ const NOWHERE = 0, NEAR = 1, RUN = 2;
  * Equal deadlines come out in the order in which they were added or last updated (libevent's heap leaves that order
  * open, and offers common timeouts to those who need it). Memory follows the number of timers down as well as up.
  *
- * Adding, updating and removing touch a fixed amount of memory beyond a thousand timers, below that they cost what a small heap costs. To
+ * Adding, updating and removing touch a fixed amount of memory beyond sixteen thousand timers, below that they cost what a small heap costs. To
  * peek at the first one may sort some of those that follow, which they would have to be anyway.
  *
  * @example
@@ -59,8 +59,18 @@ export class TimerHeap {
   readonly #near: NearTimers = new NearTimers(this.#table);
   readonly #run: TimerRun = new TimerRun(this.#table);
   readonly #far: FarTimers = new FarTimers(this.#table);
+  readonly #nearMax: number;
   // A Float64 counts to 2^53: at ten million timers a second that is 28 years, so it does not wrap.
   #sequence = 0;
+
+  /**
+   * An empty heap.
+   *
+   * @param nearMax How many timers may be in the heap in front; a small number lets tests reach the rest sooner.
+   */
+  constructor(nearMax: number = NEAR_MAX) {
+    this.#nearMax = nearMax;
+  }
 
   /** How many timers are in the heap. */
   get size(): number {
@@ -132,9 +142,12 @@ export class TimerHeap {
 
   /** The earliest deadline in milliseconds; `Infinity` if the heap is empty. */
   peekDeadline(): number {
+    const near = this.#near;
+    // What most programs see always.
+    if (near.size > 0 && this.#run.first === this.#run.end) return near.deadlines[0]!;
     switch (this.#findFirst()) {
       case NEAR:
-        return this.#near.rows.deadlines[0]!;
+        return near.deadlines[0]!;
       case RUN:
         return this.#run.rows.deadlines[this.#run.first]!;
       default:
@@ -146,7 +159,7 @@ export class TimerHeap {
   peekSlot(): number {
     switch (this.#findFirst()) {
       case NEAR:
-        return this.#near.rows.slots[0]!;
+        return this.#near.slots[0]!;
       case RUN:
         return this.#run.rows.slots[this.#run.first]!;
       default:
@@ -171,7 +184,7 @@ export class TimerHeap {
    */
   deadlineOf(slot: number): number {
     const place = this.#table.placeOf(slot, "read the deadline of");
-    if (place < IN_RUN) return this.#near.rows.deadlines[place]!;
+    if (place < IN_RUN) return this.#near.deadlines[place]!;
     return place < FAR ? this.#run.rows.deadlines[place & ~IN_RUN]! : this.#far.deadlineAt(place & ~FAR);
   }
 
@@ -188,7 +201,7 @@ export class TimerHeap {
 
   #insert(deadlineMs: number, slot: number): void {
     if (deadlineMs >= this.#far.horizonMs) return this.#far.add(deadlineMs, this.#sequence++, slot);
-    if (this.#near.size < NEAR_MAX) return this.#near.add(deadlineMs, this.#sequence++, slot);
+    if (this.#near.size < this.#nearMax) return this.#near.add(deadlineMs, this.#sequence++, slot);
     this.#spill();
     this.#insert(deadlineMs, slot);
   }
@@ -205,9 +218,9 @@ export class TimerHeap {
     const run = this.#run;
     const far = this.#far;
     far.cover(this.peekDeadline());
-    const { deadlines, sequences, slots } = near.rows;
+    const { deadlines, sequences, slots } = near;
     for (let place = 0; place < near.size; place++) far.add(deadlines[place]!, sequences[place]!, slots[place]!);
-    near.size = 0;
+    near.clear();
     for (let place = run.first; place < run.end; place++) {
       if (run.rows.slots[place]! < 0) continue;
       far.add(run.rows.deadlines[place]!, run.rows.sequences[place]!, run.rows.slots[place]!);
@@ -227,8 +240,8 @@ export class TimerHeap {
     }
     if (near.size === 0) return RUN;
     const ofRun = run.rows.deadlines[run.first]!;
-    const ofNear = near.rows.deadlines[0]!;
+    const ofNear = near.deadlines[0]!;
     if (ofRun !== ofNear) return ofRun < ofNear ? RUN : NEAR;
-    return run.rows.sequences[run.first]! < near.rows.sequences[0]! ? RUN : NEAR;
+    return run.rows.sequences[run.first]! < near.sequences[0]! ? RUN : NEAR;
   }
 }
