@@ -52,6 +52,8 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
   readonly hash: number;
   readonly kind: number;
   sibling: Question | null = null;
+  /** How many were asked before it. */
+  readonly serial: number;
   /** The type of the records. */
   readonly type: number;
   /** How it is asked. */
@@ -71,11 +73,13 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
   #round = 0;
 
   /**
+   * @param serial how many were asked before it.
    * @param key the name in normal form.
    * @param hash the hash of that.
    */
   constructor(
     owner: QuestionOwner,
+    serial: number,
     key: string,
     hash: number,
     name: string,
@@ -84,6 +88,7 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     listener: QuestionListener,
   ) {
     this.#owner = owner;
+    this.serial = serial;
     this.key = key;
     this.hash = hash;
     this.kind = questionKind(type, way);

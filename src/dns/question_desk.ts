@@ -45,6 +45,7 @@ export class QuestionDesk implements QuestionOwner {
   readonly #questions = new NameTable<Question>();
   readonly #waiting = new Set<Question>();
   #active = 0;
+  #asked = 0;
   /** Whether it was closed: nothing may be asked any more. */
   isClosed = false;
 
@@ -100,7 +101,7 @@ export class QuestionDesk implements QuestionOwner {
   clearServers(): void {
     const before = [...this.#waiting];
     this.#waiting.clear();
-    for (const question of this.#questions.all()) {
+    for (const question of this.#inOrder()) {
       if (!question.isActive) continue;
       question.isActive = false;
       question.reset();
@@ -151,7 +152,7 @@ export class QuestionDesk implements QuestionOwner {
       listener.questionEnded(new DnsError("DNS_QUEUE_FULL", name));
       return null;
     }
-    const question = new Question(this, key, hash, name, type, ourWay, listener);
+    const question = new Question(this, this.#asked++, key, hash, name, type, ourWay, listener);
     this.#questions.add(question);
     if (hasRoom && this.#waiting.size === 0) {
       this.#start(question);
@@ -211,12 +212,17 @@ export class QuestionDesk implements QuestionOwner {
     if (isActive && !this.isClosed) this.pump();
   }
 
+  /** All questions, from the one that was asked first. */
+  #inOrder(): Question[] {
+    return this.#questions.all().sort((one, other) => one.serial - other.serial);
+  }
+
   /** Ends everything: what is asked fails with `DNS_SHUTDOWN`. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.isSuspended = true;
-    for (const question of this.#questions.all()) question.end(new DnsError("DNS_SHUTDOWN", question.name));
+    for (const question of this.#inOrder()) question.end(new DnsError("DNS_SHUTDOWN", question.name));
     for (const server of this.#servers) server.close();
     this.#servers = [];
     this.#times.close();

@@ -41,6 +41,8 @@ export class Transmission implements DeadlineMember<Transmission> {
   readonly isAfterTruncation: boolean;
   /** Its number on the channel. */
   id = -1;
+  /** How many the channel has sent before it. */
+  serial = -1;
   /** The channel that waits for an answer to it. */
   channel: Channel | null = null;
   /** The next one in the same place of the channel's table. */

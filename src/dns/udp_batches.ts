@@ -58,6 +58,8 @@ export class QueryBatch {
     controlBytes: 0,
   });
 
+  /** As {@linkcode AnswerBatch.failedBehind}, of sending. */
+  failedBehind = 0;
   #firstEnd = 0;
 
   /** Memory for all of them. */
@@ -79,13 +81,11 @@ export class QueryBatch {
 
   /** Sends the first `count`. Returns how many the kernel took, or `-errno`. */
   send(fd: number, count: number): number {
+    this.failedBehind = 0;
     if (count === 1) return Math.min(1, send(fd, this.bytes, this.#firstEnd, MSG_NOSIGNAL | MSG_DONTWAIT));
-    return this.#messages.send(fd, 0, count, MSG_NOSIGNAL | MSG_DONTWAIT);
-  }
-
-  /** As {@linkcode AnswerBatch.failedBehind}, of sending. */
-  get failedBehind(): number {
-    return this.#messages.failedBehind;
+    const result = this.#messages.send(fd, 0, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    this.failedBehind = this.#messages.failedBehind;
+    return result;
   }
 }
 

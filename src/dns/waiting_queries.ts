@@ -15,6 +15,7 @@ const PLACES_MIN = 64;
 export class WaitingQueries {
   #places: (Transmission | null)[] = new Array<Transmission | null>(PLACES_MIN).fill(null);
   #size = 0;
+  #added = 0;
 
   /** How many. */
   get size(): number {
@@ -32,6 +33,7 @@ export class WaitingQueries {
     let id = randomId();
     while (this.#find(id) !== null) id = randomId();
     transmission.id = id;
+    transmission.serial = this.#added++;
     if (this.#size++ === this.#places.length) this.#grow();
     this.#put(transmission);
   }
@@ -71,9 +73,9 @@ export class WaitingQueries {
     this.#size--;
   }
 
-  /** Takes all of them out, in no order. */
+  /** Takes all of them out, the one first that was added first. */
   takeAll(): Transmission[] {
-    const all = this.#all();
+    const all = this.#all().sort((one, other) => one.serial - other.serial);
     this.#places.fill(null);
     this.#size = 0;
     return all;

@@ -283,6 +283,25 @@ forEachBackend((backend) => {
     assertEquals(server.asked, Array.from({ length: 40 }, (_, index) => `${index}.test A`).filter((_, at) => at !== 1));
   });
 
+  it("what is given up is told in the order in which it was asked", (base) => {
+    const names = Array.from({ length: 40 }, (_, index) => `${index}.test`);
+    using mute = new ScriptedServer(base, () => {});
+    const gone = new ScriptedServer(base, () => {});
+    const { address } = gone;
+    gone[Symbol.dispose]();
+    for (const [server, code] of [[mute.address, "DNS_SHUTDOWN"], [address, "DNS_UNREACHABLE"]] as const) {
+      using resolver = resolverFor(base, [server], { attempts: 1 });
+      const outcomes = new Outcomes(base);
+      for (const name of names) resolver.query(name, "A", {}, outcomes.note);
+      if (code === "DNS_SHUTDOWN") resolver.close();
+      outcomes.untilThereAre(names.length);
+      assertEquals(
+        outcomes.errors.map((error) => `${error.host} ${error.code}`),
+        names.map((name) => `${name} ${code}`),
+      );
+    }
+  });
+
   it("what a callback has asked is not asked when the resolver is closed before it returns", (base) => {
     using server = new ScriptedServer(base, one);
     const outcomes = new Outcomes(base);
