@@ -10,8 +10,8 @@ export interface Delivery {
 }
 
 /**
- * Tells outcomes from the loop, in the order in which they came about and never from inside of what caused them. Whatever is under way keeps
- * the loop alive until it has been told.
+ * Tells outcomes from the loop, in the order in which they came about and never from inside of what caused them; when the base is closed, at
+ * once. Whatever is under way keeps the loop alive until it has been told.
  *
  * @internal
  */
@@ -20,6 +20,7 @@ export class Deliveries {
   readonly #deferred: Deferred;
   #queue: Delivery[] = [];
   #underWay = 0;
+  #isBaseClosed = false;
 
   constructor(base: EventBase) {
     this.#reactor = reactorOf(base);
@@ -40,7 +41,19 @@ export class Deliveries {
   /** It has come about. */
   add(delivery: Delivery): void {
     this.#queue.push(delivery);
-    this.#deferred.schedule();
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isBaseClosed) this.#deliver();
+    else this.#deferred.schedule();
+  }
+
+  /** There will be no loop any more: what waits for it is told now. */
+  baseClosed(): void {
+    this.#isBaseClosed = true;
+    this.#deferred.cancel();
+    this.#deliver();
   }
 
   /** It has come about in the loop, where nothing else could be disturbed. */
@@ -64,7 +77,7 @@ export class Deliveries {
       // A callback has thrown: the others have their turn.
       if (done < queue.length) {
         this.#queue = [...queue.slice(done), ...this.#queue];
-        this.#deferred.schedule();
+        this.#schedule();
       }
     }
   }

@@ -300,7 +300,8 @@ export class DnsResolver extends ResolverBase implements HostResolver {
   #promise<T>(begin: (callback: DnsCallback<T>) => DnsRequest): Promise<T> {
     const waiter = new Waiter<T>();
     const request = begin((error, answer) => {
-      if (waiter.isSettled) return;
+      // Where the base is closed, that is what a promise is rejected with.
+      if (waiter.isSettled || this.isBaseClosed) return;
       if (error !== null) waiter.reject(error);
       else waiter.resolve(answer!);
     });

@@ -52,10 +52,13 @@ export abstract class ResolverBase implements Disposable {
   protected readonly surroundings: LookupSurroundings;
   /** @internal */
   protected hosts: HostsTable;
+  /** @internal Whether it was closed since its base was. */
+  protected isBaseClosed = false;
   readonly #deadlines: DeadlineList<Lookup>;
   readonly #defaultPort: number;
   #search: readonly string[] = [];
   #isClosed = false;
+  readonly #dependent = { close: (): void => this.#baseClosed() };
 
   /** @internal */
   constructor(base: EventBase, options: DnsResolverOptions) {
@@ -75,6 +78,7 @@ export abstract class ResolverBase implements Disposable {
     this.desk = new QuestionDesk(base, { tls, tlsHostname }, options.log);
     this.desk.settings = { ...DEFAULT_SETTINGS, ...namedSettingsOf(file.options), ...own };
     this.#deadlines = new DeadlineList(base, this.desk.settings.deadlineMs);
+    reactorOf(base).dependents.add(this.#dependent);
     this.surroundings = { desk: this.desk, deliveries: new Deliveries(base), deadlines: this.#deadlines };
     this.#search = ownSearch ?? file.search ?? (isFileWanted ? domainsOfHost() : []);
     for (const address of known ?? file.nameservers) this.desk.addServer(this.#withPort(address));
@@ -226,13 +230,20 @@ export abstract class ResolverBase implements Disposable {
 
   /**
    * Closes it, also from within a callback. What is under way is told `DNS_SHUTDOWN`, from the loop (evdns_base_free with fail_requests).
-   * Closing twice is harmless.
+   * Closing twice is harmless. It is closed with its base as well, and then tells at once.
    */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    reactorOf(this.base).dependents.delete(this.#dependent);
     this.desk.close();
     this.#deadlines.close();
+  }
+
+  #baseClosed(): void {
+    this.isBaseClosed = true;
+    this.close();
+    this.surroundings.deliveries.baseClosed();
   }
 
   /** Same as {@linkcode ResolverBase.close}. */

@@ -1,6 +1,6 @@
 /** What name servers and callers do at awkward moments. */
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
-import { type DnsError, EVENT_LOG_WARN, simpleEdns } from "../../mod.ts";
+import { type DnsError, EVENT_LOG_WARN, EVLOOP_NONBLOCK, simpleEdns } from "../../mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { lookedUp, resolverFor, virtualTest } from "./resolver_support.ts";
 import { a, type Script, type ScriptedQuery, ScriptedServer } from "./scripted_server.ts";
@@ -174,6 +174,26 @@ forEachBackend((backend) => {
       }
     }
     assert(time.elapsedMs < 100, `it took ${time.elapsedMs} ms`);
+  });
+
+  it("is closed with its base, and whoever waits is told then", (base) => {
+    const controller = new AbortController();
+    const server = new ScriptedServer(base, () => {});
+    const resolver = resolverFor(base, [server.address]);
+    const told: (string | undefined)[] = [];
+    resolver.query("a.test", "A", { signal: controller.signal }, (error) => void told.push(error?.code));
+    resolver.lookup("b.test", 80, {}, (error) => void told.push(error?.code));
+    resolver.lookup("192.0.2.1", 80, {}, (error) => void told.push(error === null ? "found" : error.code));
+    resolver.query("c.test", "A", {}, (error) => void told.push(error?.code)).cancel();
+    base.loop(EVLOOP_NONBLOCK);
+    resolver.lookup("192.0.2.1", 80, {}, (error) => void told.push(error === null ? "found" : error.code));
+    base.close();
+    assertEquals(told.sort(), ["DNS_CANCELLED", "DNS_SHUTDOWN", "DNS_SHUTDOWN", "found", "found"]);
+    assert(resolver.closed);
+    controller.abort();
+    assertEquals(told.length, 5);
+    resolver.close();
+    server[Symbol.dispose]();
   });
 
   it("a signal cancels also what is known without asking", (base) => {
