@@ -49,7 +49,7 @@ export class HttpClientCall {
     this.#maxRedirects = notNegative("maxRedirects", options.maxRedirects ?? bounds.maxRedirects);
     this.#decodes = (options.decompress ?? bounds.decompress) && options.onData === undefined && !headers.has("range");
     for (const [name, value] of setting.headers) if (!headers.has(name)) headers.add(name, value);
-    if (this.#decodes && !headers.has("accept-encoding")) headers.add("Accept-Encoding", acceptEncoding());
+    if (this.#decodes && !headers.has("accept-encoding")) headers.add("Accept-Encoding", acceptEncoding("whole"));
     addCredentials(url, headers);
     this.#unixPath = options.unixPath;
     const name = typeof method === "number" ? methodName(method) : method;
@@ -162,7 +162,7 @@ export class HttpClientCall {
   }
 
   #decode(response: HttpClientResponse): void {
-    const codings = codingsOf(response.headers);
+    const codings = codingsOf(response.headers, "whole");
     if (codings.length === 0 || response.body.length === 0) return;
     const maxBytes = this.#options.maxBodyBytes ?? this.#setting.maxBodyBytes;
     const limits = { maxBytes, maxRatio: this.#setting.bounds.maxDecompressionRatio };

@@ -24,40 +24,46 @@ const RATIO_FROM_BYTES = 1024 * 1024;
 /** More codings on top of each other are no use to anybody. */
 const CODINGS_MAX = 3;
 const CODINGS: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate"]);
+/**
+ * What is put behind a Brotli stream, since `node:zlib` of Deno takes one that was cut off for a whole one: a decoder that has come to its end
+ * leaves this byte alone, and one that takes it has not.
+ */
+const BROTLI_SENTINEL = Uint8Array.of(0);
 /** The first bytes of a Brotli stream, of which the rest is missing. */
 const CUT_BROTLI = Uint8Array.of(0x0b, 0x02, 0x80, 0x61);
 
-let noticesCutBrotli: boolean | null = null;
+let noticesBadBrotli: boolean | null = null;
 
-/** Whether Brotli is decoded: where `node:zlib` takes a stream that was cut off for a whole one, half a body would pass for all of it. */
-export function decodesBrotli(): boolean {
-  if (noticesCutBrotli === null) {
+/**
+ * Whether whole bodies of Brotli are decoded, as streams always are: what decodes them at once in `node:zlib` of Deno keeps quiet about all that
+ * is wrong with them, and half a body would pass for all of it.
+ */
+export function decodesWholeBrotli(): boolean {
+  if (noticesBadBrotli === null) {
     try {
       brotliDecompressSync(CUT_BROTLI);
-      noticesCutBrotli = false;
+      noticesBadBrotli = false;
     } catch {
-      noticesCutBrotli = true;
+      noticesBadBrotli = true;
     }
   }
-  return noticesCutBrotli;
+  return noticesBadBrotli;
 }
 
-/** What clients that decode say they take. */
-export function acceptEncoding(): string {
-  return decodesBrotli() ? "gzip, deflate, br" : "gzip, deflate";
-}
-
-function isKnown(coding: string): boolean {
-  return CODINGS.has(coding) || (coding === "br" && decodesBrotli());
+/** What clients say they take that decode whole bodies, or streams. */
+export function acceptEncoding(kind: "whole" | "stream"): string {
+  return kind === "stream" || decodesWholeBrotli() ? "gzip, deflate, br" : "gzip, deflate";
 }
 
 /**
- * The codings of a body, in the order in which they are to be undone; empty when there are none, or some that are not known here, which are
- * then the receiver's.
+ * The codings of a body that is to be decoded as a whole or as a stream, in the order in which they are to be undone; empty when there are none,
+ * or some that are not known here, which are then the receiver's.
  */
-export function codingsOf(headers: HttpHeaders): string[] {
+export function codingsOf(headers: HttpHeaders, kind: "whole" | "stream"): string[] {
   const codings = headers.getAll("content-encoding").join().toLowerCase().split(",").map((coding) => coding.trim())
     .filter((coding) => coding !== "" && coding !== "identity");
+  const isKnown = (coding: string): boolean =>
+    CODINGS.has(coding) || (coding === "br" && (kind === "stream" || decodesWholeBrotli()));
   return codings.length <= CODINGS_MAX && codings.every(isKnown) ? codings.reverse() : [];
 }
 
@@ -168,13 +174,15 @@ async function* decodedBy(coding: string, source: AsyncIterable<Uint8Array>): As
     ? createInflate()
     : createInflateRaw();
   let failure: unknown = null;
+  const counts = { encoded: 0 };
   pipeline(
-    Readable.from(from(first.value, iterator), { objectMode: false }),
+    Readable.from(from(first.value, iterator, counts, coding === "br"), { objectMode: false }),
     decoder,
     (error) => failure = error ?? null,
   );
   try {
     for await (const piece of decoder) yield piece as Uint8Array;
+    if (coding === "br" && decoder.bytesWritten > counts.encoded) throw cutOff();
   } catch (error) {
     throw error instanceof HttpClientError ? error : decodingError(failure ?? error);
   } finally {
@@ -182,10 +190,20 @@ async function* decodedBy(coding: string, source: AsyncIterable<Uint8Array>): As
   }
 }
 
-async function* from(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+async function* from(
+  first: Uint8Array,
+  rest: AsyncIterator<Uint8Array>,
+  counts: { encoded: number },
+  isGuarded: boolean,
+): AsyncGenerator<Uint8Array, void> {
   try {
+    counts.encoded += first.length;
     yield first;
-    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+      counts.encoded += next.value.length;
+      yield next.value;
+    }
+    if (isGuarded) yield BROTLI_SENTINEL;
   } finally {
     await rest.return?.();
   }
@@ -206,6 +224,10 @@ function decodingError(error: unknown): HttpClientError {
     throw error;
   }
   return new HttpClientError("HTTP_BAD_ENCODING", "decode the body of a response", error);
+}
+
+function cutOff(): HttpClientError {
+  return new HttpClientError("HTTP_BAD_ENCODING", "decode the body of a response: its end is missing");
 }
 
 function tooLong(): HttpClientError {

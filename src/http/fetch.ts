@@ -59,7 +59,7 @@ export async function fetchWith(
   // How a body is framed is no business of fetch's caller, who may have passed on the fields of another request. Only how long a stream is
   // nobody else can say.
   headers = headers.filter(([name]) => name !== "transfer-encoding" && (isStream || name !== "content-length"));
-  if (!request.headers.has("accept-encoding")) headers.push(["Accept-Encoding", acceptEncoding()]);
+  if (!request.headers.has("accept-encoding")) headers.push(["Accept-Encoding", acceptEncoding("stream")]);
   if (!request.headers.has("accept")) headers.push(["Accept", "*/*"]);
   const { redirect } = request;
   return await new Promise<Response>((resolve, reject) => {
@@ -113,7 +113,7 @@ function responseOf(
 ): Response {
   const { status, reason, url, redirected } = response;
   const headers = new Headers([...response.headers]);
-  const codings = codingsOf(response.headers);
+  const codings = codingsOf(response.headers, "stream");
   let body = readable;
   if (readable !== null && codings.length > 0) {
     // They speak of what the reader does not get to see.
