@@ -54,6 +54,13 @@ export class HttpClientCall {
     this.#unixPath = options.unixPath;
     const name = typeof method === "number" ? methodName(method) : method;
     if (name === undefined) throw new TypeError(`Cannot send a request: ${method} is no method`);
+    if (name === "CONNECT") {
+      throw new TypeError(
+        `Cannot request ${
+          shownUrl(url)
+        } by CONNECT, which asks a proxy for a host and port: openStream() does that, and HttpClientConnection`,
+      );
+    }
     this.#what = { url, method: name, headers, hasBody: body !== undefined && body !== null };
     this.#send();
   }

@@ -61,7 +61,8 @@ export interface RequestOwner {
 }
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const TARGET = /^[\x21-\x7e]+$/;
+/** A fragment is no part of it (RFC 9112 section 3.2). */
+const TARGET = /^[\x21\x22\x24-\x7e]+$/;
 
 /** A request of a client, from when it is made until its end. */
 export class HttpClientRequest {

@@ -258,6 +258,7 @@ forEachBackend((backend) => {
       using connection = new HttpClientConnection(base, { host: HOST, port: 1 });
       const refused: [string, HttpRequestOptions][] = [
         ["/ HTTP/1.1\r\nEvil: 1", {}],
+        ["/path#fragment", {}],
         ["", {}],
         ["/\u00e9", {}],
         ["/", { method: "GET /" }],

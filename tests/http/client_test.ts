@@ -234,6 +234,11 @@ forEachBackend((backend) => {
       assert(error.message.includes("TlsContext.client()"), error.message);
       assertThrows(() => client.request("http://127.0.0.1:1", { method: "no method" }, () => {}), TypeError);
       assertThrows(() => client.request("http://127.0.0.1:1", { method: 3 }, () => {}), TypeError, "3 is no method");
+      assertThrows(
+        () => client.request("http://127.0.0.1:1", { method: "CONNECT" }, () => {}),
+        TypeError,
+        "openStream()",
+      );
       const headers = { "Content-Length": "5" };
       assertThrows(
         () => client.request("http://127.0.0.1:1", { headers, body: "four" }, () => {}),
