@@ -229,10 +229,10 @@ export abstract class BufferEventFlow implements BufferOwner {
    * while the input holds `high` or more; at once, if it does so already. For `EV_WRITE`: the callback waits until the output
    * is down to `low`; `high` is what a {@linkcode FilterBufferEvent} above this connection lets the output grow to.
    *
-   * @throws {RangeError} for a negative number.
+   * @throws {RangeError} for what is no byte count; Infinity is one.
    */
   setWatermark(directions: number, low: number, high: number): void {
-    if (!(low >= 0) || !(high >= 0)) {
+    if (!isByteCount(low) || !isByteCount(high)) {
       throw new RangeError(`Cannot set watermarks ${low} and ${high}: both are byte counts`);
     }
     if ((directions & EV_READ) !== 0) {
@@ -366,6 +366,10 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
   protected abstract update(): void;
+}
+
+function isByteCount(bytes: number): boolean {
+  return bytes >= 0 && Math.floor(bytes) === bytes;
 }
 
 function suspensionBits(directions: number, reason: number): number {

@@ -177,6 +177,17 @@ forEachBackend((backend) =>
         assertThrows(() => near.setWatermark(EV_READ, -1, 0), RangeError, "byte counts");
       });
 
+      it("are byte counts, or refused at once", () => {
+        for (const [low, high] of [[2.5, 0], [0, 2.5], [-1, 0], [0, -1], [NaN, 0], [0, NaN]] as const) {
+          for (const directions of [EV_READ, EV_WRITE]) {
+            assertThrows(() => near.setWatermark(directions, low, high), RangeError, "byte counts");
+          }
+        }
+        near.setWatermark(EV_READ | EV_WRITE, 0, Infinity);
+        far.write("hello");
+        until(base, () => near.input.length === 5, "the data");
+      });
+
       it("hold reading at the high one, and the callback below the low one", () => {
         near.setWatermark(EV_READ, 10, 20);
         far.write("0123456789".repeat(5) + "012345678");
