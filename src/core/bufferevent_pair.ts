@@ -9,6 +9,7 @@ import {
   EV_READ,
   EV_WRITE,
 } from "./constants.ts";
+import { Deferred } from "./deferred.ts";
 import type { EventBase } from "./event_base.ts";
 import { InactivityTimer } from "./inactivity_timer.ts";
 
@@ -42,6 +43,8 @@ export class PairBufferEvent extends BufferEvent {
   #closing = false;
   // Its input is being filled, which may suspend reading at the high watermark: nothing else is to move before that is told.
   #filling = false;
+  // Goes on with what a rate limit let move in part.
+  #again: Deferred | null = null;
   // The partner was closed, and that is to be told as soon as we are reading.
   #endUntold = false;
 
@@ -110,6 +113,7 @@ export class PairBufferEvent extends BufferEvent {
     this.#closed = true;
     this.#readTimer.close();
     this.#writeTimer.close();
+    this.#again?.cancel();
     const partner = this.#partner;
     this.#partner = null;
     try {
@@ -187,7 +191,14 @@ export class PairBufferEvent extends BufferEvent {
       // Also when a callback on one of the buffers has thrown.
       this.#passed(partner, moved);
     }
+    if (count !== Infinity && this.output.length > 0 && !this.#closed) this.#passOnLater();
     return true;
+  }
+
+  /** A share of a group's limit is not all of it: there may be more once the other members have had their turn. */
+  #passOnLater(): void {
+    this.#again ??= new Deferred(this.base, this.priority, () => this.update());
+    this.#again.schedule();
   }
 
   /** So many bytes have moved to the partner. */

@@ -188,6 +188,22 @@ forEachBackend((backend) => {
       });
     });
 
+    it("gives a member more than its share while the others want none, also over a pair", () => {
+      for (const below of ["sockets", "a pair"]) {
+        withPairs(2, (base, [idle, sender], [, receiver]) => {
+          using group = new RateLimitGroup(base, new RateLimit({ writeRate: 10_000, readRate: 10_000, tickMs: 1000 }));
+          const [near, far] = below === "a pair" ? PairBufferEvent.create(base) : [sender!, receiver!];
+          for (const member of [idle!, near, far]) group.add(member);
+          far.enable(EV_READ);
+          near.write(new Uint8Array(new ArrayBuffer(9000)));
+          runFor(base, 10);
+          assertEquals(far.input.length, 9000, below);
+          near.close();
+          far.close();
+        });
+      }
+    });
+
     it("survives members that close each other as they go on", () => {
       withPairs(6, (base, senders, receivers) => {
         using group = new RateLimitGroup(base, new RateLimit({ readRate: 70, tickMs: 100 }));
