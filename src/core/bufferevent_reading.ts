@@ -104,7 +104,8 @@ export abstract class SocketReading extends SocketSendingNow {
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
   protected override update(): void {
-    if (this.closed || this.socketFd < 0) return;
+    // Nothing is waited for on a base that is closed; what is there already can still be taken.
+    if (this.closed || this.socketFd < 0 || this.reactor.closed) return;
     const reading = this.readRuns && !this.is(CONNECTING);
     if (reading !== this.is(READ_WATCHED) || (reading && this.is(READ_TIMEOUT_NEW))) {
       this.#watchRead(reading);

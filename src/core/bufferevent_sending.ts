@@ -171,8 +171,8 @@ export abstract class SocketSending extends BufferEvent {
   }
 
   #watchWrite(on: boolean): void {
-    // The descriptor may just have been given up; and most connections never have to wait for writability.
-    if (this.socketFd < 0 || (this.writeEvent === null && !on)) return;
+    // The descriptor may just have been given up, or the base; and most connections never have to wait for writability.
+    if (this.socketFd < 0 || this.reactor.closed || (this.writeEvent === null && !on)) return;
     const event = this.writeEvent ??= this.#openWriteEvent();
     this.mark(WRITE_TIMEOUT_NEW, false);
     const error = watch(event, on, this.writeTimeoutMs);

@@ -1,6 +1,7 @@
 import type { BufferEvent } from "./bufferevent.ts";
 import { EV_READ, EV_WRITE } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
+import { reactorOf } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { RateLimitGroup } from "./rate_limit_group.ts";
 import { SUSPEND_BANDWIDTH } from "./suspension.ts";
@@ -102,7 +103,7 @@ export class ConnectionRates {
     if ((directions & EV_WRITE) !== 0) this.#reviewOne(EV_WRITE);
     const bucket = this.#bucket;
     // What was resumed may have closed the connection.
-    if (bucket === null) return;
+    if (bucket === null || reactorOf(this.#connection.base).closed) return;
     const nowMs = this.#connection.base.now();
     let waitMs = Infinity;
     if (bucket.left(EV_READ) <= 0) waitMs = bucket.waitMs(EV_READ, 1, nowMs);

@@ -1,4 +1,4 @@
-import type { EventBase } from "./event_base.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
 import { LoopEvent } from "./event.ts";
 
 /**
@@ -35,6 +35,7 @@ export class InactivityTimer {
   }
 
   #start(timeoutMs: number): void {
+    if (reactorOf(this.#base).closed) return;
     this.#event ??= new LoopEvent(this.#base, -1, 0, () => {
       this.#timeoutMs = -1;
       this.#callback();

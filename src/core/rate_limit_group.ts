@@ -2,7 +2,7 @@ import type { BufferEvent } from "./bufferevent.ts";
 import { checkDecrement } from "./connection_rates.ts";
 import { EV_READ, EV_WRITE } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
-import type { EventBase } from "./event_base.ts";
+import { type EventBase, reactorOf } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { SUSPEND_GROUP } from "./suspension.ts";
 import { TokenBucket } from "./token_bucket.ts";
@@ -226,6 +226,7 @@ export class RateLimitGroup implements Disposable {
 
   /** Comes back for what stands still, when a tick has brought enough for one member. */
   #wait(): void {
+    if (reactorOf(this.base).closed) return;
     if (this.#suspended === 0 || this.#members.size === 0) {
       if (this.#refill.timerSlot >= 0) this.#refill.delete();
       return;

@@ -7,11 +7,14 @@ import {
   Datagram,
   EV_PERSIST,
   EV_READ,
+  EV_WRITE,
   type EventBase,
   type HostAddress,
   Listener,
   LoopPort,
   LoopPortSender,
+  RateLimit,
+  RateLimitGroup,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import { assertNoneLeft } from "../faults/waiting.ts";
@@ -90,6 +93,32 @@ forEachBackend((backend) => {
       await near.flushed();
       near.write("x");
       await assertRejectsWith(near.flushed(), CODE);
+    });
+
+    it("a connection with timeouts and limits can still be used for what takes no loop, and be closed", () => {
+      using group = new RateLimitGroup(base, new RateLimit({ readRate: 100, writeRate: 100 }));
+      for (const end of [near, far]) {
+        end.enable(EV_READ);
+        end.setTimeouts(10_000, 10_000);
+        end.setRateLimit(new RateLimit({ readRate: 10, writeRate: 10 }));
+        group.add(end);
+      }
+      far.write("abcdef");
+      settle(base);
+      base.close();
+      near.write("more than a tick's worth");
+      far.write("x");
+      near.input.drain(Infinity);
+      near.setTimeouts(20_000, -1);
+      near.disable(EV_READ | EV_WRITE);
+      near.enable(EV_READ | EV_WRITE);
+      near.setWatermark(EV_READ, 0, 1);
+      near.setRateLimit(new RateLimit({ readRate: 20, writeRate: 20 }));
+      near.flush();
+      near.setRateLimit(null);
+      group.remove(far);
+      far.closeAfterFlush();
+      near.close();
     });
 
     it("a loop over what comes in ends", async () => {
