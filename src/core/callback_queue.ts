@@ -14,53 +14,55 @@ const GAPS_MAX = 1024;
  * @internal
  */
 export class CallbackQueue {
-  // Gaps are null; the first is none.
+  // In use from #first to #end, with null for gaps there, but not at #first. It is not shortened when it is empty: that would cost memory anew
+  // for each turn of a loop.
   #callbacks: (LoopCallback | null)[] = [];
   #first = 0;
+  #end = 0;
   /** @internal Says nothing; but what nobody could ask for, a compiler need not fetch. */
   seen = 0;
 
   /** The one that runs next. */
   get head(): LoopCallback | null {
-    return this.#first < this.#callbacks.length ? this.#callbacks[this.#first]! : null;
+    return this.#first < this.#end ? this.#callbacks[this.#first]! : null;
   }
 
   /** Appends `callback`, which must be in no queue. */
   push(callback: LoopCallback): void {
     // Where something is always queued, the front would run away from the beginning.
-    if (this.#first > GAPS_MAX && 2 * this.#first > this.#callbacks.length) this.#closeGaps();
-    callback.queuePlace = this.#callbacks.length;
-    this.#callbacks.push(callback);
+    if (this.#first > GAPS_MAX && 2 * this.#first > this.#end) this.#closeGaps();
+    const place = this.#end++;
+    callback.queuePlace = place;
+    if (place < this.#callbacks.length) this.#callbacks[place] = callback;
+    else this.#callbacks.push(callback);
   }
 
   /** Takes `callback` out, which must be in this queue. */
   remove(callback: LoopCallback): void {
     const callbacks = this.#callbacks;
-    const place = callback.queuePlace;
-    callbacks[place] = null;
-    if (place !== this.#first) return;
-    let first = place + 1;
-    while (first < callbacks.length && callbacks[first] === null) first++;
-    if (first < callbacks.length) {
+    const end = this.#end;
+    let first = callback.queuePlace;
+    callbacks[first] = null;
+    if (first !== this.#first) return;
+    do first++; while (first < end && callbacks[first] === null);
+    if (first < end) {
       this.#first = first;
       if (first % FETCHED_AT_ONCE === 0) this.#fetch();
     } else {
-      this.#first = 0;
-      // Setting the length of a large array may keep its memory.
+      this.#first = this.#end = 0;
       if (callbacks.length > GAPS_MAX) this.#callbacks = [];
-      else callbacks.length = 0;
     }
   }
 
   /** All of them, in order; the queue may change meanwhile. */
   [Symbol.iterator](): Iterator<LoopCallback> {
-    return this.#callbacks.filter((callback) => callback !== null).values();
+    return this.#callbacks.slice(this.#first, this.#end).filter((callback) => callback !== null).values();
   }
 
   /** Looks at those that run next, which the processor fetches side by side then; see {@linkcode TimerQueue}. */
   #fetch(): void {
     const callbacks = this.#callbacks;
-    const end = Math.min(this.#first + FETCHED_AT_ONCE, callbacks.length);
+    const end = Math.min(this.#first + FETCHED_AT_ONCE, this.#end);
     let seen = 0;
     for (let place = this.#first; place < end; place++) {
       const callback = callbacks[place];
@@ -72,6 +74,7 @@ export class CallbackQueue {
   #closeGaps(): void {
     this.#callbacks = [...this];
     this.#first = 0;
+    this.#end = this.#callbacks.length;
     for (const [place, callback] of this.#callbacks.entries()) callback!.queuePlace = place;
   }
 }
