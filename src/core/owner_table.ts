@@ -8,6 +8,8 @@ const PIECE_SHIFT = 14, PIECE = 1 << PIECE_SHIFT, PIECE_MASK = PIECE - 1;
  */
 export class OwnerTable<T extends object> {
   readonly #pieces: (T | undefined)[][] = [[]];
+  // One more than the highest index that was set since the last cut.
+  #length = 0;
 
   /** What was set, unless it was cleared. */
   get(index: number): T | undefined {
@@ -18,6 +20,7 @@ export class OwnerTable<T extends object> {
   set(index: number, owner: T): void {
     const pieces = this.#pieces;
     const piece = index >> PIECE_SHIFT;
+    if (index >= this.#length) this.#length = index + 1;
     if (piece === pieces.length) pieces.push(new Array<T | undefined>(PIECE).fill(undefined));
     pieces[piece]![index & PIECE_MASK] = owner;
   }
@@ -26,9 +29,15 @@ export class OwnerTable<T extends object> {
   clear(index: number, limit: number): void {
     const pieces = this.#pieces;
     pieces[index >> PIECE_SHIFT]![index & PIECE_MASK] = undefined;
-    while (pieces.length > 1 && pieces.length - 1 << PIECE_SHIFT >= limit) pieces.pop();
-    const [first] = pieces as [(T | undefined)[]];
-    if (first.length > limit) first.length = limit;
+    if (limit < this.#length) this.#cut(limit);
+  }
+
+  #cut(limit: number): void {
+    const pieces = this.#pieces;
+    const count = Math.max(1, limit + PIECE_MASK >> PIECE_SHIFT);
+    if (pieces.length > count) pieces.length = count;
+    if (pieces[0]!.length > limit) pieces[0]!.length = limit;
+    this.#length = limit;
   }
 
   /** Everything that is in it, lowest index first. */
