@@ -264,8 +264,10 @@ forEachBackend((backend) => {
   it("closing, aborting and another descriptor end it at any point, without a trace", () =>
     alongside(base, async () => {
       using hanging = stuck("127.0.0.1");
-      // The loop has all it needs by then.
-      await new Promise<void>((resolve) => setTimeout(resolve, 5));
+      // The loop has all it needs when it has done something.
+      using listener = new Listener(base, { port: 0 }, accept);
+      (await SocketBufferEvent.connectTo(base, { host: "127.0.0.1", port: listener.port })).close();
+      await eventually(() => accepted.length === 1, "the other side");
       const before = openDescriptorCount();
       let own = 0;
       const lookups: HostResolver[] = [{ resolve: () => new Promise(() => {}) }, fixed("127.0.0.1")];
