@@ -21,12 +21,14 @@ function examplesIn(path: string, text: string): Example[] {
   return examples;
 }
 
-/** Makes an example runnable here: our own files instead of the package, a free port, and an end for those that serve for ever. */
+/**
+ * Makes an example runnable here: our own files instead of the package, and for those that serve for ever a free port and an end. The others end by
+ * themselves, and may take their time.
+ */
 function runnable(code: string): string {
-  const local = code.replace('from "@evbase/evbase"', 'from "../../src/../mod.ts"').replace("port: 8080", "port: 0");
-  // Those that end by themselves may take their time; a server's signal does not count as that.
-  if (/\bbase\.loop(Break|Exit)\(/.test(local.replace(/^base\.signal\(.*$/gm, ""))) return local;
-  return local.replace(/^await base\.run\(\);$/m, "base.loopExit(50);\n$&");
+  const local = code.replace('from "@evbase/evbase"', 'from "../../src/../mod.ts"');
+  if (!local.includes("port: 8080")) return local;
+  return local.replace("port: 8080", "port: 0").replace(/^await base\.run\(\);$/m, "base.loopExit(50);\n$&");
 }
 
 const files = [...filesUnder(["src", "mod.ts"], [".ts"]), ...filesUnder(["README.md", "docs"], [".md"])];
