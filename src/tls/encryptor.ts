@@ -1,4 +1,4 @@
-import { type Chain, CHAIN_FILE } from "../core/chain.ts";
+import { type Chain, CHAIN_FILE, isDetached } from "../core/chain.ts";
 import { type BufferEvent, ConnectionError, type ConnectionFailure, type EvBuffer } from "../core/mod.ts";
 import { addressOf, allocate, os, pread, runtime, systemError, type Word } from "../ffi/mod.ts";
 import { RECORD_BYTES_MAX } from "./native_memory.ts";
@@ -109,9 +109,4 @@ export class Encryptor {
   #write(address: Word, length: number): number {
     return this.#engine.write(address, length, length === this.#plain.length);
   }
-}
-
-/** Whether the memory was transferred away: an address into it must never reach C. */
-function isDetached(chain: Chain): boolean {
-  return chain.bytes.length < chain.end;
 }
