@@ -80,8 +80,9 @@ function targetOf({ port, host, path, family }: DatagramOptions): SocketAddress 
     }
     return undefined;
   }
-  const name = host ?? (family === "ipv6" ? "::1" : "127.0.0.1");
-  const address = ipSocketAddress(name === "localhost" ? "127.0.0.1" : name, port, interfaceIndexOrNumber);
+  const loopback = family === "ipv6" ? "::1" : "127.0.0.1";
+  const name = host === undefined || host === "localhost" ? loopback : host;
+  const address = ipSocketAddress(name, port, interfaceIndexOrNumber);
   if (address === undefined) {
     throw new TypeError(`Cannot bind host "${name}": it is not an IP address (resolve names first)`);
   }

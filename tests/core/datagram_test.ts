@@ -50,6 +50,13 @@ forEachBackend((backend) => {
       assertEquals(client.counts, { received: 0, truncated: 0, sent: 1, dropped: 0, refused: 0, errors: 0 });
     });
 
+    it("takes localhost for the address of its family", () => {
+      for (const [family, host] of [[undefined, "127.0.0.1"], ["ipv4", "127.0.0.1"], ["ipv6", "::1"]] as const) {
+        const { address } = sockets.open({ host: "localhost", port: 0, family });
+        assertEquals(address.family === "unix" ? "" : address.host, host);
+      }
+    });
+
     it("is non-blocking and closed on exec", () => {
       const { fd } = sockets.open({ port: 0 });
       assert((fcntl(fd, c.F_GETFL, 0) & c.O_NONBLOCK) !== 0);
