@@ -31,7 +31,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * import { EventBase, Listener, SocketBufferEvent } from "@evbase/evbase";
  *
  * using base = new EventBase();
- * using listener = new Listener(base, { port: 0 });
+ * using listener = new Listener(base, { port: 8080 });
  *
  * async function echo(connection: SocketBufferEvent): Promise<void> {
  *   using _ = connection;

@@ -22,7 +22,7 @@ function examplesIn(path: string, text: string): Example[] {
 }
 
 /**
- * Makes an example runnable here: our own files instead of the package, and for those that serve for ever a free port and an end. The others end by
+ * Makes an example runnable here: our own files instead of the package, and for those that serve for ever, at 8080, a free port and an end. The others end by
  * themselves, and may take their time.
  */
 function runnable(code: string): string {
