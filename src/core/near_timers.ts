@@ -118,6 +118,7 @@ export class NearTimers {
     const deadline = this.deadlines[place]!;
     return deadlineMs < deadline || deadlineMs === deadline && sequence < this.sequences[place]!;
   }
+
   /** Forgets all of them. */
   clear(): void {
     this.size = 0;
