@@ -10,6 +10,7 @@ import {
   BEV_EVENT_WRITING,
   type BufferEvent,
   type BufferEventCallbacks,
+  EV_READ,
   type EventBase,
   EVLOOP_NONBLOCK,
   EVLOOP_ONCE,
@@ -36,6 +37,14 @@ const { AF_INET, POLLIN, SOCK_STREAM, SO_LINGER, SOL_SOCKET } = os.constants;
 
 /** A broken test ends after so long; no verdict depends on it. */
 const LIMIT_MS = 15_000;
+
+/** Two connections over a socket pair whose descriptors are not theirs to close; the second one reads. */
+export function twoEnds(base: EventBase, descriptors: Descriptors): [SocketBufferEvent, SocketBufferEvent] {
+  const [one, other] = descriptors.socketpair();
+  const ends = [one, other].map((fd) => new SocketBufferEvent(base, fd, { keepOpen: true }));
+  ends[1]!.enable(EV_READ);
+  return ends as [SocketBufferEvent, SocketBufferEvent];
+}
 
 /** Turns the loop until `done` holds. */
 export function until(base: EventBase, done: () => boolean, what: string): void {

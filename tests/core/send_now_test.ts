@@ -5,7 +5,7 @@ import { EV_READ, EV_WRITE, type EventBase, RateLimit, SocketBufferEvent } from 
 import { addressOf, allocate } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
-import { inputText, journal, pattern, resetAndClose, settle, tcpPair, until } from "./bufferevent_support.ts";
+import { inputText, journal, pattern, resetAndClose, settle, tcpPair, twoEnds, until } from "./bufferevent_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
@@ -19,16 +19,9 @@ forEachBackend((backend) => {
     base.close();
   });
 
-  function twoEnds(): [SocketBufferEvent, SocketBufferEvent] {
-    const [one, other] = descriptors.socketpair();
-    const ends = [one, other].map((fd) => new SocketBufferEvent(base, fd, { keepOpen: true }));
-    ends[1]!.enable(EV_READ);
-    return ends as [SocketBufferEvent, SocketBufferEvent];
-  }
-
   describe("SocketBufferEvent.sendNow()", () => {
     it("sends ahead of what is queued afterwards, and tells of it once, from the loop", () => {
-      const [near, far] = twoEnds();
+      const [near, far] = twoEnds(base, descriptors);
       const told = journal(near);
       const bytes = new TextEncoder().encode("first ");
       assertEquals(near.sendNow(addressOf(bytes), bytes.length), 6);
@@ -44,7 +37,7 @@ forEachBackend((backend) => {
     });
 
     it("takes what the kernel takes, and not what writing is suspended or limited for", () => {
-      const [near, far] = twoEnds();
+      const [near, far] = twoEnds(base, descriptors);
       far.disable(EV_READ);
       const bytes = allocate(8_000_000);
       bytes.set(pattern(bytes.length));
@@ -70,7 +63,7 @@ forEachBackend((backend) => {
     });
 
     it("tells of what has left although writing was disabled right afterwards", () => {
-      const [near, far] = twoEnds();
+      const [near, far] = twoEnds(base, descriptors);
       const told = journal(near);
       const bytes = allocate(10);
       near.sendNow(addressOf(bytes), bytes.length);

@@ -1,10 +1,10 @@
 /** Queueing bytes that are their owner's again at once, of which what leaves at once is not copied. */
 import { assert, assertEquals } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { EV_READ, EV_WRITE, type EventBase, RateLimit, SocketBufferEvent } from "../../src/core/mod.ts";
+import { EV_WRITE, type EventBase, RateLimit, SocketBufferEvent } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
-import { journal, pattern, resetAndClose, settle, tcpPair, until } from "./bufferevent_support.ts";
+import { journal, pattern, resetAndClose, settle, tcpPair, twoEnds, until } from "./bufferevent_support.ts";
 
 /** More than any socket takes in one go. */
 const MUCH = 8_000_000;
@@ -20,13 +20,6 @@ forEachBackend((backend) => {
     descriptors[Symbol.dispose]();
     base.close();
   });
-
-  function twoEnds(): [SocketBufferEvent, SocketBufferEvent] {
-    const [one, other] = descriptors.socketpair();
-    const ends = [one, other].map((fd) => new SocketBufferEvent(base, fd, { keepOpen: true }));
-    ends[1]!.enable(EV_READ);
-    return ends as [SocketBufferEvent, SocketBufferEvent];
-  }
 
   /** Writes a copy of `length` bytes behind "head", spoils them at once, and checks what comes out at the far end. */
   function sendAndSpoil(near: SocketBufferEvent, far: SocketBufferEvent, length: number): void {
@@ -45,14 +38,14 @@ forEachBackend((backend) => {
 
   describe("SocketBufferEvent.writeCopy()", () => {
     it("sends what there was, in order, whatever becomes of the bytes afterwards", () => {
-      const [near, far] = twoEnds();
+      const [near, far] = twoEnds(base, descriptors);
       for (const length of [1, 32 * 1024, 32 * 1024 + 1, 100_000, MUCH]) sendAndSpoil(near, far, length);
       near.close();
       far.close();
     });
 
     it("does so whatever stands in the way of sending at once", () => {
-      const [near, far] = twoEnds();
+      const [near, far] = twoEnds(base, descriptors);
       near.disable(EV_WRITE);
       const bytes = pattern(100_000);
       near.writeCopy(bytes);
@@ -90,7 +83,7 @@ forEachBackend((backend) => {
     }
 
     it("tells once that something has left, from the loop", () => {
-      const [near, far] = twoEnds();
+      const [near, far] = twoEnds(base, descriptors);
       const told = journal(near);
       near.writeCopy(pattern(50_000));
       assertEquals([near.output.length, told], [0, []]);

@@ -74,40 +74,22 @@ export const VERIFYING_UNBOUND: RealServer = {
     const zone = ["$TTL 300", "@ SOA ns root 1 3600 600 86400 60", "@ NS ns", "ns A 127.0.0.1", "www A 192.0.2.1"];
     writeFileSync(join(folder, "zone"), [...zone, ...keys.map((key) => `$INCLUDE ${key}`), ""].join("\n"));
     run("dnssec-signzone", "-q", "-o", "signed.example", "-f", "zone.signed", "zone");
-    const file = join(folder, "unbound.conf");
-    writeFileSync(
-      file,
-      `server:
-  interface: 127.0.0.1
-  port: ${port}
-  do-daemonize: no
-  username: ""
-  chroot: ""
-  directory: "${folder}"
-  pidfile: ""
-  use-syslog: no
-  module-config: "validator iterator"
+    return configureUnbound(
+      folder,
+      port,
+      `  module-config: "validator iterator"
   trust-anchor-file: "${join(folder, keys[1]!)}"
 auth-zone:
   name: "signed.example"
   zonefile: "${join(folder, "zone.signed")}"
   for-downstream: no
-  for-upstream: yes
-remote-control:
-  control-enable: no
-`,
+  for-upstream: yes`,
     );
-    return ["-d", "-c", file];
   },
 };
 
-function prepareUnbound(folder: string, port: number, more: MoreOfUnbound): string[] {
-  const records = ZONE.split("\n").filter((line) => / IN /.test(line)).map((line) => {
-    const [name, ...rest] = line.split(" ");
-    const full = rest.join(" ").replace(/(CNAME|NS) (\w+)$/, "$1 $2.test.").replace(/10 mail$/, "10 mail.test.")
-      .replace("SOA ns root", "SOA ns.test. root.test.");
-    return `  local-data: '${name === "@" ? "test." : `${name}.test.`} 300 ${full}'`;
-  });
+/** Writes a configuration that goes on with `rest` in its server clause; returns the arguments to start with. */
+function configureUnbound(folder: string, port: number, rest: string): string[] {
   const file = join(folder, "unbound.conf");
   writeFileSync(
     file,
@@ -120,14 +102,28 @@ function prepareUnbound(folder: string, port: number, more: MoreOfUnbound): stri
   directory: "${folder}"
   pidfile: ""
   use-syslog: no
-  do-not-query-localhost: no
-  local-zone: "test." static
-${[...more(port).map((line) => `  ${line}`), ...records].join("\n")}
+${rest}
 remote-control:
   control-enable: no
 `,
   );
   return ["-d", "-c", file];
+}
+
+function prepareUnbound(folder: string, port: number, more: MoreOfUnbound): string[] {
+  const records = ZONE.split("\n").filter((line) => / IN /.test(line)).map((line) => {
+    const [name, ...rest] = line.split(" ");
+    const full = rest.join(" ").replace(/(CNAME|NS) (\w+)$/, "$1 $2.test.").replace(/10 mail$/, "10 mail.test.")
+      .replace("SOA ns root", "SOA ns.test. root.test.");
+    return `  local-data: '${name === "@" ? "test." : `${name}.test.`} 300 ${full}'`;
+  });
+  return configureUnbound(
+    folder,
+    port,
+    `  do-not-query-localhost: no
+  local-zone: "test." static
+${[...more(port).map((line) => `  ${line}`), ...records].join("\n")}`,
+  );
 }
 
 export const DNSMASQ: RealServer = {
