@@ -1,3 +1,5 @@
+import { HASH_FACTOR, HASH_SEED } from "./hash_seed.ts";
+
 /** What a {@linkcode NameTable} holds. @internal */
 export interface NameEntry<T> {
   /** A name in normal form. */
@@ -10,15 +12,11 @@ export interface NameEntry<T> {
   sibling: T | null;
 }
 
-// Nobody who chooses names can tell which of them meet in one place.
-const [seed, factor] = crypto.getRandomValues(new Uint32Array(2));
-
 /** A number for a name in normal form, which is another one in the next process. @internal */
 export function nameHash(key: string): number {
-  let hash = seed! | 0;
-  const odd = factor! | 1;
+  let hash = HASH_SEED;
   for (let index = 0; index < key.length; index++) {
-    hash = Math.imul(hash ^ key.charCodeAt(index), odd);
+    hash = Math.imul(hash ^ key.charCodeAt(index), HASH_FACTOR);
     hash ^= hash >>> 15;
   }
   return hash;

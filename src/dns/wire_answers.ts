@@ -1,5 +1,6 @@
 import { EVDNS_CLASS_INET } from "./constants.ts";
 import { OPT_BYTES } from "./edns.ts";
+import { HASH_FACTOR, HASH_SEED } from "./hash_seed.ts";
 import { type DnsRecord, writeMessage, writeRecord } from "./message.ts";
 import { HEADER_BYTES } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -11,9 +12,6 @@ const LOWER: Uint8Array = Uint8Array.from(
   { length: 256 },
   (_, byte) => byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte,
 );
-
-// Nobody who chooses names can tell which of them meet in one place.
-const [seed, factor] = crypto.getRandomValues(new Uint32Array(2));
 
 /** What goes before the name and the records of each: the type, the name's length, how many records, and their length. */
 const HEAD_BYTES = 8;
@@ -139,10 +137,9 @@ export class WireAnswers {
 }
 
 function hashOf({ bytes, questionEnd, type }: PlainQuery): number {
-  const odd = factor! | 1;
-  let hash = seed! ^ type;
+  let hash = HASH_SEED ^ type;
   for (let at = HEADER_BYTES; at < questionEnd - 4; at++) {
-    hash = Math.imul(hash ^ LOWER[bytes[at]!]!, odd);
+    hash = Math.imul(hash ^ LOWER[bytes[at]!]!, HASH_FACTOR);
     hash ^= hash >>> 15;
   }
   return hash;
