@@ -3,12 +3,11 @@ import { describe, it } from "@std/testing/bdd";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { EV_READ, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
 import { reactorOf } from "../../src/core/event_base.ts";
 import { backendsUnderTest } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
+import { garbageCollector } from "../support/garbage.ts";
 import { runScript } from "../support/run_script.ts";
 import { until } from "./bufferevent_support.ts";
 
@@ -46,17 +45,9 @@ while (accepted < 20 && !base.gotExit) base.loop(1);
 console.log(JSON.stringify({ errors, accepted, during, turns, elapsed, wasEnabled, hoarded: hoard.length }));
 `;
 
-/** The runtime's way to collect all garbage now; waiting for it to happen by itself would leave the verdict to chance. */
-function collector(): () => void {
-  const { Bun } = globalThis as unknown as { Bun?: { gc(synchronous: boolean): void } };
-  if (Bun !== undefined) return () => Bun.gc(true);
-  setFlagsFromString("--expose-gc");
-  return runInNewContext("gc") as () => void;
-}
-
 /** How many of `references` are dead after some full collections. */
 async function collected(references: readonly WeakRef<object>[]): Promise<number> {
-  const collect = collector();
+  const collect = garbageCollector();
   let dead = 0;
   for (let attempt = 0; attempt < 10 && dead < references.length * 0.9; attempt++) {
     // A weak reference that was made or read in this task stays alive until the task ends.
