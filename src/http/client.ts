@@ -62,8 +62,10 @@ export class HttpClient implements Disposable {
     this.#router = new Router(options);
     this.#headers = new HttpHeaders(options.headers);
     this.#fetchSetting = {
+      base,
       makeCall: (url, options, callback) => this.#call(url, options, callback),
       maxRatio: this.#bounds.maxDecompressionRatio,
+      unreadTimeoutMs: atLeastOne("unreadTimeoutMs", options.unreadTimeoutMs ?? 300_000),
       working: (by) => reactorOf(base).countVirtual(by),
     };
     const { proxy: _proxy, ...connection } = options;
@@ -120,7 +122,8 @@ export class HttpClient implements Disposable {
    * Does what the function of the same name of the Fetch standard does: the response is there as soon as its head is, and its body is read
    * from the server no faster than it is taken. It follows redirects and decodes what is compressed.
    *
-   * A body that is not wanted has to be cancelled, or its connection stays in use.
+   * A body that is not wanted is best cancelled. Otherwise a long one keeps its connection in use until the response was collected as garbage,
+   * or nothing was read of it for `unreadTimeoutMs`.
    *
    * @throws {TypeError} by rejection, as the standard says; `cause` is the {@linkcode HttpClientError}.
    */

@@ -25,6 +25,8 @@ export type HttpClientErrorCode =
   | "HTTP_BODY_FAILED"
   /** It was cancelled on this side; `cause` is the reason of a signal, or what one of its callbacks has thrown. */
   | "HTTP_CANCELLED"
+  /** Nobody has read the body of a response to `fetch()` for `unreadTimeoutMs`. */
+  | "HTTP_UNREAD"
   /** The head or the body of the response is longer than its limit. */
   | "HTTP_DATA_TOO_LONG"
   /** There is no connection; `cause` says why. */
@@ -48,6 +50,7 @@ const KINDS: Readonly<Partial<Record<HttpClientErrorCode, number>>> = {
   HTTP_BODY_FAILED: EVREQ_HTTP_BUFFER_ERROR,
   HTTP_CANCELLED: EVREQ_HTTP_REQUEST_CANCEL,
   HTTP_CLOSED: EVREQ_HTTP_REQUEST_CANCEL,
+  HTTP_UNREAD: EVREQ_HTTP_REQUEST_CANCEL,
   HTTP_DATA_TOO_LONG: EVREQ_HTTP_DATA_TOO_LONG,
 };
 

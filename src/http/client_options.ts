@@ -13,6 +13,11 @@ export interface HttpClientOptions extends Omit<HttpClientConnectionOptions, "pr
   readonly maxWaiting?: number | undefined;
   /** How long a connection is kept that has nothing to do; 30 s by default. */
   readonly idleTimeoutMs?: number | undefined;
+  /**
+   * How long a response to `fetch()` may wait for its reader when as much of its body has come as is kept, 64 KiB; then it fails with
+   * `HTTP_UNREAD`, and its connection is free. 5 minutes by default.
+   */
+  readonly unreadTimeoutMs?: number | undefined;
   /** Fields of every request that has none of the same name. */
   readonly headers?: HttpHeadersInit | undefined;
   /**

@@ -1,11 +1,14 @@
+import type { EventBase } from "../core/mod.ts";
 import type { HttpClientCall } from "./client_call.ts";
+import { HttpClientError } from "./client_error.ts";
 import type { HttpClientRequestOptions } from "./client_options.ts";
 import type { HttpRequestCallback } from "./client_request.ts";
 import type { HttpClientResponse } from "./client_response.ts";
-import { notNegative } from "./client_options.ts";
+import { atLeastOne, notNegative } from "./client_options.ts";
 import { shownText } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodedStream, type DecodingLimits } from "./content_decoding.ts";
 import { fetchBody } from "./fetch_body.ts";
+import { FetchedBody } from "./fetched_body.ts";
 import { isBodyless } from "./status.ts";
 
 /** What `fetch()` takes beside a URL: as the Fetch standard says, as far as there are no browsers, and what a client knows. */
@@ -16,6 +19,8 @@ export interface FetchInit extends RequestInit {
   readonly unixPath?: string | undefined;
   /** Longest body of the response after decoding, in bytes; Infinity by default. */
   readonly maxBodyBytes?: number | undefined;
+  /** How long the response may wait for its reader, in milliseconds, or Infinity; that of the client by default. */
+  readonly unreadTimeoutMs?: number | undefined;
 }
 
 /** How requests are made. */
@@ -26,26 +31,28 @@ export type MakeCall = (
 ) => HttpClientCall;
 
 const REDIRECTS_MAX = 20;
-/** Bytes of a body that may wait to be read. */
-const WAITING_BYTES_MAX = 64 * 1024;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** What a client's `fetch()` is made of. */
 export interface FetchSetting {
+  readonly base: EventBase;
   readonly makeCall: MakeCall;
   readonly maxRatio: number;
+  /** See {@linkcode FetchInit.unreadTimeoutMs}. */
+  readonly unreadTimeoutMs: number;
   /** See `decodedStream`. */
   readonly working: (by: number) => void;
 }
 
 /** Makes a request in the shape of the Fetch standard. */
 export async function fetchWith(
-  { makeCall, maxRatio, working }: FetchSetting,
+  setting: FetchSetting,
   input: string | URL | Request,
   init: FetchInit = {},
 ): Promise<Response> {
-  const { unixPath, maxBodyBytes = Infinity, ...standard } = init;
+  const { unixPath, maxBodyBytes = Infinity, unreadTimeoutMs = setting.unreadTimeoutMs, ...standard } = init;
   notNegative("maxBodyBytes", maxBodyBytes);
+  atLeastOne("unreadTimeoutMs", unreadTimeoutMs);
   const request = new Request(input, standard);
   const { signal } = request;
   signal.throwIfAborted();
@@ -63,14 +70,29 @@ export async function fetchWith(
   if (!request.headers.has("accept")) headers.push(["Accept", "*/*"]);
   const { redirect } = request;
   return await new Promise<Response>((resolve, reject) => {
-    const stream = new BodyStream();
+    // Forgotten when the response is there: they lead to it, and it is to be seen when nobody else knows it any more.
+    let answer: Answer | null = { resolve, reject };
+    const fetched = new FetchedBody(setting.base, unreadTimeoutMs, () => {
+      const error = new HttpClientError(
+        "HTTP_UNREAD",
+        `finish ${request.method}: nobody has read the body of the response for ${unreadTimeoutMs} ms`,
+      );
+      fail(error);
+      fetched.source?.cancel(error);
+    });
     const fail = (error: unknown): void => {
       const reason = signal.aborted ? signal.reason : failureOf(error, request.url);
-      stream.fail(reason);
-      reject(reason);
+      fetched.fail(reason);
+      answer?.reject(reason);
+      answer = null;
+    };
+    const limits = { maxBytes: maxBodyBytes, maxRatio: setting.maxRatio };
+    const working = (by: number): void => {
+      fetched.touch();
+      setting.working(by);
     };
     try {
-      stream.call = makeCall(request.url, {
+      fetched.source = setting.makeCall(request.url, {
         method: request.method,
         headers,
         body,
@@ -86,17 +108,17 @@ export async function fetchWith(
           }
           try {
             const hasBody = request.method !== "HEAD" && !isBodyless(response.status) && response.status !== 205;
-            const limits = { maxBytes: maxBodyBytes, maxRatio };
-            resolve(responseOf(response, hasBody ? stream.readable : null, limits, working));
+            answer?.resolve(responseOf(response, hasBody ? fetched : null, limits, working));
+            answer = null;
             return true;
           } catch (error) {
             fail(error);
             return false;
           }
         },
-        onData: (bytes) => stream.add(bytes),
+        onData: (bytes) => fetched.add(bytes),
       }, (response, error) => {
-        if (response !== null) stream.end();
+        if (response !== null) fetched.end();
         else fail(error);
       });
     } catch (error) {
@@ -105,23 +127,31 @@ export async function fetchWith(
   });
 }
 
+/** How somebody who waits for a response is told. */
+interface Answer {
+  resolve(response: Response): void;
+  reject(reason: unknown): void;
+}
+
 function responseOf(
   response: HttpClientResponse,
-  readable: ReadableStream<Uint8Array> | null,
+  fetched: FetchedBody | null,
   limits: DecodingLimits,
   working: (by: number) => void,
 ): Response {
   const { status, reason, url, redirected } = response;
   const headers = new Headers([...response.headers]);
   const codings = codingsOf(response.headers, "stream");
-  let body = readable;
-  if (readable !== null && codings.length > 0) {
-    // They speak of what the reader does not get to see.
-    headers.delete("content-encoding");
-    headers.delete("content-length");
-    body = decodedStream(readable, codings, limits, working);
-  } else if (readable !== null && limits.maxBytes < Infinity) {
-    body = decodedStream(readable, [], limits);
+  let body: ReadableStream<Uint8Array> | null = null;
+  if (fetched !== null) {
+    body = fetched.open();
+    if (codings.length > 0) {
+      // They speak of what the reader does not get to see.
+      headers.delete("content-encoding");
+      headers.delete("content-length");
+    }
+    if (codings.length > 0 || limits.maxBytes < Infinity) body = decodedStream(body, codings, limits, working);
+    fetched.watch(body);
   }
   const result = new Response(body as BodyInit | null, { status, statusText: reason, headers });
   Object.defineProperty(result, "url", { value: url.replace(/#.*/, "") });
@@ -134,42 +164,4 @@ function failureOf(error: unknown, url: string): TypeError {
   if (error instanceof TypeError) return error;
   const because = error instanceof Error ? `: ${error.message}` : "";
   return new TypeError(`Cannot fetch ${shownText(url)}${because}`, { cause: error });
-}
-
-/** The body of a response as a stream that lets the server wait. */
-class BodyStream {
-  call: HttpClientCall | null = null;
-  readonly readable: ReadableStream<Uint8Array>;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #isOver = false;
-
-  constructor() {
-    this.readable = new ReadableStream<Uint8Array>({
-      start: (controller) => void (this.#controller = controller),
-      pull: () => this.call?.resume(),
-      cancel: (reason) => {
-        this.#isOver = true;
-        this.call?.cancel(reason);
-      },
-    }, { highWaterMark: WAITING_BYTES_MAX, size: (bytes) => bytes.length });
-  }
-
-  add(bytes: Uint8Array): void {
-    if (this.#isOver) return;
-    // Whoever reads may transfer what it gets, and these are bytes of a memory that others use.
-    this.#controller.enqueue(bytes.slice());
-    if ((this.#controller.desiredSize ?? 0) <= 0) this.call?.pause();
-  }
-
-  end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#controller.close();
-  }
-
-  fail(error: unknown): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#controller.error(error);
-  }
 }

@@ -1,0 +1,144 @@
+import type { EventBase } from "../core/mod.ts";
+import { LazyTimer } from "../core/lazy_timer.ts";
+
+/** Bytes of a body that may wait to be read. */
+const WAITING_BYTES_MAX = 64 * 1024;
+
+/** Whom a body comes from. */
+interface BodySource {
+  pause(): void;
+  resume(): void;
+  cancel(reason?: unknown): void;
+}
+
+/** Cancels what can be read by nobody any more. What it keeps must not lead to the streams that it watches. */
+const garbage: FinalizationRegistry<FetchedBody> = new FinalizationRegistry((body) => body.cancel());
+
+/**
+ * The body of a response on its way into a stream that lets the server wait. It keeps what its reader has not asked for yet, and does not
+ * keep the stream: whoever drops that has dropped the response, and its connection is somebody else's.
+ *
+ * @internal
+ */
+export class FetchedBody {
+  /** Whom it comes from, as soon as that is known. */
+  source: BodySource | null = null;
+  readonly #base: EventBase;
+  readonly #unreadTimeoutMs: number;
+  readonly #whenUnread: () => void;
+  readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
+  #waitingBytes = 0;
+  #stream: WeakRef<ReadableStreamDefaultController<Uint8Array>> | null = null;
+  // Who waits for a piece may be known to nobody else, and is kept until it is there.
+  #wanting: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #timer: LazyTimer | null = null;
+  #isPaused = false;
+  #isOver = false;
+
+  /** @param whenUnread called when more waits than may, and none of it was read for `unreadTimeoutMs`. */
+  constructor(base: EventBase, unreadTimeoutMs: number, whenUnread: () => void) {
+    this.#base = base;
+    this.#unreadTimeoutMs = unreadTimeoutMs;
+    this.#whenUnread = whenUnread;
+  }
+
+  /** The stream to read it from; once. */
+  open(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => void (this.#stream = new WeakRef(controller)),
+      pull: (controller) => this.#pull(controller),
+      cancel: (reason) => this.cancel(reason),
+      // It is asked for a piece only when somebody waits for it.
+    }, { highWaterMark: 0 });
+  }
+
+  /** Cancels it when `stream`, by which alone it is read, has become garbage. */
+  watch(stream: ReadableStream<Uint8Array>): void {
+    if (!this.#isOver) garbage.register(stream, this, this);
+  }
+
+  /** Its reader is at work, even if it has not come to asking for more. */
+  touch(): void {
+    if (this.#isPaused) this.#timer?.set(this.#unreadTimeoutMs);
+  }
+
+  /** A piece has come, in memory that others use. */
+  add(bytes: Uint8Array): void {
+    if (this.#isOver) return;
+    // Whoever reads may transfer what it gets.
+    const piece = bytes.slice();
+    const controller = this.#wanting;
+    if (controller !== null) {
+      this.#wanting = null;
+      controller.enqueue(piece);
+      return;
+    }
+    this.#pieces.push(piece);
+    this.#waitingBytes += piece.length;
+    if (this.#waitingBytes >= WAITING_BYTES_MAX) this.#pause();
+  }
+
+  /** It is complete. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#finish();
+    if (this.#pieces.length === 0) this.#stream?.deref()?.close();
+  }
+
+  /** There will be no more of it. */
+  fail(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#drop();
+    this.#stream?.deref()?.error(reason);
+  }
+
+  /** Nobody wants it. */
+  cancel(reason?: unknown): void {
+    if (this.#isOver) return this.#drop();
+    this.#drop();
+    this.source?.cancel(reason);
+  }
+
+  #pull(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    const piece = this.#pieces.shift();
+    if (piece !== undefined) {
+      this.#waitingBytes -= piece.length;
+      controller.enqueue(piece);
+      if (this.#isOver && this.#pieces.length === 0) return controller.close();
+    } else if (!this.#isOver) {
+      this.#wanting = controller;
+    }
+    if (this.#isPaused && this.#waitingBytes < WAITING_BYTES_MAX) this.#resume();
+    else this.touch();
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.source?.pause();
+    if (this.#unreadTimeoutMs === Infinity) return;
+    // A request keeps the loop alive by itself.
+    this.#timer ??= new LazyTimer(this.#base, this.#whenUnread, false);
+    this.#timer.set(this.#unreadTimeoutMs);
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    this.#timer?.clear();
+    this.source?.resume();
+  }
+
+  #drop(): void {
+    this.#finish();
+    this.#pieces.length = 0;
+    this.#waitingBytes = 0;
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#isPaused = false;
+    this.#wanting = null;
+    this.#timer?.close();
+    garbage.unregister(this);
+  }
+}
