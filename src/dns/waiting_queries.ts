@@ -1,4 +1,10 @@
-import { DNS_FLAG_TRUNCATED } from "./constants.ts";
+import {
+  DNS_ERR_FORMAT,
+  DNS_ERR_NOTIMPL,
+  DNS_ERR_REFUSED,
+  DNS_ERR_SERVERFAILED,
+  DNS_FLAG_TRUNCATED,
+} from "./constants.ts";
 import { type DnsMessage, readMessage } from "./message.ts";
 import { HEADER_BYTES, MessageReader } from "./message_reader.ts";
 import { randomId } from "./random.ts";
@@ -90,7 +96,7 @@ export class WaitingQueries {
     const question = transmission.question!;
     const hasQuestion = bytes[4] === 0 && bytes[5] === 1 && length >= HEADER_BYTES + question.length;
     const verdict = hasQuestion ? question.compare(bytes, HEADER_BYTES) : OTHER_QUESTION;
-    if (verdict === OTHER_QUESTION && !isRefusalToRead(bytes)) return false;
+    if (verdict === OTHER_QUESTION && !isRefusal(bytes)) return false;
     if (verdict === SAME_BUT_FOR_CASE && !transmission.overTcp) {
       transmission.owner.wrongCase(transmission);
       return true;
@@ -126,8 +132,18 @@ function readerOf(
   return reader;
 }
 
-/** A server that could not read a query, or does not know such ones, may leave its question out: FORMERR and NOTIMP. */
-function isRefusalToRead(bytes: Uint8Array): boolean {
+/**
+ * A server that could not read a query, does not know such ones, or does not want to serve it may leave its question out: FORMERR, SERVFAIL,
+ * NOTIMP and REFUSED, with no records at all (but for EDNS).
+ *
+ * Without the question to compare, less stands between us and a forger: the id, and the address and port that the socket is connected to. That
+ * is enough for what such an answer can do: it says nothing about the name, and nothing that is in it is believed or kept. At most it makes us
+ * ask the next server, or fail where there is none, as silence would a moment later. Whoever forges data still has to guess the question's letters.
+ */
+function isRefusal(bytes: Uint8Array): boolean {
+  // Of answers, and of authorities, there are none.
+  for (let at = 4; at < 10; at++) if (bytes[at] !== 0) return false;
   const rcode = bytes[3]! & 15;
-  return bytes[4] === 0 && bytes[5] === 0 && (rcode === 1 || rcode === 4);
+  return rcode === DNS_ERR_FORMAT || rcode === DNS_ERR_SERVERFAILED || rcode === DNS_ERR_NOTIMPL ||
+    rcode === DNS_ERR_REFUSED;
 }

@@ -4,9 +4,14 @@ import { forEachBackend } from "../support/backends.ts";
 import { Random } from "../support/fuzz.ts";
 import { bytes } from "./message_support.ts";
 import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
-import { a, aaaa, cname, type Script, ScriptedServer, soa } from "./scripted_server.ts";
+import { a, aaaa, cname, type Script, type ScriptedQuery, ScriptedServer, soa } from "./scripted_server.ts";
 
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
+
+/** An answer that is nothing but its head. */
+function headOnly({ bytes }: ScriptedQuery, rcode: number): Uint8Array {
+  return Uint8Array.of(bytes[0]!, bytes[1]!, 0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0);
+}
 
 forEachBackend((backend) => {
   const it = virtualTest.bind(null, backend);
@@ -238,10 +243,57 @@ forEachBackend((backend) => {
   it("a refusal to read the query may come without the question", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.message.edns === undefined) return query.answer([a("192.0.2.1")]);
-      query.send(Uint8Array.of(query.bytes[0]!, query.bytes[1]!, 0x81, 0x01, 0, 0, 0, 0, 0, 0, 0, 0));
+      query.send(headOnly(query, 1));
     });
     using resolver = resolverFor(base, [server.address]);
     assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+  });
+
+  it("a server that fails may leave the question out, and the next one is asked at once", (base, time) => {
+    for (const [rcode, code] of [[1, "FORMERR"], [2, "SERVFAIL"], [4, "NOTIMP"], [5, "REFUSED"]] as const) {
+      for (const useTcp of [false, true]) {
+        using server = new ScriptedServer(base, (query) => query.send(headOnly(query, rcode)));
+        using better = new ScriptedServer(base, one);
+        using resolver = resolverFor(base, [server.address], { ednsUdpBytes: 512, cache: false });
+        assertEquals(lookedUp(resolver, "a.test", "A", { useTcp }), `DNS_${code}`);
+        resolver.addNameserver(better.address);
+        assertEquals(lookedUp(resolver, "a.test", "A", { useTcp }), "192.0.2.1");
+        assertEquals([server.asked.length, better.asked.length], [2, 1]);
+        assertEquals(resolver.nameservers.map(({ isDown }) => isDown), [false, false]);
+      }
+    }
+    assertStrictEquals(time.elapsedMs, 0);
+  });
+
+  it("a failure without the question is nobody's word about the name, and comes from who was asked", (base, time) => {
+    using stranger = new Datagram(base, { host: "127.0.0.1", port: 0 }, () => {});
+    using server = new ScriptedServer(base, (query) => {
+      // That there is no such name, or that it has nothing, needs the question; so does what is no failure that we know of.
+      for (const rcode of [0, 3, 9]) query.send(headOnly(query, rcode));
+      for (let at = 4; at < 10; at++) {
+        // The counts of questions, answers and authorities, of which there are none.
+        const counted = headOnly(query, 2);
+        counted[at] = 1;
+        query.send(counted);
+      }
+      const otherId = headOnly(query, 2);
+      otherId[1]! ^= 1;
+      query.send(otherId);
+      const question = headOnly(query, 2);
+      question[2] = 0x01;
+      query.send(question);
+      const otherQuestion = query.bytes.slice();
+      otherQuestion.set([0x81, 0x82], 2);
+      otherQuestion[13]! ^= 2;
+      query.send(otherQuestion);
+      for (const rcode of [1, 2, 4, 5]) stranger.send(headOnly(query, rcode), query.sender);
+      query.answer([a("192.0.2.7")]);
+    });
+    using other = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address, other.address], { ednsUdpBytes: 512, cache: false });
+    for (let count = 0; count < 3; count++) assertEquals(lookedUp(resolver, "a.test"), "192.0.2.7");
+    assertEquals([server.asked.length, other.asked.length], [3, 0]);
+    assertStrictEquals(time.elapsedMs, 0);
   });
 
   it("a malformed answer is an error, unless another server does better", (base) => {
