@@ -12,8 +12,8 @@ export interface FieldKind<T> {
   /** `depth` says how many structures the value is inside of, of which there may be `maxDepth`. */
   write(writer: TagWriter, tag: number, value: T, depth: number, maxDepth: number): void;
   read(reader: TagReader, tag: number, budget: StructBudget): T;
-  /** Required members that are not there, inside of a value; only structures have any. */
-  missing?(value: T): string[];
+  /** Required members that are not there, inside of a value; only structures have any. `depth` and `maxDepth` as above. */
+  missing?(value: T, depth: number, maxDepth: number): string[];
 }
 
 /** Integers of 32 bits. */

@@ -97,28 +97,37 @@ export class RpcStruct<T> {
     return value;
   }
 
-  /** The names of required members that are missing, those inside of members with a path: `run.0.how`. */
-  missing(value: Partial<T>): string[] {
+  /**
+   * The names of required members that are missing, those inside of members with a path: `run.0.how`.
+   *
+   * @param limits `maxDepth` alone matters here, which ends what contains itself.
+   * @throws {TypeError} when it is nested deeper than that.
+   */
+  missing(value: Partial<T>, limits?: Partial<RpcLimits>): string[] {
+    return this.missingMembers(value, 1, rpcLimits(limits).maxDepth);
+  }
+
+  /** Whether every required member is there. Takes and throws the same as {@linkcode RpcStruct.missing}. */
+  isComplete(value: Partial<T>, limits?: Partial<RpcLimits>): value is T {
+    return this.missing(value, limits).length === 0;
+  }
+
+  /** @internal */
+  missingMembers(value: Partial<T>, depth: number, maxDepth: number): string[] {
+    this.#checkDepth("look for what is missing in", depth, maxDepth);
     return this.#members.flatMap(({ name, field: { presence, kind } }) => {
       const member = (value as Values)[name];
       if (member === undefined || member === null) return presence === "required" ? [name] : [];
       const inside = (path: string, one: unknown): string[] =>
-        kind.accepts(one) ? kind.missing?.(one).map((rest) => `${path}.${rest}`) ?? [] : [];
+        kind.accepts(one) ? kind.missing?.(one, depth, maxDepth).map((rest) => `${path}.${rest}`) ?? [] : [];
       if (presence !== "array") return inside(name, member);
       return Array.isArray(member) ? member.flatMap((one, at) => inside(`${name}.${at}`, one)) : [];
     });
   }
 
-  /** Whether every required member is there. */
-  isComplete(value: Partial<T>): value is T {
-    return this.missing(value).length === 0;
-  }
-
   /** @internal */
   writeMembers(writer: TagWriter, value: T, depth: number, maxDepth: number): void {
-    if (depth > maxDepth) {
-      throw new TypeError(`Cannot marshal ${this.name}: it is nested in ${depth - 1} others, or in itself`);
-    }
+    this.#checkDepth("marshal", depth, maxDepth);
     for (const { name, field: { tag, presence, kind } } of this.#members) {
       const member = (value as Values)[name];
       if (member === undefined || member === null) {
@@ -161,6 +170,11 @@ export class RpcStruct<T> {
     }
     budget.leave();
     return result as T;
+  }
+
+  #checkDepth(doing: string, depth: number, maxDepth: number): void {
+    if (depth <= maxDepth) return;
+    throw new TypeError(`Cannot ${doing} ${this.name}: it is nested in ${depth - 1} others, or in itself`);
   }
 
   #refuse(name: string, expected: string): never {

@@ -13,6 +13,6 @@ export function structKind<T>(struct: RpcStruct<T> | (() => RpcStruct<T>)): Fiel
     write: (writer, tag, value, depth, maxDepth) =>
       writer.nested(tag, () => get().writeMembers(writer, value, depth + 1, maxDepth)),
     read: (reader, tag, budget) => reader.nested(tag, (inner) => get().readMembers(inner, budget)),
-    missing: (value) => get().missing(value as Partial<T>),
+    missing: (value, depth, maxDepth) => get().missingMembers(value, depth + 1, maxDepth),
   };
 }

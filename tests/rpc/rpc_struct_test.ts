@@ -189,6 +189,18 @@ describe("RpcStruct knows", () => {
     assert(Letter.isComplete(fullLetter()));
     assert(!Letter.isComplete({ sender: "x" }));
   });
+
+  it("where to end with an object that contains itself, or is nested too deep", () => {
+    const tree: Tree = { leaf: 1, branches: [] };
+    tree.branches.push(tree, tree);
+    for (const look of [() => Tree.missing(tree), () => Tree.isComplete(tree)]) {
+      assertThrows(look, TypeError, "Cannot look for what is missing in tree: it is nested in 32 others, or in itself");
+    }
+    assertEquals(Tree.missing(treeOfDepth(32)), []);
+    assertThrows(() => Tree.missing(treeOfDepth(33)), TypeError, "nested in 32 others");
+    assertEquals(Tree.missing(treeOfDepth(33), { maxDepth: 33 }), []);
+    assert(Tree.isComplete(treeOfDepth(40), { maxDepth: 40 }));
+  });
 });
 
 describe("rpcStruct refuses", () => {
