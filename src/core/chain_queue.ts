@@ -216,6 +216,7 @@ export class ChainQueue {
 
   /** Moves all chains of `from` behind ours. */
   moveAll(from: ChainQueue): void {
+    this.#adoptAll(from);
     if (this.last === null) {
       this.first = from.first;
     } else {
@@ -229,6 +230,7 @@ export class ChainQueue {
   /** Moves all chains of `from` before ours. */
   moveAllToFront(from: ChainQueue): void {
     if (from.last !== null) {
+      this.#adoptAll(from);
       from.last.next = this.first;
       this.first = from.first;
       this.last ??= from.last;
@@ -265,6 +267,7 @@ export class ChainQueue {
         from.first = chain.next;
         from.length -= size;
         chain.next = null;
+        if (from.pool !== this.pool) this.pool.adopt(chain, from.pool);
         this.append(chain);
         rest -= size;
         continue;
@@ -345,6 +348,12 @@ export class ChainQueue {
       position += chain.end - chain.start;
       if (position > from && chain.kind !== CHAIN_MEMORY) checkReadable(chain);
     }
+  }
+
+  /** Has the chains of `from`, which are about to move here, counted by our pool. Nearly always it is the same. */
+  #adoptAll(from: ChainQueue): void {
+    if (from.pool === this.pool) return;
+    for (let chain = from.first; chain !== null; chain = chain.next) this.pool.adopt(chain, from.pool);
   }
 
   #forget(): void {

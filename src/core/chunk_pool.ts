@@ -52,7 +52,10 @@ export class ChunkPool {
     return this.#freeBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** How many bytes were handed out and have not been released since. Buffers that were dropped unclosed stay counted. */
+  /**
+   * How many bytes were handed out and have not been released since. Those that move to a buffer with another pool are lent by that one from
+   * then on. Buffers that were dropped unclosed stay counted.
+   */
   get bytesLent(): number {
     return this.#bytesLent;
   }
@@ -104,6 +107,13 @@ export class ChunkPool {
       default:
         throw new TypeError("Cannot release a chain that was released before");
     }
+  }
+
+  /** Takes over from `lender`, another pool, that a chain was lent: it will be released here. Nothing to do for what is borrowed. */
+  adopt(chain: Chain, lender: ChunkPool): void {
+    if (chain.kind !== CHAIN_MEMORY) return;
+    lender.#bytesLent -= chain.limit;
+    this.#bytesLent += chain.limit;
   }
 
   /** Forgets all free chunks; the garbage collector takes their memory. */

@@ -3,6 +3,12 @@ import { describe, it } from "@std/testing/bdd";
 import { CHAIN_MEMORY, referenceChain } from "../../src/core/chain.ts";
 import { ChainQueue } from "../../src/core/chain_queue.ts";
 import { CHUNK_SIZE_MAX, CHUNK_SIZES, ChunkPool } from "../../src/core/chunk_pool.ts";
+import { EvBuffer } from "../../src/core/evbuffer.ts";
+
+/** The chains of a buffer, which are nobody else's business. */
+function queueOf(buffer: EvBuffer): ChainQueue {
+  return (buffer as unknown as { readonly queue: ChainQueue }).queue;
+}
 
 describe("ChunkPool", () => {
   it("hands out the smallest size that holds what was asked for", () => {
@@ -91,6 +97,39 @@ describe("ChunkPool", () => {
   it("refuses a bound that is not a whole number of bytes", () => {
     for (const bytesMax of [-1, 1.5, NaN]) {
       assertThrows(() => new ChunkPool({ bytesMax }), RangeError, "bytesMax");
+    }
+  });
+
+  it("lends what moves to another pool's buffer no longer, however it moves", () => {
+    const [near, far] = [new ChunkPool(), new ChunkPool()];
+    const moves: ((from: EvBuffer, to: EvBuffer) => void)[] = [
+      (from, to) => to.addBuffer(from),
+      (from, to) => to.prependBuffer(from),
+      (from, to) => void from.removeBuffer(to, 5000),
+      (from, to) => to.takeOver(from),
+      (from, to) => to.addBufferReference(from),
+    ];
+    for (const move of moves) {
+      for (const isFull of [false, true]) {
+        const from = new EvBuffer({ pool: near });
+        const to = new EvBuffer({ pool: far });
+        from.add(new Uint8Array(3000));
+        from.addReference(new Uint8Array(100));
+        from.add(new Uint8Array(200_000));
+        if (isFull) to.add("there");
+        move(from, to);
+        const held = (buffer: EvBuffer): number => {
+          let bytes = 0;
+          for (let chain = queueOf(buffer).first; chain !== null; chain = chain.next) bytes += chain.limit;
+          return bytes;
+        };
+        // What is shown by two buffers is still lent by the pool that it came from.
+        if (move !== moves.at(-1)) assertEquals([near.bytesLent, far.bytesLent], [held(from), held(to)]);
+        to.drain(to.length);
+        from.drain(from.length);
+        for (const buffer of [from, to]) queueOf(buffer).clear();
+        assertEquals([near.bytesLent, far.bytesLent], [0, 0]);
+      }
     }
   });
 
