@@ -253,16 +253,22 @@ export class EventBase implements Disposable {
   /**
    * Runs until nothing is pending, or until told to stop, beside the host's own loop: promises, host timers and the
    * host's I/O go on meanwhile. Whoever has awaited what was pending last may go on with the next thing at once; what is asked for later,
-   * after a host timer say, needs something pending meanwhile. A little slower than {@linkcode EventBase.dispatch} when few connections are active.
+   * after a host timer say, needs something pending meanwhile, or the option `until`. A little slower than {@linkcode EventBase.dispatch} when few connections are active.
    *
-   * @param options `signal` ends the loop when it is aborted; that counts as being told to stop, not as an error.
+   * @param options `signal` ends the loop when it is aborted; that counts as being told to stop, not as an error. `until` is a promise that the
+   * loop stays for, and ends with: until it is settled it is not over when nothing is pending, and what is pending then stays so.
+   * A rejection rejects this one, too; one that comes after the loop was stopped by others is for whoever has the promise.
    * @returns false when it ended because nothing was pending any more, true when it was told to stop.
-   * @throws as {@linkcode EventBase.loop}, by rejection.
+   * @throws as {@linkcode EventBase.loop}, by rejection; and what `until` is rejected with.
+   * @throws {TypeError} when `until` is no promise.
    */
   async run(options: RunOptions = {}): Promise<boolean> {
+    if (options.until !== undefined && typeof options.until?.then !== "function") {
+      throw new TypeError("Cannot run the loop until what is no promise is settled");
+    }
     this.#enter();
     try {
-      return await this.#host.run(() => this.#turn.take(EVLOOP_NONBLOCK), options.signal);
+      return await this.#host.run(() => this.#turn.take(EVLOOP_NONBLOCK), options);
     } finally {
       this.#leave();
     }

@@ -8,6 +8,17 @@ import { EMPTY, RAN, SLEPT, STOPPED, type TurnOutcome } from "./turn.ts";
 export interface RunOptions {
   /** Ends the loop when aborted. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Keeps the loop alive until it is settled, whether anything is pending or not, and ends it then. So a program may await whatever it likes
+   * between two requests: a file, or a host timer.
+   */
+  readonly until?: PromiseLike<unknown> | undefined;
+}
+
+/** What has become of the promise that a run ends with. */
+interface Awaited {
+  isSettled: boolean;
+  failure: { readonly reason: unknown } | null;
 }
 
 /** Turns run back to back while there is work; then the host's loop gets its turn. */
@@ -41,10 +52,12 @@ export class HostLoop {
 
   /**
    * Runs `turn` until it says STOPPED, or EMPTY twice running; the result is true for STOPPED. Between the two the host has its turn: whoever
-   * has awaited what was pending last may be about to ask for more, or has begun to run the loop first.
+   * has awaited what was pending last may be about to ask for more, or has begun to run the loop first. `until` is
+   * something pending, and the end when it is settled.
    */
-  async run(turn: () => TurnOutcome, signal: AbortSignal | undefined): Promise<boolean> {
+  async run(turn: () => TurnOutcome, { signal, until }: RunOptions): Promise<boolean> {
     if (signal?.aborted === true) return true;
+    const awaited = until === undefined ? null : this.#await(until);
     const stop = (): void => this.#reactor.base.loopBreak();
     signal?.addEventListener("abort", stop);
     let wasEmpty = false;
@@ -52,9 +65,14 @@ export class HostLoop {
       for (;;) {
         let outcome: TurnOutcome = RAN;
         let count = 0;
-        while (count < TURNS_PER_TASK && outcome === RAN) {
+        while (count < TURNS_PER_TASK && outcome === RAN && awaited?.isSettled !== true) {
           outcome = turn();
           count++;
+        }
+        // Here, since promise reactions may run inside of a turn, when nobody sleeps who could be woken.
+        if (awaited?.isSettled === true) {
+          if (awaited.failure !== null) throw awaited.failure.reason;
+          return true;
         }
         if (outcome === STOPPED || (outcome === EMPTY && wasEmpty && count === 1)) return outcome === STOPPED;
         wasEmpty = outcome === EMPTY;
@@ -66,7 +84,22 @@ export class HostLoop {
       }
     } finally {
       signal?.removeEventListener("abort", stop);
+      if (awaited !== null) this.#reactor.countVirtual(-1);
     }
+  }
+
+  /** Waits for `until` as for an event, whose end wakes the sleeper. */
+  #await(until: PromiseLike<unknown>): Awaited {
+    this.#reactor.countVirtual(1);
+    const awaited: Awaited = { isSettled: false, failure: null };
+    const settle = (failure: Awaited["failure"]): void => {
+      awaited.isSettled = true;
+      awaited.failure = failure;
+      // Perhaps that of a later run, if this one is over: it looks around and sleeps on.
+      this.#reactor.wakeSleeper?.();
+    };
+    until.then(() => settle(null), (reason) => settle({ reason }));
+    return awaited;
   }
 
   /** Gives the sleeping thread and its descriptors back. */

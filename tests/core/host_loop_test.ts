@@ -5,17 +5,29 @@ import {
   assertGreater,
   assertGreaterOrEqual,
   assertRejects,
+  assertStrictEquals,
   assertThrows,
 } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { EV_CLOSED, EV_PERSIST, EV_READ, EV_TIMEOUT } from "../../src/core/constants.ts";
+import {
+  EV_CLOSED,
+  EV_PERSIST,
+  EV_READ,
+  EV_TIMEOUT,
+  EVENT_BASE_COUNT_ACTIVE,
+  EVENT_BASE_COUNT_ADDED,
+  EVENT_BASE_COUNT_VIRTUAL,
+} from "../../src/core/constants.ts";
 import { EventBase, reactorOf } from "../../src/core/event_base.ts";
+import { countEvents } from "../../src/core/introspection.ts";
 import { os, shutdown } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, readText, writeText } from "../support/descriptors.ts";
 import { runScript } from "../support/run_script.ts";
+
+const EVERY_KIND = EVENT_BASE_COUNT_ACTIVE | EVENT_BASE_COUNT_VIRTUAL | EVENT_BASE_COUNT_ADDED;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -138,6 +150,93 @@ forEachBackend(({ newBase, open, name }) => {
   });
 });
 
+forEachBackend(({ newBase, open }) => {
+  it("run stays until a promise is settled, also with nothing pending, and serves what comes meanwhile", async () => {
+    using base = newBase();
+    const log: string[] = [];
+    const work = async (): Promise<void> => {
+      for (let round = 0; round < 3; round++) {
+        assert((await readFile(fileURLToPath(import.meta.url), "utf8")).length > 100);
+        await sleep(20);
+        await new Promise<void>((resolve) => base.once(-1, EV_TIMEOUT, () => resolve(), 1));
+        log.push(`round ${round}`);
+      }
+    };
+    assert(await base.run({ until: work() }));
+    assertEquals(log, ["round 0", "round 1", "round 2"]);
+    assertEquals([base.gotBreak, base.gotExit, countEvents(base, EVERY_KIND)], [false, false, 0]);
+    assertFalse(await base.run());
+  });
+
+  it("run ends with its promise although something is pending or always ready, which stays so", async () => {
+    using base = newBase();
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
+    let calls = 0;
+    const timer = base.timer(() => {}).add(60_000);
+    assert(await base.run({ until: sleep(5) }));
+    assert(await base.run({ until: Promise.resolve("settled already") }));
+    base.event(near, EV_READ | EV_PERSIST, () => void calls++).add();
+    writeText(far, "x");
+    assert(await base.run({ until: sleep(5) }));
+    assertGreater(calls, 0);
+    assertEquals(timer.pending(), EV_TIMEOUT);
+  });
+
+  it("run serves what does not keep the loop alive while its promise does, without spinning", async () => {
+    let waits = 0;
+    const backend = open();
+    const wait = backend.wait.bind(backend);
+    backend.wait = (timeoutMs) => {
+      waits++;
+      return wait(timeoutMs);
+    };
+    using base = new EventBase({ openBackend: () => backend });
+    using fds = new Descriptors();
+    const [near, far] = fds.socketpair();
+    const log: string[] = [];
+    const reader = base.event(near, EV_READ | EV_PERSIST, () => log.push(`read ${readText(near)}`)).add();
+    reactorOf(base).keepLoop(reader, false);
+    const work = async (): Promise<void> => {
+      await sleep(10);
+      writeText(far, "x");
+      while (log.length === 0) await sleep(1);
+      await sleep(30);
+    };
+    assert(await base.run({ until: work() }));
+    assertEquals(log, ["read x"]);
+    assert(waits < 20, `${waits} turns`);
+  });
+
+  it("run is rejected with what its promise is, unless it was stopped before", async () => {
+    using base = newBase();
+    const reason = new Error("no luck");
+    const failing = async (): Promise<void> => {
+      await sleep(5);
+      throw reason;
+    };
+    assertStrictEquals(await base.run({ until: failing() }).catch((error) => error), reason);
+    assertStrictEquals(
+      await base.run({ until: Promise.reject(undefined) }).then(() => "?", (error) => error),
+      undefined,
+    );
+    const stopped = failing();
+    base.once(-1, EV_TIMEOUT, () => base.loopBreak(), 1);
+    assert(await base.run({ until: stopped }));
+    assert(base.gotBreak);
+    // The end of the earlier one is nothing to this run.
+    assert(await base.run({ until: sleep(20) }));
+    assertStrictEquals(await stopped.catch((error) => error), reason);
+    assert(await base.run({ signal: AbortSignal.abort(), until: new Promise(() => {}) }));
+    setTimeout(() => base.loopExit(), 5);
+    assert(await base.run({ until: new Promise(() => {}) }));
+    await assertRejects(() => base.run({ until: 5 as unknown as Promise<void> }), TypeError, "no promise");
+    await assertRejects(() => base.run({ until: null as unknown as Promise<void> }), TypeError, "no promise");
+    assertEquals(countEvents(base, EVERY_KIND), 0);
+    assertFalse(await base.run());
+  });
+});
+
 describe("EventBase.run", () => {
   it("refuses a second loop on the same base while it runs, and closing it", async () => {
     using base = new EventBase();
@@ -252,6 +351,16 @@ describe("EventBase.run", () => {
       `);
       assertEquals({ code, stdout }, { code: 0, stdout: "tick\nfalse" }, stderr);
     }
+  });
+
+  it("keeps the process alive until its promise is settled, and no longer", async () => {
+    const { code, stdout, stderr } = await runScript(`
+      import { EventBase } from "../../src/core/event_base.ts";
+      const base = new EventBase();
+      const work = new Promise((resolve) => setTimeout(() => resolve(console.log("work")), 50));
+      base.run({ until: work }).then((stopped) => console.log("done " + stopped));
+    `);
+    assertEquals({ code, stdout }, { code: 0, stdout: "work\ndone true" }, stderr);
   });
 
   it("keeps the process alive while something is pending", async () => {
