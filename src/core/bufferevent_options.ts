@@ -7,6 +7,11 @@ import type { ConnectHostnameOptions } from "./host_connect.ts";
 export interface SocketBufferEventOptions extends BufferEventOptions {
   /** Leave the descriptor open when the connection is closed; false by default (BEV_OPT_CLOSE_ON_FREE is ours). */
   readonly keepOpen?: boolean | undefined;
+  /**
+   * Whether the descriptor is non-blocking and close-on-exec already, as those are that a {@linkcode Listener} hands out by default
+   * ({@linkcode Listener.handsOutPrepared}); then two system calls are saved. False by default: it is made so.
+   */
+  readonly prepared?: boolean | undefined;
   /** See {@linkcode BufferEventFlow.maxSingleRead}; 64 KiB by default. */
   readonly maxSingleRead?: number | undefined;
   /** See {@linkcode BufferEventFlow.maxSingleWrite}; 256 KiB by default. */

@@ -43,7 +43,7 @@ export class SocketBufferEvent extends SocketReading {
   /**
    * Takes a socket, or none for the time being.
    *
-   * @param fd a connected stream socket, which is made non-blocking; -1: none yet, see {@linkcode SocketBufferEvent.connect}.
+   * @param fd a connected stream socket, which is made non-blocking, unless the options say that it is; -1: none yet, see {@linkcode SocketBufferEvent.connect}.
    * @throws {SystemError} when the descriptor is not open.
    * @throws {RangeError} when a maximum is no byte count.
    */
@@ -52,7 +52,7 @@ export class SocketBufferEvent extends SocketReading {
     const priority = base.priorities >> 1;
     if (priority !== 0) this.settings = changeSettings(this.settings, { priority });
     if (fd < 0) return;
-    prepare(fd);
+    if (options.prepared !== true) prepare(fd);
     this.#take(fd);
   }
 
