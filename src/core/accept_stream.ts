@@ -16,6 +16,7 @@ export interface AcceptStreamOptions {
 /** What accepts. */
 interface Accepting {
   readonly base: EventBase;
+  readonly handsOutPrepared: boolean;
   enable(): void;
   disable(): void;
 }
@@ -49,6 +50,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, undefined, undefined>, AsyncDisposable {
   readonly #listener: Accepting;
   readonly #options: AcceptStreamOptions;
+  readonly #connection: SocketBufferEventOptions;
   readonly #queueMax: number;
   readonly #ended: () => void;
   readonly #abort: () => void = () => this.end();
@@ -68,6 +70,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     }
     this.#listener = listener;
     this.#options = options;
+    this.#connection = { prepared: listener.handsOutPrepared, ...options.connection };
     this.#queueMax = queueMax;
     this.#ended = ended;
     signal?.addEventListener("abort", this.#abort);
@@ -133,7 +136,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
   #open(fd: number, hasRoomAgain: boolean): SocketBufferEvent {
     try {
       if (hasRoomAgain) this.#listener.enable();
-      return new SocketBufferEvent(this.#listener.base, fd, this.#options.connection);
+      return new SocketBufferEvent(this.#listener.base, fd, this.#connection);
     } catch (error) {
       close(fd);
       // A loop that is left by an error does not say so.

@@ -48,7 +48,7 @@ const peerLength = new Int32Array(peerLengthBytes.buffer);
  *
  * using base = new EventBase();
  * using listener = new Listener(base, { port: 0 }, (fd) => {
- *   const client = new SocketBufferEvent(base, fd);
+ *   const client = new SocketBufferEvent(base, fd, { prepared: true });
  *   client.write("Hello, World!\n");
  *   client.closeAfterFlush();
  * });
@@ -136,6 +136,11 @@ export class Listener implements Disposable {
   /** The peer of the connection being accepted; only within the callback. For Unix sockets usually an empty path. */
   get peerAddress(): SocketAddress {
     return decodeSocketAddress(peerBytes, peerLength[0]!);
+  }
+
+  /** Whether what it hands out is non-blocking and close-on-exec, and so a {@linkcode SocketBufferEvent} can take it as `prepared`. */
+  get handsOutPrepared(): boolean {
+    return this.#acceptHow === 0;
   }
 
   /** Whether it accepts, or would if there were descriptors and a callback. */

@@ -1,4 +1,5 @@
 import {
+  closeDescriptor,
   type Datagram,
   type DatagramOptions,
   type EventBase,
@@ -181,10 +182,15 @@ export class DnsServer implements Disposable {
     const onError = where.onError ?? (report === undefined ? undefined : (error: SystemError) => report(error));
     const listener = new Listener(this.base, { ...where, onError }, (fd, { peerAddress }) => {
       if (!this.#connections.makeRoom()) {
-        new SocketBufferEvent(this.base, fd).close();
+        closeDescriptor(fd);
         return;
       }
-      this.#accepted(new SocketBufferEvent(this.base, fd), peerAddress, tls, listener);
+      this.#accepted(
+        new SocketBufferEvent(this.base, fd, { prepared: listener.handsOutPrepared }),
+        peerAddress,
+        tls,
+        listener,
+      );
     });
     this.#listeners.add(listener);
     return listener;

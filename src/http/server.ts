@@ -219,7 +219,10 @@ export class HttpServer extends HttpHost implements Disposable {
   #acceptor(options: HttpTransport): (fd: number, listener: Listener) => void {
     return (fd, listener) => {
       try {
-        this.accept(fd, options);
+        this.#serve(
+          openTransport(this.base, fd, options, this.#makeStream, listener.handsOutPrepared),
+          options.tls !== undefined,
+        );
       } catch (error) {
         // One connection that cannot be watched (select is full, say) is no reason to stop serving the others.
         if (!(error instanceof SystemError)) throw error;
@@ -235,8 +238,7 @@ export class HttpServer extends HttpHost implements Disposable {
    * @throws {Error} when the server was closed; and what `makeStream` throws.
    */
   accept(fd: number, transport: HttpTransport = {}): void {
-    const stream = openTransport(this.base, fd, transport, this.#makeStream);
-    this.#serve(stream, transport.tls !== undefined);
+    this.#serve(openTransport(this.base, fd, transport, this.#makeStream, false), transport.tls !== undefined);
   }
 
   /**

@@ -5,10 +5,13 @@ import {
   type ListenerOptions,
   type SecureLayer,
   SocketBufferEvent,
+  type SocketBufferEventOptions,
 } from "../core/mod.ts";
 
 /** Makes the stream of a client from a connected, non-blocking socket, which belongs to that stream then. */
 export type StreamMaker = (base: EventBase, fd: number) => BufferEvent;
+
+const PREPARED: SocketBufferEventOptions = Object.freeze({ prepared: true });
 
 /** What lies between a client's socket and HTTP. */
 export interface HttpTransport {
@@ -27,6 +30,7 @@ export interface HttpListenOptions extends ListenerOptions, HttpTransport {}
 /**
  * Makes the stream that HTTP is spoken over. Whatever happens, the descriptor is no longer the caller's.
  *
+ * @param isPrepared whether the descriptor is non-blocking and close-on-exec already.
  * @throws what a maker throws, or a layer.
  * @throws {SystemError} when the descriptor is not open.
  */
@@ -35,9 +39,12 @@ export function openTransport(
   fd: number,
   { tls, makeStream }: HttpTransport,
   serverMaker: StreamMaker | undefined,
+  isPrepared: boolean,
 ): BufferEvent {
   const make = makeStream ?? serverMaker;
-  const stream = make === undefined ? new SocketBufferEvent(base, fd) : made(make, base, fd);
+  const stream = make === undefined
+    ? new SocketBufferEvent(base, fd, isPrepared ? PREPARED : undefined)
+    : made(make, base, fd);
   if (tls === undefined) return stream;
   try {
     return tls.secure(stream);
