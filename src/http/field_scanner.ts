@@ -18,14 +18,13 @@ import {
   equalsIgnoringCase,
   HT,
   LF,
-  SCAN_DONE,
-  SCAN_FAULT,
   SCAN_MORE,
   type ScanResult,
   SP,
   TOKEN_BYTE,
   VALUE_BYTE,
 } from "./parse_tables.ts";
+import { Scanner } from "./scanner.ts";
 
 const LINE_START = 0;
 const IN_NAME = 1;
@@ -64,13 +63,9 @@ function buildDecidingNames(): (string | undefined)[] {
  * response, or trailers. Every byte is looked at once, however the bytes are cut: the scanner stops anywhere and goes
  * on with the next piece. It stores no fields; it validates them, counts them and notes what the deciding ones say.
  */
-export class FieldScanner {
-  /** Where the section begins. */
-  start = 0;
+export class FieldScanner extends Scanner {
   /** After SCAN_DONE: where the closing empty line begins, which is where the field lines end. */
   end = 0;
-  /** The first byte that was not consumed. */
-  position = 0;
   /** How many field lines were begun. */
   count = 0;
   /** What the deciding fields said, as a sum of `FACT_*` bits. */
@@ -81,8 +76,6 @@ export class FieldScanner {
   hostStart = 0;
   /** Where the value of Host ends. */
   hostEnd = 0;
-  /** After SCAN_FAULT: why. */
-  fault: HttpParseErrorCode = "HTTP_BAD_HEADER_NAME";
 
   readonly #allowBareLf: boolean;
   readonly #allowObsFold: boolean;
@@ -101,6 +94,7 @@ export class FieldScanner {
    * @param mindsHost whether Host decides anything, as it does in requests; in a response it is a field like any other.
    */
   constructor(leniency: HttpLeniency, mindsHost: boolean = true) {
+    super();
     this.#allowBareLf = leniency.allowBareLf === true;
     this.#allowObsFold = leniency.allowObsFold === true;
     this.#allowEmptyHost = leniency.allowMissingHost === true;
@@ -117,8 +111,7 @@ export class FieldScanner {
     this.#phase = LINE_START;
   }
 
-  /** Adds `delta` to every remembered offset, because the bytes scanned so far have moved. */
-  shift(delta: number): void {
+  override shift(delta: number): void {
     this.start += delta;
     this.#nameStart += delta;
     this.#nameEnd += delta;
@@ -126,8 +119,7 @@ export class FieldScanner {
     this.hostEnd += delta;
   }
 
-  /** Scans `bytes[p..end)`, where `p` is the position the last call ended at. */
-  scan(bytes: Uint8Array, p: number, end: number): ScanResult {
+  override scan(bytes: Uint8Array, p: number, end: number): ScanResult {
     const classes = BYTE_CLASS;
     const bound = this.start + this.#maxBytes;
     const stop = end < bound ? end : bound;
@@ -139,7 +131,7 @@ export class FieldScanner {
         const byte = bytes[p]!;
         if ((classes[byte]! & TOKEN_BYTE) !== 0) {
           if (++this.count > this.#maxCount) {
-            return this.#refuse(p, "HTTP_TOO_MANY_HEADERS");
+            return this.refuse(p, "HTTP_TOO_MANY_HEADERS");
           }
           this.#nameStart = p++;
           phase = IN_NAME;
@@ -147,18 +139,18 @@ export class FieldScanner {
           p++;
           phase = SECTION_END;
         } else if (byte === LF && this.#allowBareLf) {
-          return this.#finish(p, p + 1);
+          return this.#close(p, p + 1);
         } else if ((byte === SP || byte === HT) && this.#mayFold()) {
           p++;
           phase = IN_VALUE;
         } else {
-          return this.#refuse(p, lineStartFault(byte));
+          return this.refuse(p, lineStartFault(byte));
         }
       }
       if (phase === IN_NAME) {
         while (p < stop && (classes[bytes[p]!]! & TOKEN_BYTE) !== 0) p++;
         if (p === stop) break;
-        if (bytes[p] !== COLON) return this.#refuse(p, "HTTP_BAD_HEADER_NAME");
+        if (bytes[p] !== COLON) return this.refuse(p, "HTTP_BAD_HEADER_NAME");
         this.#nameEnd = p++;
         phase = IN_VALUE;
       }
@@ -170,11 +162,11 @@ export class FieldScanner {
           p++;
           phase = LINE_END;
         } else if (byte === LF && this.#allowBareLf) {
-          if (!this.#take(bytes, p)) return this.#refuse(p, this.fault);
+          if (!this.#take(bytes, p)) return this.refuse(p, this.fault);
           p++;
           phase = LINE_START;
         } else {
-          return this.#refuse(
+          return this.refuse(
             p,
             byte === LF ? "HTTP_BAD_LINE_END" : "HTTP_BAD_HEADER_VALUE",
           );
@@ -182,33 +174,26 @@ export class FieldScanner {
       }
       if (phase === LINE_END) {
         if (p === stop) break;
-        if (bytes[p] !== LF) return this.#refuse(p, "HTTP_BAD_LINE_END");
-        if (!this.#take(bytes, p - 1)) return this.#refuse(p, this.fault);
+        if (bytes[p] !== LF) return this.refuse(p, "HTTP_BAD_LINE_END");
+        if (!this.#take(bytes, p - 1)) return this.refuse(p, this.fault);
         p++;
         phase = LINE_START;
       }
       if (phase === SECTION_END) {
         if (p === stop) break;
-        if (bytes[p] !== LF) return this.#refuse(p, "HTTP_BAD_LINE_END");
-        return this.#finish(p - 1, p + 1);
+        if (bytes[p] !== LF) return this.refuse(p, "HTTP_BAD_LINE_END");
+        return this.#close(p - 1, p + 1);
       }
     }
-    if (stop < end) return this.#refuse(p, "HTTP_HEADERS_TOO_LARGE");
+    if (stop < end) return this.refuse(p, "HTTP_HEADERS_TOO_LARGE");
     this.#phase = phase;
     this.position = p;
     return SCAN_MORE;
   }
 
-  #finish(end: number, position: number): ScanResult {
+  #close(end: number, position: number): ScanResult {
     this.end = end;
-    this.position = position;
-    return SCAN_DONE;
-  }
-
-  #refuse(position: number, fault: HttpParseErrorCode): ScanResult {
-    this.position = position;
-    this.fault = fault;
-    return SCAN_FAULT;
+    return this.finish(position);
   }
 
   #mayFold(): boolean {

@@ -8,14 +8,12 @@ import {
   HEX_DIGIT,
   LF,
   NOT_HEX,
-  SCAN_DONE,
-  SCAN_FAULT,
-  SCAN_MORE,
   type ScanResult,
   SP,
   TARGET_BYTE,
   TOKEN_BYTE,
 } from "./parse_tables.ts";
+import { Scanner } from "./scanner.ts";
 
 const IN_METHOD = 0;
 const IN_TARGET = 1;
@@ -34,9 +32,7 @@ const LINE_END_BYTES = 10;
  * Scans a request line (RFC 9112 section 3): a method, one space, a target, one space, `HTTP/1.x`, CR LF. Every byte is
  * looked at once, however the bytes are cut, but for the ten of the version, which are cheap to look at again.
  */
-export class RequestLineScanner {
-  /** Where the line begins, which is where the method begins. */
-  start = 0;
+export class RequestLineScanner extends Scanner {
   /** Where the target begins; the method ends one byte before. */
   targetStart = 0;
   /** Where the target ends. */
@@ -47,10 +43,6 @@ export class RequestLineScanner {
   absolute = false;
   /** The digit behind `HTTP/1.`, 0 or 1. */
   versionMinor = 1;
-  /** The first byte that was not consumed. */
-  position = 0;
-  /** After SCAN_FAULT: why. */
-  fault: HttpParseErrorCode = "HTTP_BAD_METHOD";
 
   readonly #maxMethodBytes: number;
   readonly #maxTargetBytes: number;
@@ -61,6 +53,7 @@ export class RequestLineScanner {
 
   /** Makes a scanner with these bounds and leniencies. */
   constructor(limits: HttpLimits, leniency: HttpLeniency) {
+    super();
     this.#maxMethodBytes = limits.maxMethodBytes;
     this.#maxTargetBytes = limits.maxTargetBytes;
     this.#allowBareLf = leniency.allowBareLf === true;
@@ -72,16 +65,14 @@ export class RequestLineScanner {
     this.#phase = IN_METHOD;
   }
 
-  /** Adds `delta` to every remembered offset, because the bytes scanned so far have moved. */
-  shift(delta: number): void {
+  override shift(delta: number): void {
     this.start += delta;
     this.targetStart += delta;
     this.targetEnd += delta;
     this.#versionStart += delta;
   }
 
-  /** Scans `bytes[p..end)`, where `p` is the position the last call ended at. */
-  scan(bytes: Uint8Array, p: number, end: number): ScanResult {
+  override scan(bytes: Uint8Array, p: number, end: number): ScanResult {
     const classes = BYTE_CLASS;
     if (this.#phase === IN_METHOD) {
       if (end - p > 4 && p === this.start && isGet(bytes, p)) {
@@ -91,11 +82,11 @@ export class RequestLineScanner {
         const bound = this.start + this.#maxMethodBytes;
         const stop = end < bound ? end : bound;
         while (p < stop && (classes[bytes[p]!]! & TOKEN_BYTE) !== 0) p++;
-        if (p === end) return this.#pause(p);
+        if (p === end) return this.pause(p);
         if (bytes[p] !== SP || p === this.start) {
           const tooLong = p === bound &&
             (classes[bytes[p]!]! & TOKEN_BYTE) !== 0;
-          return this.#refuse(
+          return this.refuse(
             p,
             tooLong ? "HTTP_METHOD_TOO_LONG" : "HTTP_BAD_METHOD",
           );
@@ -115,11 +106,11 @@ export class RequestLineScanner {
         this.#escaped = true;
         p++;
       }
-      if (p === end) return this.#pause(p);
+      if (p === end) return this.pause(p);
       if (bytes[p] !== SP || p === this.targetStart) {
         const tooLong = p === bound &&
           ((classes[bytes[p]!]! & TARGET_BYTE) !== 0 || bytes[p] === PERCENT);
-        return this.#refuse(
+        return this.refuse(
           p,
           tooLong ? "HTTP_TARGET_TOO_LONG" : this.#targetFault(bytes[p]!),
         );
@@ -135,47 +126,46 @@ export class RequestLineScanner {
     const start = this.#versionStart;
     if (end - start >= LINE_END_BYTES && endsInVersion11(bytes, start)) {
       this.versionMinor = 1;
-      return this.#finish(bytes, start + LINE_END_BYTES - 1);
+      return this.#complete(bytes, start + LINE_END_BYTES - 1);
     }
     for (let i = 0; i <= MINOR_DIGIT_AT; i++) {
       const p = start + i;
-      if (p === end) return this.#pause(p);
+      if (p === end) return this.pause(p);
       const byte = bytes[p]!;
       if (i === MINOR_DIGIT_AT) {
-        if (!isDigit(byte)) return this.#refuse(p, "HTTP_BAD_VERSION");
+        if (!isDigit(byte)) return this.refuse(p, "HTTP_BAD_VERSION");
         // A server may treat what is newer like 1.1 (RFC 9110 section 2.5). Not all do, nobody sends it, and those who disagree
         // about a version disagree about framing next.
-        if (byte > 0x31) return this.#refuse(p, "HTTP_VERSION_UNSUPPORTED");
+        if (byte > 0x31) return this.refuse(p, "HTTP_VERSION_UNSUPPORTED");
         this.versionMinor = byte - 0x30;
       } else if (byte !== VERSION_PREFIX.charCodeAt(i)) {
         const otherMajor = i === MAJOR_DIGIT_AT && isDigit(byte);
-        return this.#refuse(
+        return this.refuse(
           p,
           otherMajor ? "HTTP_VERSION_UNSUPPORTED" : "HTTP_BAD_VERSION",
         );
       }
     }
     let p = start + MINOR_DIGIT_AT + 1;
-    if (p === end) return this.#pause(p);
+    if (p === end) return this.pause(p);
     if (bytes[p] === CR) {
       p++;
-      if (p === end) return this.#pause(p);
-      if (bytes[p] !== LF) return this.#refuse(p, "HTTP_BAD_LINE_END");
+      if (p === end) return this.pause(p);
+      if (bytes[p] !== LF) return this.refuse(p, "HTTP_BAD_LINE_END");
     } else if (bytes[p] !== LF) {
-      return this.#refuse(p, "HTTP_BAD_VERSION");
+      return this.refuse(p, "HTTP_BAD_VERSION");
     } else if (!this.#allowBareLf) {
-      return this.#refuse(p, "HTTP_BAD_LINE_END");
+      return this.refuse(p, "HTTP_BAD_LINE_END");
     }
-    return this.#finish(bytes, p);
+    return this.#complete(bytes, p);
   }
 
   /** The line is complete; its LF is at `p`. */
-  #finish(bytes: Uint8Array, p: number): ScanResult {
+  #complete(bytes: Uint8Array, p: number): ScanResult {
     // Only now, so that the preface of HTTP/2, which is "PRI *" with version 2.0, is told about its version and not its
     // target.
-    if (!this.#checkTarget(bytes)) return this.#refuse(p, "HTTP_BAD_TARGET");
-    this.position = p + 1;
-    return SCAN_DONE;
+    if (!this.#checkTarget(bytes)) return this.refuse(p, "HTTP_BAD_TARGET");
+    return this.finish(p + 1);
   }
 
   /** Checks that the target has one of the four forms and that its form suits the method (RFC 9112 section 3.2). */
@@ -197,17 +187,6 @@ export class RequestLineScanner {
   /** A line that ends right after the target is one of HTTP/0.9, whose fault is the missing version. */
   #targetFault(byte: number): HttpParseErrorCode {
     return byte === CR || byte === LF ? "HTTP_BAD_VERSION" : "HTTP_BAD_TARGET";
-  }
-
-  #pause(position: number): ScanResult {
-    this.position = position;
-    return SCAN_MORE;
-  }
-
-  #refuse(position: number, fault: HttpParseErrorCode): ScanResult {
-    this.position = position;
-    this.fault = fault;
-    return SCAN_FAULT;
   }
 }
 

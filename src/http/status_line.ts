@@ -1,16 +1,7 @@
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
-import {
-  BYTE_CLASS,
-  CR,
-  LF,
-  SCAN_DONE,
-  SCAN_FAULT,
-  SCAN_MORE,
-  type ScanResult,
-  SP,
-  VALUE_BYTE,
-} from "./parse_tables.ts";
+import { BYTE_CLASS, CR, LF, type ScanResult, SP, VALUE_BYTE } from "./parse_tables.ts";
+import { Scanner } from "./scanner.ts";
 
 const IN_FRONT = 0;
 const IN_REASON = 1;
@@ -28,9 +19,7 @@ const FRONT_BYTES = 12;
  * empty, and then the space before it may be missing as well: the RFC asks servers to send it, many forget it, and no known client
  * minds.
  */
-export class StatusLineScanner {
-  /** Where the line begins. */
-  start = 0;
+export class StatusLineScanner extends Scanner {
   /** Where the reason begins. */
   reasonStart = 0;
   /** Where the reason ends. */
@@ -39,10 +28,6 @@ export class StatusLineScanner {
   status = 0;
   /** The digit behind `HTTP/1.`, 0 or 1. */
   versionMinor = 1;
-  /** The first byte that was not consumed. */
-  position = 0;
-  /** After SCAN_FAULT: why. */
-  fault: HttpParseErrorCode = "HTTP_BAD_VERSION";
 
   readonly #maxReasonBytes: number;
   readonly #allowBareLf: boolean;
@@ -50,6 +35,7 @@ export class StatusLineScanner {
 
   /** Makes a scanner with these bounds and leniencies. */
   constructor(limits: HttpLimits, leniency: HttpLeniency) {
+    super();
     this.#maxReasonBytes = limits.maxReasonBytes;
     this.#allowBareLf = leniency.allowBareLf === true;
   }
@@ -61,40 +47,38 @@ export class StatusLineScanner {
     this.status = 0;
   }
 
-  /** Adds `delta` to every remembered offset, because the bytes scanned so far have moved. */
-  shift(delta: number): void {
+  override shift(delta: number): void {
     this.start += delta;
     this.reasonStart += delta;
     this.reasonEnd += delta;
   }
 
-  /** Scans `bytes[p..end)`, where `p` is the position the last call ended at. */
-  scan(bytes: Uint8Array, p: number, end: number): ScanResult {
+  override scan(bytes: Uint8Array, p: number, end: number): ScanResult {
     if (this.#phase === IN_FRONT) {
       // The few bytes of the front are cheap to look at again, however they are cut.
       for (let at = p - this.start; at < FRONT_BYTES; at++, p++) {
-        if (p === end) return this.#pause(p);
+        if (p === end) return this.pause(p);
         const fault = this.#frontFault(at, bytes[p]!);
-        if (fault !== undefined) return this.#refuse(p, fault);
+        if (fault !== undefined) return this.refuse(p, fault);
       }
-      if (p === end) return this.#pause(p);
+      if (p === end) return this.pause(p);
       this.reasonStart = bytes[p] === SP ? ++p : p;
       this.#phase = IN_REASON;
       if (p === this.start + FRONT_BYTES && bytes[p] !== CR && bytes[p] !== LF) {
-        return this.#refuse(p, "HTTP_BAD_STATUS");
+        return this.refuse(p, "HTTP_BAD_STATUS");
       }
     }
     if (this.#phase === IN_REASON) {
       const bound = this.reasonStart + this.#maxReasonBytes;
       const stop = end < bound ? end : bound;
       while (p < stop && (BYTE_CLASS[bytes[p]!]! & VALUE_BYTE) !== 0) p++;
-      if (p === end) return this.#pause(p);
+      if (p === end) return this.pause(p);
       const byte = bytes[p]!;
       this.reasonEnd = p;
-      if (byte === LF && this.#allowBareLf) return this.#finish(p + 1);
+      if (byte === LF && this.#allowBareLf) return this.finish(p + 1);
       if (byte !== CR) {
         const tooLong = p === bound && (BYTE_CLASS[byte]! & VALUE_BYTE) !== 0;
-        return this.#refuse(
+        return this.refuse(
           p,
           tooLong ? "HTTP_REASON_TOO_LONG" : byte === LF ? "HTTP_BAD_LINE_END" : "HTTP_BAD_REASON",
         );
@@ -102,8 +86,8 @@ export class StatusLineScanner {
       p++;
       this.#phase = AT_LF;
     }
-    if (p === end) return this.#pause(p);
-    return bytes[p] === LF ? this.#finish(p + 1) : this.#refuse(p, "HTTP_BAD_LINE_END");
+    if (p === end) return this.pause(p);
+    return bytes[p] === LF ? this.finish(p + 1) : this.refuse(p, "HTTP_BAD_LINE_END");
   }
 
   /** What is wrong with a byte of the version, the space or the status code; undefined: nothing. */
@@ -120,22 +104,6 @@ export class StatusLineScanner {
     if (at < STATUS_AT) return byte === SP ? undefined : "HTTP_BAD_VERSION";
     this.status = this.status * 10 + byte - 0x30;
     return isDigit(byte) && this.status > 0 ? undefined : "HTTP_BAD_STATUS";
-  }
-
-  #finish(position: number): ScanResult {
-    this.position = position;
-    return SCAN_DONE;
-  }
-
-  #pause(position: number): ScanResult {
-    this.position = position;
-    return SCAN_MORE;
-  }
-
-  #refuse(position: number, fault: HttpParseErrorCode): ScanResult {
-    this.position = position;
-    this.fault = fault;
-    return SCAN_FAULT;
   }
 }
 
