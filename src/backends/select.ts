@@ -1,9 +1,16 @@
 import { allocate, os, select } from "../ffi/mod.ts";
 import { type Backend, FEATURE_ANY_DESCRIPTOR, INTEREST_READ, INTEREST_WRITE, TIMEOUT_MS_MAX } from "./backend.ts";
+import { HangUpProbe } from "./hang_up_probe.ts";
 
 /** macOS's plain `select` stops at FD_SETSIZE; elsewhere the kernel reads as many bits as it is told to. */
 const DESCRIPTOR_LIMIT = os.name === "darwin" ? 1024 : Infinity;
 const BITS_FIRST = 1024;
+/**
+ * While somebody waits to write, hang-ups are looked for that `select` does not tell of: whenever it has found nothing else, at least once in so
+ * many milliseconds, and where it always finds something once in so many waits.
+ */
+const PROBE_MS = 500;
+const PROBE_WAITS = 256;
 
 /** One growable fd_set: descriptor n is bit `n & 7` of byte `n >> 3`, on every system we support. */
 class DescriptorSet {
@@ -44,6 +51,10 @@ export class SelectBackend implements Backend {
   readonly #timeoutWords: Int32Array = new Int32Array(this.#timeout.buffer as ArrayBuffer);
   // Above the largest descriptor watched, by a byte's bits at most; never shrinks below what is still watched.
   #limit = 0;
+  // How many descriptors are watched for room to write, and how many waits have not looked for their hang-ups.
+  #writeCount = 0;
+  #unprobedWaits = 0;
+  readonly #probe = new HangUpProbe();
   #fds: Int32Array = new Int32Array(64);
   #masks: Uint8Array = new Uint8Array(64);
   // How many reports there are, and which of them is the first.
@@ -66,6 +77,7 @@ export class SelectBackend implements Backend {
       this.#reads.grow(needed);
       this.#writes.grow(needed);
     }
+    this.#writeCount += Number((after & INTEREST_WRITE) !== 0) - Number((before & INTEREST_WRITE) !== 0);
     this.#reads.assign(fd, (after & INTEREST_READ) !== 0);
     this.#writes.assign(fd, (after & INTEREST_WRITE) !== 0);
     if ((after & (INTEREST_READ | INTEREST_WRITE)) !== 0) this.#limit = Math.max(this.#limit, fd + 1);
@@ -76,6 +88,15 @@ export class SelectBackend implements Backend {
   /** As {@linkcode Backend.wait}. */
   wait(timeoutMs: number): number {
     const used = (this.#limit + 63) >> 6 << 3;
+    if (this.#writeCount === 0) return this.#select(timeoutMs, used);
+    const isDue = ++this.#unprobedWaits === PROBE_WAITS;
+    const hungUp = isDue ? this.#collectHangUps(used) : 0;
+    if (hungUp > 0) return hungUp;
+    const result = this.#select(timeoutMs < 0 || timeoutMs > PROBE_MS ? PROBE_MS : timeoutMs, used);
+    return result === 0 ? this.#collectHangUps(used) : result;
+  }
+
+  #select(timeoutMs: number, used: number): number {
     copyBytes(this.#reads, used);
     copyBytes(this.#writes, used);
     let timeout: Uint8Array | null = null;
@@ -113,6 +134,21 @@ export class SelectBackend implements Backend {
     this.#filled = filled;
     this.#first = Math.floor(Math.random() * filled);
     return filled;
+  }
+
+  /** Lists what has hung up while somebody waits to write, as ready for that: then writing says so. */
+  #collectHangUps(used: number): number {
+    this.#unprobedWaits = 0;
+    const count = this.#probe.find(this.#writes.wanted, used);
+    if (count > this.#fds.length) {
+      this.#fds = new Int32Array(count * 2);
+      this.#masks = new Uint8Array(count * 2);
+    }
+    this.#fds.set(this.#probe.found.subarray(0, count));
+    this.#masks.fill(INTEREST_WRITE, 0, count);
+    this.#filled = count;
+    this.#first = 0;
+    return count;
   }
 
   /** Where the report that is `index` behind the first one stands. */

@@ -1,8 +1,8 @@
 import { assertEquals, assertGreater, assertGreaterOrEqual, assertStrictEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { FEATURE_ANY_DESCRIPTOR, INTEREST_READ, INTEREST_WRITE, SelectBackend } from "../../src/backends/mod.ts";
-import { descriptorLimit, fcntl, os, setDescriptorLimit } from "../../src/ffi/mod.ts";
-import { Descriptors, empty, writeText } from "../support/descriptors.ts";
+import { descriptorLimit, fcntl, os, setDescriptorLimit, shutdown } from "../../src/ffi/mod.ts";
+import { Descriptors, empty, fill, writeText } from "../support/descriptors.ts";
 import { readiness, ready } from "./readiness.ts";
 
 const READ = INTEREST_READ, WRITE = INTEREST_WRITE, BOTH = INTEREST_READ | INTEREST_WRITE;
@@ -34,6 +34,26 @@ describe("SelectBackend", () => {
     }
     assertStrictEquals(backend.wait(-1), 400);
     assertEquals(ready(backend, -1), new Map(fds.map((fd) => [fd, BOTH])));
+  });
+
+  it("finds what has hung up while it waits for room, also where others are always ready", () => {
+    const blocked = Array.from({ length: 70 }, () => {
+      const [near, far] = descriptors.socketpair();
+      fill(near);
+      backend.watch(near, 0, WRITE);
+      return [near, far] as const;
+    });
+    assertEquals([...ready(backend)], []);
+    for (const [, far] of blocked.slice(1)) shutdown(far, os.constants.SHUT_RDWR);
+    assertEquals(ready(backend, -1), new Map(blocked.slice(1).map(([near]) => [near, WRITE])));
+    const [busy, other] = descriptors.socketpair();
+    writeText(other, "x");
+    backend.watch(busy, 0, READ);
+    const found = new Set<number>();
+    for (let round = 0; round < 600; round++) for (const fd of ready(backend).keys()) found.add(fd);
+    assertEquals(found, new Set([busy, ...blocked.slice(1).map(([near]) => near)]));
+    for (const [near] of blocked) backend.watch(near, WRITE, 0);
+    assertEquals([...ready(backend, -1)], [[busy, READ]]);
   });
 
   it("keeps neighbours in one byte of its sets apart", () => {
