@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { type AcceptStream, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
 import { allocate, getsockname, os, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import type { Descriptors } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { alongside, eventually, isPending, rejection, text } from "./async_support.ts";
 import { clientSocket, settle } from "./bufferevent_support.ts";
 
@@ -11,14 +12,7 @@ forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   /** Writes down what a stream gets. */
   function watched(stream: AcceptStream): number[] {

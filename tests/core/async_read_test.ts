@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import {
   BEV_EVENT_EOF,
   type BufferEvent,
@@ -20,9 +20,10 @@ import {
 import { LineRequest } from "../../src/core/read_request.ts";
 import { backendsUnderTest, forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { assertSameBytes, journal, pattern, resetAndClose, runFor, settle, tcpPair } from "./bufferevent_support.ts";
-import { forEachKind } from "./connection_kinds.ts";
+import { forEachKind, freshEnds } from "./connection_kinds.ts";
 
 /** Sends everything and ends the stream. */
 async function finish(connection: BufferEvent): Promise<void> {
@@ -36,26 +37,13 @@ forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   forEachKind((kind) => {
     let near: BufferEvent;
     let far: BufferEvent;
 
-    beforeEach(() => {
-      [near, far] = kind.open(base, descriptors);
-    });
-    afterEach(() => {
-      near.close();
-      far.close();
-    });
+    freshEnds(() => kind.open(base, descriptors), (fresh) => [near, far] = fresh);
 
     it("awaited reads get what they ask for, in the order in which they ask", () =>
       alongside(base, async () => {

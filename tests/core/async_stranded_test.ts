@@ -1,38 +1,26 @@
 /** Awaited operations that nothing would settle any more if nobody thought of them. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { afterEach, beforeEach, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { type BufferEvent, Datagram, EV_READ, EV_WRITE, type EventBase, PairBufferEvent } from "../../src/core/mod.ts";
 import { TlsBufferEvent } from "../../src/tls/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import type { Descriptors } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { settle } from "./bufferevent_support.ts";
-import { forEachKind } from "./connection_kinds.ts";
+import { forEachKind, freshEnds } from "./connection_kinds.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   forEachKind((kind) => {
     let near: BufferEvent;
     let far: BufferEvent;
 
-    beforeEach(() => {
-      [near, far] = kind.open(base, descriptors);
-    });
-    afterEach(() => {
-      near.close();
-      far.close();
-    });
+    freshEnds(() => kind.open(base, descriptors), (fresh) => [near, far] = fresh);
 
     it("a high watermark below what a read waits for refuses it, however much is there already", () =>
       alongside(base, async () => {

@@ -1,23 +1,17 @@
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type BufferEvent, EV_READ, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
 import { os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, fill, readText, writeText } from "../support/descriptors.ts";
+import { type Descriptors, fill, readText, writeText } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { countWrites, deadPort, journal, listeningSocket, settle, until } from "./bufferevent_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   function open(): { connection: SocketBufferEvent; far: number; told: string[] } {
     const [near, far] = descriptors.socketpair();

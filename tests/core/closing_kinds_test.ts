@@ -15,34 +15,22 @@ import {
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, fill, readText } from "../support/descriptors.ts";
+import { type Descriptors, fill, readText } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { journal, settle, until } from "./bufferevent_support.ts";
-import { forEachKind } from "./connection_kinds.ts";
+import { forEachKind, freshEnds } from "./connection_kinds.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   forEachKind((kind) => {
     let near: BufferEvent;
     let far: BufferEvent;
 
-    beforeEach(() => {
-      [near, far] = kind.open(base, descriptors);
-    });
-    afterEach(() => {
-      near.close();
-      far.close();
-    });
+    freshEnds(() => kind.open(base, descriptors), (fresh) => [near, far] = fresh);
 
     it("what waited for the loop is told before it is closed", () => {
       far.enable(EV_READ);

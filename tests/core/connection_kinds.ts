@@ -1,5 +1,5 @@
 /** One body of tests over every kind of connection: two connected ends of a kind, however they are connected. */
-import { describe } from "@std/testing/bdd";
+import { afterEach, beforeEach, describe } from "@std/testing/bdd";
 import {
   type BufferEvent,
   EV_READ,
@@ -82,4 +82,19 @@ export const connectionKinds: readonly ConnectionKind[] = [
 /** Registers the tests of `body` once for each kind, in a group that names it. */
 export function forEachKind(body: (kind: ConnectionKind) => void): void {
   for (const kind of connectionKinds) describe(`over ${kind.name}`, () => body(kind));
+}
+
+/** Gives each test of the group two ends of its own, which are closed behind it. */
+export function freshEnds(
+  open: () => [BufferEvent, BufferEvent],
+  begin: (ends: [BufferEvent, BufferEvent]) => void,
+): void {
+  let ends: [BufferEvent, BufferEvent];
+  beforeEach(() => {
+    ends = open();
+    begin(ends);
+  });
+  afterEach(() => {
+    for (const end of ends) end.close();
+  });
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertLess, assertStrictEquals } from "@std/assert";
-import { afterEach, beforeEach, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import {
   type BufferEvent,
   EV_READ,
@@ -11,10 +11,11 @@ import {
 } from "../../src/core/mod.ts";
 import { os, shutdown } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, readText, writeText } from "../support/descriptors.ts";
+import { type Descriptors, readText, writeText } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { assertSameBytes, deadPort, listeningSocket, pattern, resetAndClose, tcpPair } from "./bufferevent_support.ts";
-import { forEachKind } from "./connection_kinds.ts";
+import { forEachKind, freshEnds } from "./connection_kinds.ts";
 
 /** What the kernel may hold between two sockets of this machine, and our own buffers with it. */
 const SWALLOWED_MAX = 16 * 1024 * 1024;
@@ -23,26 +24,13 @@ forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   forEachKind((kind) => {
     let near: BufferEvent;
     let far: BufferEvent;
 
-    beforeEach(() => {
-      [near, far] = kind.open(base, descriptors);
-    });
-    afterEach(() => {
-      near.close();
-      far.close();
-    });
+    freshEnds(() => kind.open(base, descriptors), (fresh) => [near, far] = fresh);
 
     it("streams carry everything, and the end of it, both ways", () =>
       alongside(base, async () => {

@@ -1,6 +1,6 @@
 /** Who makes descriptors non-blocking and close-on-exec: whoever accepts them, in the same system call, and nobody a second time. */
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { afterEach, beforeEach, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import {
   type EventBase,
   EVLOOP_NONBLOCK,
@@ -14,7 +14,8 @@ import { sysFcntl, sysFcntlPadded } from "../../src/ffi/libc.ts";
 import { fcntl, os } from "../../src/ffi/mod.ts";
 import { HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import type { Descriptors } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { eventually } from "./async_support.ts";
 
 const { F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } = os.constants;
@@ -56,14 +57,7 @@ forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   /** Connects to `port`, waits until the other side `isServed`, and says how often fcntl was called meanwhile. */
   async function fcntlCallsOf(port: number, isServed: () => boolean): Promise<number> {

@@ -1,23 +1,17 @@
 /** Sending past the output, which connections on top of a socket do with memory that is not theirs to queue. */
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { EV_READ, EV_WRITE, type EventBase, RateLimit, SocketBufferEvent } from "../../src/core/mod.ts";
 import { addressOf, allocate } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import type { Descriptors } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { inputText, journal, pattern, resetAndClose, settle, tcpPair, twoEnds, until } from "./bufferevent_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   describe("SocketBufferEvent.sendNow()", () => {
     it("sends ahead of what is queued afterwards, and tells of it once, from the loop", () => {

@@ -1,6 +1,6 @@
 /** What a user's code throws in the middle of something leaves nothing half done: no byte unheard of, no descriptor open. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { beforeEach, describe, it } from "@std/testing/bdd";
 import {
   BEV_OK,
   type BufferEvent,
@@ -17,10 +17,11 @@ import {
 import { allocate } from "../../src/ffi/mod.ts";
 import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, fill, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
+import { type Descriptors, fill, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { text } from "./async_support.ts";
 import { assertSameBytes, journal, pattern, settle, until } from "./bufferevent_support.ts";
-import { forEachKind } from "./connection_kinds.ts";
+import { forEachKind, freshEnds } from "./connection_kinds.ts";
 
 function explode(): never {
   throw new Error("on purpose");
@@ -31,28 +32,17 @@ forEachBackend((backend) => {
   let descriptors: Descriptors;
   let thrown: unknown[];
 
-  beforeEach(() => {
-    base = backend.newBase();
+  freshBase(backend, (fresh) => {
+    ({ base, descriptors } = fresh);
     thrown = [];
     base.onError = (error) => thrown.push(error);
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
   });
 
   forEachKind((kind) => {
     let near: BufferEvent;
     let far: BufferEvent;
 
-    beforeEach(() => {
-      [near, far] = kind.open(base, descriptors);
-    });
-    afterEach(() => {
-      near.close();
-      far.close();
-    });
+    freshEnds(() => kind.open(base, descriptors), (fresh) => [near, far] = fresh);
 
     it("a callback on the input that throws keeps nobody from hearing of data, however much that is", () => {
       for (const size of [5, 300_000]) {

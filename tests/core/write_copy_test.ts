@@ -1,9 +1,10 @@
 /** Queueing bytes that are their owner's again at once, of which what leaves at once is not copied. */
 import { assert, assertEquals } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { EV_WRITE, type EventBase, RateLimit, SocketBufferEvent } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import type { Descriptors } from "../support/descriptors.ts";
+import { freshBase } from "../support/fresh_base.ts";
 import { journal, pattern, resetAndClose, settle, tcpPair, twoEnds, until } from "./bufferevent_support.ts";
 
 /** More than any socket takes in one go. */
@@ -12,14 +13,7 @@ const MUCH = 8_000_000;
 forEachBackend((backend) => {
   let base: EventBase;
   let descriptors: Descriptors;
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-  });
-  afterEach(() => {
-    descriptors[Symbol.dispose]();
-    base.close();
-  });
+  freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
   /** Writes a copy of `length` bytes behind "head", spoils them at once, and checks what comes out at the far end. */
   function sendAndSpoil(near: SocketBufferEvent, far: SocketBufferEvent, length: number): void {
