@@ -132,6 +132,19 @@ forEachBackend((backend) => {
         }));
     }
 
+    for (const path of ["/", "/gzip"]) {
+      it(`is not given up while somebody has it who has not begun to read (${path})`, () =>
+        withLongBodies({}, async (client, url) => {
+          const collect = garbageCollector();
+          const response = await client.fetch(`${url}${path}`);
+          for (let count = 0; count < 10; count++) {
+            collect();
+            await new Promise((resolve) => setTimeout(resolve, 1));
+          }
+          assertEquals((await response.arrayBuffer()).byteLength, LENGTH);
+        }));
+    }
+
     it("ends for its reader as soon as it fails, whether that reads or not", () =>
       withLongBodies({}, async (client, url) => {
         const controller = new AbortController();
