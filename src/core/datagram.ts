@@ -24,6 +24,7 @@ import { Deferred } from "./deferred.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import { PullIterator } from "./pull_iterator.ts";
 import type { ReceivedDatagram } from "./received_datagram.ts";
+import { Segmentation } from "./segmentation.ts";
 import type { Waiter } from "./waiter.ts";
 
 /** Called with each datagram, which is valid until it returns: {@linkcode ReceivedDatagram.copy} makes one to keep. */
@@ -119,6 +120,7 @@ export class Datagram extends DatagramSocket implements Disposable {
     this.#sender = new DatagramSender(base, {
       fd,
       family,
+      segmentation: new Segmentation(fd, options.segmentation !== false && family !== "unix"),
       ...limits,
       report,
       drained: () => options.onDrain?.(this),

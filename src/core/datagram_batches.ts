@@ -1,5 +1,7 @@
 import { MessageBatch, PACKET_INFO_BYTES, SOCKET_ADDRESS_BYTES_MAX } from "../ffi/mod.ts";
 import type { DatagramRoute } from "./datagram_route.ts";
+import { RunPlan } from "./run_plan.ts";
+import type { Segmentation } from "./segmentation.ts";
 
 /** Datagrams per system call, unless a socket says otherwise. */
 export const BATCH_DEFAULT = 32;
@@ -60,7 +62,10 @@ export class ReceiveBatch {
   }
 }
 
-/** Where datagrams are gathered that leave together. */
+/**
+ * Where datagrams are gathered that leave together. When it is sent it may put them into another order, in which they are counted from then on;
+ * those to one peer keep theirs.
+ */
 export class SendBatch {
   readonly #messages: MessageBatch = new MessageBatch({
     slots: SEND_SLOTS,
@@ -68,6 +73,9 @@ export class SendBatch {
     controlBytes: PACKET_INFO_BYTES,
   });
   readonly #offsets: Uint32Array = new Uint32Array(SEND_SLOTS + 1);
+  #ownPlan: RunPlan | null = null;
+  // How they leave; null: one by one, in the order in which they came.
+  #plan: RunPlan | null = null;
   /** Datagrams in it. */
   count = 0;
 
@@ -81,13 +89,25 @@ export class SendBatch {
     return this.count < SEND_SLOTS && this.bytes + length <= SEND_PAYLOAD_BYTES;
   }
 
+  /** The memory for their contents. One more is written from {@linkcode SendBatch.bytes} on, for {@linkcode SendBatch.addWritten}. */
+  get memory(): Uint8Array {
+    return this.#messages.payload;
+  }
+
   /** Copies `data[0..length)` in as one more. It must fit. */
   add(data: Uint8Array, length: number, route: DatagramRoute | null): void {
+    const { payload } = this.#messages;
+    const offset = this.bytes;
+    if (length <= SMALL_BYTES) copyBytes(payload, offset, data, 0, length);
+    else payload.set(length === data.length ? data : data.subarray(0, length), offset);
+    this.addWritten(length, route);
+  }
+
+  /** Adds the one that was written into its memory. It must fit. */
+  addWritten(length: number, route: DatagramRoute | null): void {
     const index = this.count;
     const offset = this.bytes;
     const messages = this.#messages;
-    if (length <= SMALL_BYTES) copyBytes(messages.payload, offset, data, 0, length);
-    else messages.payload.set(length === data.length ? data : data.subarray(0, length), offset);
     messages.setPayload(index, offset, length);
     const nameLength = route === null ? 0 : route.nameLength;
     copyBytes(messages.names, index * SOCKET_ADDRESS_BYTES_MAX, route?.names, route?.nameAt ?? 0, nameLength);
@@ -98,39 +118,69 @@ export class SendBatch {
     this.#offsets[++this.count] = offset + length;
   }
 
-  /** Sends from `first` on. Returns how many the kernel took, or `-errno`. */
+  /**
+   * Decides how they leave, once all are there. Until then they would leave one by one.
+   *
+   * @param isFree whether those to different peers may change places.
+   */
+  arrange(segmentation: Segmentation, isFree: boolean): void {
+    this.#plan = null;
+    if (this.count < 2 || !segmentation.isOn) return;
+    const plan = this.#ownPlan ??= new RunPlan(this.#messages, this.#offsets);
+    if (plan.make(this.count, isFree, segmentation)) this.#plan = plan;
+  }
+
+  /**
+   * Sends from `first` on: 0, where an earlier call has ended, or behind a datagram that was refused. Returns how many the kernel took, or `-errno`.
+   */
   send(fd: number, first: number, flags: number): number {
+    if (this.#plan !== null) return this.#plan.send(fd, first, flags);
     return this.#messages.send(fd, first, this.count - first, flags);
+  }
+
+  /**
+   * When sending from `first` on was refused with `result`: whether that was a run of several, whose datagrams go one by one from now on, so that it
+   * is to be tried again.
+   */
+  split(first: number, result: number): boolean {
+    return this.#plan !== null && this.#plan.split(first, result);
   }
 
   /** After sending some: `-errno` that the next one met and the kernel will not tell again, else 0. */
   get failedBehind(): number {
-    return this.#messages.failedBehind;
+    return this.#plan === null ? this.#messages.failedBehind : this.#plan.failedBehind;
+  }
+
+  #slotOf(index: number): number {
+    return this.#plan === null ? index : this.#plan.slotAt(index);
   }
 
   /** The contents of one, as a view that the next {@linkcode SendBatch.add} after a clear overwrites. */
   dataAt(index: number): Uint8Array {
-    return this.#messages.payload.subarray(this.#offsets[index]!, this.#offsets[index + 1]!);
+    const slot = this.#slotOf(index);
+    return this.#messages.payload.subarray(this.#offsets[slot]!, this.#offsets[slot + 1]!);
   }
 
   /** Where one goes, in memory of the batch; null where it has no address. */
   routeAt(index: number): DatagramRoute | null {
+    const slot = this.#slotOf(index);
     const messages = this.#messages;
-    const nameLength = messages.nameLengthAt(index);
+    const nameLength = messages.nameLengthAt(slot);
     if (nameLength === 0) return null;
     return {
       names: messages.names,
-      nameAt: index * SOCKET_ADDRESS_BYTES_MAX,
+      nameAt: slot * SOCKET_ADDRESS_BYTES_MAX,
       nameLength,
       controls: messages.controls,
-      controlAt: index * PACKET_INFO_BYTES,
-      controlLength: messages.controlLengthAt(index),
+      controlAt: slot * PACKET_INFO_BYTES,
+      controlLength: messages.controlLengthAt(slot),
     };
   }
 
   /** Empties it. */
   clear(): void {
     this.count = 0;
+    this.#plan = null;
   }
 }
 

@@ -62,6 +62,12 @@ export interface DatagramOptions {
    * false each leaves at once.
    */
   readonly gatherReplies?: boolean | undefined;
+  /**
+   * Hand datagrams that leave together to the kernel in runs, one for each peer, which it or the network device cuts (UDP segmentation offload);
+   * true by default. Peers notice nothing of it; a packet capture on this host shows a run as one large packet. Only those of up to 1232 bytes, and
+   * only on Linux from 4.18 on; what the kernel or a device cannot cut goes one by one, by itself. Nothing to a Unix socket.
+   */
+  readonly segmentation?: boolean | undefined;
   /** Bytes that may wait while the kernel takes no more, 1 MiB by default. */
   readonly queueBytesMax?: number | undefined;
   /** Datagrams that may wait, 1024 by default. Further ones are dropped, and counted. */

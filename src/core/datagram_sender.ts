@@ -17,6 +17,7 @@ import { DatagramQueue, routeKey } from "./datagram_queue.ts";
 import type { DatagramRoute } from "./datagram_route.ts";
 import { LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
+import type { Segmentation } from "./segmentation.ts";
 import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR, ENOBUFS } = os.errno as Record<"EAGAIN" | "EINTR" | "ENOBUFS", number>;
@@ -30,6 +31,8 @@ const RETRY_MS_MAX = 64;
 interface SenderOptions extends DatagramLimits {
   readonly fd: number;
   readonly family: SocketAddress["family"];
+  /** Whether datagrams leave in runs. */
+  readonly segmentation: Segmentation;
   /** Takes note of an error, without calling user code at once. */
   readonly report: (error: SystemError) => void;
   /** What waited has been sent. */
@@ -202,8 +205,13 @@ export class DatagramSender {
     }
   }
 
-  /** Sends a batch. Returns how many are done with, sent or refused; fewer than all of them when the kernel is full. */
-  #transmit(batch: SendBatch): number {
+  /**
+   * Sends a batch. Returns how many are done with, sent or refused; fewer than all of them when the kernel is full.
+   *
+   * @param isFree whether those to different peers may change places; those that are not done with have done so then.
+   */
+  #transmit(batch: SendBatch, isFree = true): number {
+    batch.arrange(this.#options.segmentation, isFree);
     let first = 0;
     // What connected sockets are told of earlier datagrams: it stands in the way of the next one, which is still to be sent.
     let earlier = 0;
@@ -222,8 +230,11 @@ export class DatagramSender {
           earlier = result;
           continue;
         }
-        this.#refuse(result, batch.dataAt(first).length, batch.routeAt(first));
+        // What it says twice is of this one.
+        if (earlier !== 0 && earlier !== result) this.#tellEarlier(earlier);
         earlier = 0;
+        if (batch.split(first, result)) continue;
+        this.#refuse(result, batch.dataAt(first).length, batch.routeAt(first));
         first++;
       }
     }
@@ -322,7 +333,8 @@ export class DatagramSender {
           this.#queue.shift(1);
           continue;
         }
-        const done = this.#transmit(batch);
+        // In the order of the queue, whose first ones are then done with.
+        const done = this.#transmit(batch, false);
         this.#queue.shift(done);
         if (done < batch.count) return;
       }

@@ -42,6 +42,8 @@ export * from "./waiting.ts";
 export * from "./wake_channel.ts";
 export * from "./datagrams.ts";
 export * from "./message_batch.ts";
+export { type ManyMessageCalls } from "./message_headers.ts";
+export * from "./message_runs.ts";
 export * from "./packet_info.ts";
 export * from "./ip_text.ts";
 export * from "./signal_channel.ts";

@@ -52,6 +52,8 @@ export interface OsDatagramConstants {
   readonly MCAST_JOIN_SOURCE_GROUP: number;
   /** Leaves it again. */
   readonly MCAST_LEAVE_SOURCE_GROUP: number;
+  /** Level IPPROTO_UDP: has the kernel cut what is sent into datagrams of so many bytes (uint16); Linux only. */
+  readonly UDP_SEGMENT: number;
   /** Bytes that an interface's name takes, its zero byte included. */
   readonly IF_NAMESIZE: number;
 }
@@ -81,6 +83,7 @@ export const linuxDatagramConstants: OsDatagramConstants = {
   MCAST_LEAVE_GROUP: 45,
   MCAST_JOIN_SOURCE_GROUP: 46,
   MCAST_LEAVE_SOURCE_GROUP: 47,
+  UDP_SEGMENT: 103,
   IF_NAMESIZE: 16,
 };
 
@@ -109,6 +112,7 @@ export const darwinDatagramConstants: OsDatagramConstants = {
   MCAST_LEAVE_GROUP: 81,
   MCAST_JOIN_SOURCE_GROUP: 82,
   MCAST_LEAVE_SOURCE_GROUP: 83,
+  UDP_SEGMENT: 0,
   IF_NAMESIZE: 16,
 };
 
@@ -137,5 +141,6 @@ export const freebsdDatagramConstants: OsDatagramConstants = {
   MCAST_LEAVE_GROUP: 81,
   MCAST_JOIN_SOURCE_GROUP: 82,
   MCAST_LEAVE_SOURCE_GROUP: 83,
+  UDP_SEGMENT: 0,
   IF_NAMESIZE: 16,
 };

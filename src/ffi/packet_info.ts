@@ -4,18 +4,14 @@
  * @module
  */
 
+import { beginPiece, forEachPiece, PIECE_DATA } from "./ancillary.ts";
 import { formatIpv4, formatIpv6 } from "./ip_text.ts";
 import { os } from "./platform.ts";
 import { setSocketOption } from "./sockets.ts";
 
 const { IPPROTO_IP, IPPROTO_IPV6, IP_PKTINFO, IP_RECVDSTADDR, IP_RECVIF, IPV6_PKTINFO, IPV6_RECVPKTINFO } =
   os.constants;
-const { cmsghdr, in_pktinfo, in6_pktinfo, sockaddr_dl } = os.structs;
-
-const ALIGNMENT = os.name === "darwin" ? 4 : 8;
-const LEVEL = cmsghdr.fields.level.offset;
-const TYPE = cmsghdr.fields.type.offset;
-const DATA = aligned(cmsghdr.size);
+const { in_pktinfo, in6_pktinfo, sockaddr_dl } = os.structs;
 
 /** Room for the packet info of either family, and some more. */
 export const PACKET_INFO_BYTES = 128;
@@ -28,10 +24,6 @@ export interface PacketInfo {
   readonly interfaceIndex: number;
 }
 
-function aligned(length: number): number {
-  return (length + ALIGNMENT - 1) & -ALIGNMENT;
-}
-
 /** Asks for packet info with every datagram. Returns 0 or `-errno`. */
 export function enablePacketInfo(fd: number, isIpv6: boolean): number {
   if (isIpv6) {
@@ -42,22 +34,6 @@ export function enablePacketInfo(fd: number, isIpv6: boolean): number {
   if (in_pktinfo !== null) return setSocketOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
   const result = setSocketOption(fd, IPPROTO_IP, IP_RECVDSTADDR, 1);
   return result < 0 ? result : setSocketOption(fd, IPPROTO_IP, IP_RECVIF, 1);
-}
-
-/** Calls `visit` with each piece of ancillary data: its level, type, and where its data begins. A malformed end is left out. */
-function forEachPiece(
-  view: DataView,
-  start: number,
-  length: number,
-  visit: (level: number, type: number, at: number, dataBytes: number) => void,
-): void {
-  const end = start + length;
-  for (let at = start; at + DATA <= end;) {
-    const pieceBytes = view.getUint32(at, true);
-    if (pieceBytes < DATA || at + pieceBytes > end) return;
-    visit(view.getInt32(at + LEVEL, true), view.getInt32(at + TYPE, true), at + DATA, pieceBytes - DATA);
-    at += aligned(pieceBytes);
-  }
 }
 
 /** Reads what {@linkcode enablePacketInfo} asked for out of `length` bytes of ancillary data at `start`; undefined when it is not there. */
@@ -97,35 +73,28 @@ export function writeReplyInfo(
   const view = new DataView(controls.buffer, controls.byteOffset);
   const out = new DataView(into.buffer, into.byteOffset);
   let written = 0;
-  const begin = (level: number, type: number, dataBytes: number): void => {
-    written = aligned(DATA + dataBytes);
-    into.fill(0, at, at + written);
-    out.setUint32(at, DATA + dataBytes, true);
-    out.setInt32(at + LEVEL, level, true);
-    out.setInt32(at + TYPE, type, true);
-  };
   forEachPiece(view, start, length, (level, type, data, dataBytes) => {
     if (written > 0) return;
     if (level === IPPROTO_IPV6 && type === IPV6_PKTINFO && dataBytes >= in6_pktinfo.size) {
       const addr = data + in6_pktinfo.fields.addr.offset;
       if (controls[addr] === 0xff) return;
-      begin(level, type, in6_pktinfo.size);
-      into.set(controls.subarray(addr, addr + 16), at + DATA + in6_pktinfo.fields.addr.offset);
+      written = beginPiece(out, at, level, type, in6_pktinfo.size);
+      into.set(controls.subarray(addr, addr + 16), at + PIECE_DATA + in6_pktinfo.fields.addr.offset);
       // A link-local address means something on its own link only.
       if (controls[addr] === 0xfe && (controls[addr + 1]! & 0xc0) === 0x80) {
         const { offset } = in6_pktinfo.fields.ifindex;
-        out.setUint32(at + DATA + offset, view.getUint32(data + offset, true), true);
+        out.setUint32(at + PIECE_DATA + offset, view.getUint32(data + offset, true), true);
       }
     } else if (in_pktinfo !== null && level === IPPROTO_IP && type === IP_PKTINFO && dataBytes >= in_pktinfo.size) {
       // The kernel has already chosen the address to answer from, also for groups and broadcasts.
       const { offset } = in_pktinfo.fields.spec_dst;
-      begin(level, type, in_pktinfo.size);
-      into.set(controls.subarray(data + offset, data + offset + 4), at + DATA + offset);
+      written = beginPiece(out, at, level, type, in_pktinfo.size);
+      into.set(controls.subarray(data + offset, data + offset + 4), at + PIECE_DATA + offset);
     } else if (in_pktinfo === null && level === IPPROTO_IP && type === IP_RECVDSTADDR && dataBytes >= 4) {
       const isUnicast = controls[data]! < 224;
       if (!isUnicast) return;
-      begin(level, type, 4);
-      into.set(controls.subarray(data, data + 4), at + DATA);
+      written = beginPiece(out, at, level, type, 4);
+      into.set(controls.subarray(data, data + 4), at + PIECE_DATA);
     }
   });
   return written;

@@ -216,10 +216,11 @@ forEachBackend((backend) => {
         const taken = ["1", "2", "3"].map((text) => client.send(text, server.socket.address));
         assertEquals(taken, [true, false, true]);
       });
+      // Datagrams of several lengths, the longer ones last, never leave as one message.
       withFault({ call: SEND_MANY, error: "EPERM", times: 1 }, () => {
-        assertEquals(client.sendMany([["4", server.socket.address], ["5", server.socket.address]]), 1);
+        assertEquals(client.sendMany([["4", server.socket.address], ["55", server.socket.address]]), 1);
       });
-      assertEquals(untilReceived(base, server, 3), ["1", "3", "5"]);
+      assertEquals(untilReceived(base, server, 3), ["1", "3", "55"]);
       assertEquals(errors, ["sendmsg ENETUNREACH", "sendmsg EPERM"]);
     });
 

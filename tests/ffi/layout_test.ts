@@ -31,6 +31,7 @@ const commonHeaders = [
   "netdb.h",
   "netinet/in.h",
   "netinet/tcp.h",
+  "netinet/udp.h",
   "poll.h",
   "signal.h",
   "stddef.h",
