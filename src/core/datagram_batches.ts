@@ -1,4 +1,4 @@
-import { MessageBatch, PACKET_INFO_BYTES, SOCKET_ADDRESS_BYTES_MAX } from "../ffi/mod.ts";
+import { MessageBatch, PACKET_INFO_BYTES, send, sendto, SOCKET_ADDRESS_BYTES_MAX } from "../ffi/mod.ts";
 import type { DatagramRoute } from "./datagram_route.ts";
 import { RunPlan } from "./run_plan.ts";
 import type { Segmentation } from "./segmentation.ts";
@@ -135,7 +135,19 @@ export class SendBatch {
    */
   send(fd: number, first: number, flags: number): number {
     if (this.#plan !== null) return this.#plan.send(fd, first, flags);
+    if (this.count === 1) return this.#sendOnly(fd, flags);
     return this.#messages.send(fd, first, this.count - first, flags);
+  }
+
+  /** A single one needs no header, which the kernel would have to read and to write. */
+  #sendOnly(fd: number, flags: number): number {
+    const messages = this.#messages;
+    if (messages.controlLengthAt(0) > 0) return messages.send(fd, 0, 1, flags);
+    const nameLength = messages.nameLengthAt(0);
+    const result = nameLength === 0
+      ? send(fd, messages.payload, this.bytes, flags)
+      : sendto(fd, messages.payload, this.bytes, flags, messages.names, nameLength);
+    return result < 0 ? result : 1;
   }
 
   /**

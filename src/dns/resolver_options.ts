@@ -39,6 +39,11 @@ export interface DnsResolverSettings {
   readonly receiveBufferBytes: number;
   /** Size of their send buffer, in bytes (SO_SNDBUF); 0, the default: the system's choice. */
   readonly sendBufferBytes: number;
+  /**
+   * Have queries of one length that leave together cut from one message by the kernel, as `segmentation` of a `Datagram` does; true by
+   * default.
+   */
+  readonly segmentation: boolean;
   /** How long a TCP connection is kept without queries, in milliseconds; 5000 by default. */
   readonly tcpIdleMs: number;
   /** Ask over TCP only; false by default. */
@@ -135,6 +140,7 @@ export const DEFAULT_SETTINGS: DnsResolverSettings = {
   sortAddresses: false,
   receiveBufferBytes: 0,
   sendBufferBytes: 0,
+  segmentation: true,
   tcpIdleMs: 5000,
   useTcp: false,
   ignoreTruncation: false,

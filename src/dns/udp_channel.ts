@@ -7,10 +7,12 @@ import {
   setReceiveBufferBytes,
   setSendBufferBytes,
 } from "../core/mod.ts";
+import { giveSendBatch, type SendBatch, takeSendBatch } from "../core/datagram_batches.ts";
 import { Deferred } from "../core/deferred.ts";
 import { LoopEvent } from "../core/event.ts";
 import { reactorOf } from "../core/event_base.ts";
 import type { Reactor } from "../core/reactor.ts";
+import { Segmentation } from "../core/segmentation.ts";
 import {
   allocate,
   bind,
@@ -22,13 +24,13 @@ import {
   SOCKET_ADDRESS_BYTES_MAX,
   systemError,
 } from "../ffi/mod.ts";
-import { queryFlags, writeQuery } from "./query_message.ts";
+import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
-import { BATCH_SLOTS, giveAnswerBatch, QueryBatch, takeAnswerBatch } from "./udp_batches.ts";
+import { ANSWERS_PER_BATCH, giveAnswerBatch, takeAnswerBatch } from "./answer_batch.ts";
 import { WaitingQueries } from "./waiting_queries.ts";
 
-const { AF_INET, AF_INET6, SOCK_DGRAM } = os.constants;
+const { AF_INET, AF_INET6, SOCK_DGRAM, MSG_DONTWAIT, MSG_NOSIGNAL } = os.constants;
 const { EAGAIN, ECONNREFUSED, EINTR, ENOBUFS } = os.errno as Record<string, number>;
 const HEARING = "hear from a name server";
 /** Batches received before others have their turn. */
@@ -39,9 +41,6 @@ const BATCHES_PER_WAKE_MAX = 2;
  * every 32 of them took a tenth of a lookup.
  */
 const AGE_MS_MAX = 1000;
-
-// One for all channels: it is filled and sent at once.
-let outbox: QueryBatch | undefined;
 
 /**
  * A UDP socket that is connected to a name server, so that the kernel lets through what comes from its address and port only; its own
@@ -55,6 +54,7 @@ export class UdpChannel implements Channel {
   readonly #base: EventBase;
   readonly #reactor: Reactor;
   readonly #fd: number;
+  readonly #segmentation: Segmentation;
   readonly #waiting = new WaitingQueries();
   readonly #readable: LoopEvent;
   readonly #flush: Deferred;
@@ -72,6 +72,7 @@ export class UdpChannel implements Channel {
     this.#base = base;
     this.#reactor = reactorOf(base);
     this.#fd = openSocket(address, settings);
+    this.#segmentation = new Segmentation(this.#fd, settings.segmentation);
     this.#queriesLeft = (settings.bindTo?.port ?? 0) === 0 ? settings.queriesPerSocket : Infinity;
     this.#openedMs = base.now();
     this.#flags = queryFlags(settings.authenticData);
@@ -102,20 +103,45 @@ export class UdpChannel implements Channel {
   }
 
   #sendAll(): void {
-    const batch = outbox ??= new QueryBatch();
-    while (this.#unsent.length > 0 && !this.#isClosed) {
-      const count = Math.min(BATCH_SLOTS, this.#unsent.length);
-      for (let index = 0; index < count; index++) {
-        const { id, question, udpBytes } = this.#unsent[index]!;
-        batch.setEnd(index, writeQuery(batch.bytes, batch.startOf(index), id, question!, udpBytes, this.#flags));
+    const batch = takeSendBatch();
+    try {
+      while (this.#unsent.length > 0 && !this.#isClosed) {
+        this.#gather(batch);
+        const result = this.#transmit(batch);
+        if (isFull(result)) return this.#waitForRoom();
+        if (result < 0) this.#refused(result);
       }
-      const result = batch.send(this.#fd, count);
-      if (result === -EAGAIN! || result === -ENOBUFS!) return this.#waitForRoom();
-      if (result === -EINTR!) continue;
-      if (result > 0) this.#unsent.splice(0, result);
-      const refusal = result < 0 ? result : batch.failedBehind;
-      if (refusal < 0) this.#refused(refusal);
+    } finally {
+      giveSendBatch(batch);
     }
+  }
+
+  /** Fills a batch with what is to be sent. */
+  #gather(batch: SendBatch): void {
+    batch.clear();
+    for (let index = 0; index < this.#unsent.length && batch.fits(QUERY_BYTES_MAX); index++) {
+      const { id, question, udpBytes } = this.#unsent[index]!;
+      const start = batch.bytes;
+      batch.addWritten(writeQuery(batch.memory, start, id, question!, udpBytes, this.#flags) - start, null);
+    }
+    batch.arrange(this.#segmentation, false);
+  }
+
+  /** Sends a batch as far as it goes; what has left is not unsent any more. Returns 0, or `-errno` of what is in the way. */
+  #transmit(batch: SendBatch): number {
+    let [sent, result] = [0, 0];
+    while (sent < batch.count && result === 0) {
+      const taken = batch.send(this.#fd, sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (taken > 0) {
+        sent += taken;
+        result = batch.failedBehind;
+      } else if (taken !== -EINTR! && (taken === -ECONNREFUSED! || isFull(taken) || !batch.split(sent, taken))) {
+        result = taken;
+      }
+    }
+    if (sent === this.#unsent.length) this.#unsent.length = 0;
+    else if (sent > 0) this.#unsent.splice(0, sent);
+    return result;
   }
 
   #refused(result: number): void {
@@ -144,7 +170,7 @@ export class UdpChannel implements Channel {
         }
         if (batch.failedBehind < 0) this.#failAll(batch.failedBehind, "recvmmsg", HEARING);
         // The kernel had no more; asking again would only make it say so.
-        if (count < BATCH_SLOTS) return;
+        if (count < ANSWERS_PER_BATCH) return;
       }
     } finally {
       giveAnswerBatch(batch);
@@ -180,6 +206,11 @@ export class UdpChannel implements Channel {
     this.#writable?.close();
     close(this.#fd);
   }
+}
+
+/** Whether a result says that there is no room now. */
+function isFull(result: number): boolean {
+  return result === -EAGAIN! || result === -ENOBUFS!;
 }
 
 function openSocket(address: IpSocketAddress, settings: DnsResolverSettings): number {

@@ -1,8 +1,18 @@
 /** What name servers and callers do at awkward moments. */
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
-import { type DnsError, EVENT_LOG_WARN, EVLOOP_NONBLOCK, simpleEdns } from "../../mod.ts";
+import {
+  type DnsError,
+  type DnsResolverOptions,
+  EV_TIMEOUT,
+  EVENT_LOG_WARN,
+  type EventBase,
+  EVLOOP_NONBLOCK,
+  simpleEdns,
+} from "../../mod.ts";
+import { os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { lookedUp, resolverFor, virtualTest } from "./resolver_support.ts";
+import { canFail, type Fault, withFaults } from "../support/faults.ts";
+import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
 import { a, type Script, type ScriptedQuery, ScriptedServer } from "./scripted_server.ts";
 
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
@@ -17,8 +27,45 @@ function cutAnywhere(query: ScriptedQuery): void {
   query.send(answer);
 }
 
+const SEND_MANY = canFail("sendmmsg") ? "sendmmsg" : "sendmsg";
+const canSegment = os.constants.UDP_SEGMENT !== 0;
+
+/** Asks for ten names of one length in one turn of the loop, under faults; how many messages each call was given. */
+function askTogether(base: EventBase, options: DnsResolverOptions, faults: readonly Fault[]): number[] {
+  const given: number[] = [];
+  const when = (_fd: number, _headers: number, count: number): boolean => {
+    given.push(count);
+    return false;
+  };
+  using server = new ScriptedServer(base, one);
+  using resolver = resolverFor(base, [server.address], { cache: false, ...options });
+  const names = Array.from({ length: 10 }, (_, index) => `host-${index}.test`);
+  const outcomes = new Outcomes(base);
+  withFaults([...faults, { call: SEND_MANY, error: "EIO", when }], () => {
+    base.once(-1, EV_TIMEOUT, () => names.forEach((name) => resolver.query(name, "A", {}, outcomes.note)), 1);
+    outcomes.untilThereAre(10);
+  });
+  assertEquals(outcomes.list, names.map(() => "192.0.2.1"));
+  assertEquals(server.asked, names.map((name) => `${name} A`));
+  return given;
+}
+
 forEachBackend((backend) => {
   const it = virtualTest.bind(null, backend);
+
+  it("queries of one turn leave together, as one message where they are of one length", (base) => {
+    const given = askTogether(base, {}, []);
+    if (canSegment) assertEquals(given[0], 1);
+    const plain = askTogether(base, { segmentation: false }, []);
+    if (canSegment) assertEquals(plain[0], 10);
+  });
+
+  for (const error of ["EINVAL", "EIO", "EMSGSIZE", "EAGAIN", "ENOBUFS", "EINTR"]) {
+    it(`queries that leave together are asked all the same when the first call fails with ${error}`, (base) => {
+      if (!canSegment) return;
+      askTogether(base, {}, [{ call: SEND_MANY, error, times: 1 }]);
+    });
+  }
 
   it("an answer that is cut in the middle of a record is asked for over TCP, or is no answer", (base) => {
     using server = new ScriptedServer(base, (query) => query.overTcp ? one(query, server) : cutAnywhere(query));
