@@ -1,5 +1,6 @@
 import type { DnsAnswer } from "./answer.ts";
 import { DnsError } from "./dns_error.ts";
+import { LoneAddress } from "./lone_address.ts";
 import type { DnsRecord } from "./message.ts";
 import { normalDnsName } from "./name.ts";
 import { type NameEntry, nameHash, NameTable } from "./name_table.ts";
@@ -22,7 +23,7 @@ class Entry implements NameEntry<Entry> {
   readonly hash: number;
   /** The type, or {@linkcode NO_NAME}. */
   readonly kind: number;
-  readonly answer: DnsAnswer | DnsError;
+  readonly answer: DnsAnswer | DnsError | LoneAddress;
   readonly storedMs: number;
   readonly endMs: number;
   /** What it counts for. */
@@ -32,7 +33,7 @@ class Entry implements NameEntry<Entry> {
     this.key = key;
     this.hash = hash;
     this.kind = kind;
-    this.answer = answer;
+    this.answer = answer instanceof DnsError ? answer : LoneAddress.of(answer) ?? answer;
     this.storedMs = storedMs;
     this.endMs = endMs;
     this.weight = answer instanceof DnsError ? 1 : weightOf(answer.records);
@@ -109,6 +110,7 @@ export class AnswerCache {
       return new DnsError(answer.code, name, { rcode: answer.rcode, ttl, canonicalName });
     }
     const age = Math.floor((nowMs - entry.storedMs) / 1000);
+    if (answer instanceof LoneAddress) return answer.answer(type, age);
     const records = age === 0
       ? answer.records
       : answer.records.map((record) => ({ ...record, ttl: Math.max(0, record.ttl - age) }));
@@ -151,7 +153,9 @@ export class AnswerCache {
     const kind = isNoName ? NO_NAME : type;
     const before = this.#entries.find(key, hash, kind);
     if (before !== null) this.#drop(before);
-    const entry = new Entry(key, hash, kind, answer, nowMs, nowMs + seconds * 1000);
+    // Whole milliseconds, of which V8 needs no object to hold each; nothing is remembered longer for it.
+    const storedMs = Math.floor(nowMs);
+    const entry = new Entry(key, hash, kind, answer, storedMs, storedMs + seconds * 1000);
     // It would only drive out the others.
     if (entry.weight > settings.cacheRecordsMax) return;
     this.#entries.add(entry);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { type DnsAnswer, DnsError, dnsRecord } from "../../mod.ts";
+import { type DnsAnswer, type DnsData, DnsError, dnsRecord } from "../../mod.ts";
 import { AnswerCache } from "../../src/dns/answer_cache.ts";
 import { DEFAULT_SETTINGS } from "../../src/dns/resolver_options.ts";
 
@@ -32,6 +32,40 @@ describe("AnswerCache", () => {
     assert(cache.find("www.test", A, 10_999) !== undefined);
     assertStrictEquals(cache.find("www.test", A, 11_000), undefined);
     assertStrictEquals(cache.size, 0);
+  });
+
+  it("gives back every kind of answer as it was, but for its age", () => {
+    const alone = answer("Www.test", 60);
+    const [record] = alone.records;
+    const six: DnsData = { kind: "AAAA", address: "2001:db8::1" };
+    const kinds: readonly DnsAnswer[] = [
+      alone,
+      { ...alone, isAuthentic: true },
+      { ...alone, type: AAAA, records: [dnsRecord("Www.test", 60, six)] },
+      { ...alone, canonicalName: "alias.test" },
+      { ...alone, ttl: 30 },
+      { ...alone, records: [{ ...record!, name: "WWW.test" }] },
+      { ...alone, records: [{ ...record!, class: 3, data: { kind: "unknown", bytes: new Uint8Array(4) } }] },
+      {
+        ...alone,
+        type: 15,
+        records: [dnsRecord("Www.test", 60, { kind: "MX", preference: 1, exchange: "mail.test" })],
+      },
+      { ...alone, type: 255 },
+      answer("Www.test", 60, 3),
+    ];
+    for (const kind of kinds) {
+      const cache = new AnswerCache();
+      cache.store("Www.test", kind.type, kind, DEFAULT_SETTINGS, 1000.75);
+      assertEquals(cache.find("www.test", kind.type, 1999), { ...kind, isFromCache: true });
+      const older = kind.records.map((one) => ({ ...one, ttl: one.ttl - 2 }));
+      assertEquals(cache.find("www.test", kind.type, 3000), {
+        ...kind,
+        records: older,
+        ttl: kind.ttl - 2,
+        isFromCache: true,
+      });
+    }
   });
 
   it("keeps within the limits of times", () => {
