@@ -71,13 +71,14 @@ export class RunPlan {
   make(count: number, isFree: boolean, segmentation: Segmentation): boolean {
     this.#segmentation = segmentation;
     this.#run = this.#aloneEnd = this.#refusal = 0;
-    if (isFree) this.#sortByPeer(count);
-    else for (let slot = 0; slot < count; slot++) this.#slots[slot] = slot;
+    if (!isFree) { for (let slot = 0; slot < count; slot++) this.#slots[slot] = slot; }
+    else if (this.#sortByPeer(count) === count) return false;
     this.#divide(count);
     return this.#runs.count < count;
   }
 
-  #sortByPeer(count: number): void {
+  /** Brings the datagrams of each peer together. Returns how many peers were told apart. */
+  #sortByPeer(count: number): number {
     let peers = 0;
     for (let slot = 0; slot < count; slot++) {
       let peer = this.#peerOf(slot, peers);
@@ -93,6 +94,7 @@ export class RunPlan {
         if (slot === last) break;
       }
     }
+    return peers;
   }
 
   /** Which of the peers found last a datagram goes to, or -1. Of two that are the same one it is the later, so that the order is kept. */

@@ -302,6 +302,21 @@ forEachBackend((backend) => {
       assertEquals(given, [3]);
     });
 
+    it("reach every member of a group", () => {
+      const group = "239.193.7.3";
+      const through = "127.0.0.1";
+      const where = { host: "0.0.0.0", reuseAddress: true };
+      const first = sockets.receiver({ ...where, port: 0 });
+      const second = sockets.receiver({ ...where, port: first.socket.port });
+      for (const { socket } of [first, second]) socket.join(group, { interface: through });
+      const sent = texts(10, 30);
+      const client = open({ multicastInterface: through });
+      const to: SocketAddress = { family: UDP, host: group, port: first.socket.port };
+      const given = messagesPerCall(() => assertEquals(client.sendMany(sent.map((text) => [text, to])), 10));
+      for (const member of [first, second]) assertEquals(untilReceived(base, member, 10), sent);
+      if (isSegmenting) assertEquals(given, [1]);
+    });
+
     it("are only as many as the peer's buffer takes, like all others", () => {
       const server = sockets.receiver({ port: 0, receiveBufferBytes: 4096, paused: true });
       const client = open();
