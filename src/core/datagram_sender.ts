@@ -20,7 +20,10 @@ import type { EventBase } from "./event_base.ts";
 import type { Segmentation } from "./segmentation.ts";
 import { watch } from "./watch.ts";
 
-const { EAGAIN, EINTR, ENOBUFS } = os.errno as Record<"EAGAIN" | "EINTR" | "ENOBUFS", number>;
+const { EAGAIN, ECONNREFUSED, EINTR, ENOBUFS } = os.errno as Record<
+  "EAGAIN" | "ECONNREFUSED" | "EINTR" | "ENOBUFS",
+  number
+>;
 const { MSG_DONTWAIT } = os.constants;
 
 /** How long to wait for an unconnected Unix socket's peer at first, and at most: nothing tells when it has room again. */
@@ -230,10 +233,12 @@ export class DatagramSender {
           earlier = result;
           continue;
         }
-        // What it says twice is of this one.
-        if (earlier !== 0 && earlier !== result) this.#tellEarlier(earlier);
+        const isSplit = batch.split(first, result);
+        // What it says twice is of this one, or of a run; but that no peer can have refused yet.
+        const isOwn = earlier === result && !(isSplit && result === -ECONNREFUSED);
+        if (earlier !== 0 && !isOwn) this.#tellEarlier(earlier);
         earlier = 0;
-        if (batch.split(first, result)) continue;
+        if (isSplit) continue;
         this.#refuse(result, batch.dataAt(first).length, batch.routeAt(first));
         first++;
       }

@@ -71,8 +71,11 @@ export class RunPlan {
   make(count: number, isFree: boolean, segmentation: Segmentation): boolean {
     this.#segmentation = segmentation;
     this.#run = this.#aloneEnd = this.#refusal = 0;
-    if (!isFree) { for (let slot = 0; slot < count; slot++) this.#slots[slot] = slot; }
-    else if (this.#sortByPeer(count) === count) return false;
+    if (isFree) {
+      if (this.#sortByPeer(count) === count) return false;
+    } else {
+      for (let slot = 0; slot < count; slot++) this.#slots[slot] = slot;
+    }
     this.#divide(count);
     return this.#runs.count < count;
   }

@@ -511,6 +511,19 @@ forEachBackend((backend) => {
       assertEquals(plain.take(), sent);
     });
 
+    it("tells of them when it is told twice, since a run is never refused by a peer", () => {
+      const client = open();
+      client.connect(plain.address);
+      const sent = texts(10, 30);
+      withFault({ call: "sendmmsg", error: "ECONNREFUSED", times: 2 }, () => {
+        assertEquals(client.sendMany(sent.map((text) => [text])), 10);
+      });
+      settle(base);
+      assertEquals(errors, ["ECONNREFUSED"]);
+      assertEquals(plain.take(), sent);
+      assertEquals(client.counts.refused, 0);
+    });
+
     it("hears that nobody listens, and goes on", () => {
       const gone = new Plain();
       const client = open();
