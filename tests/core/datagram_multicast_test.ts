@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type EventBase, SystemError } from "../../src/core/mod.ts";
 import { getSocketOption, interfaceIndex, os, runtime } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
+import { canHaveOwnNetwork, commandFor, inOwnNetwork, OWN_NETWORK_NEEDS } from "../support/own_network.ts";
 import { settle } from "./bufferevent_support.ts";
 import { Sockets, untilReceived } from "./datagram_support.ts";
 
@@ -178,24 +178,11 @@ const PREPARE =
   "ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up && " +
   "ip addr add fe80::9/64 dev v0 nodad && ip addr add fe80::8/64 dev v1 nodad";
 
-function inOwnNetwork(command: string): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync("unshare", ["-rn", "sh", "-c", `${PREPARE} && ${command}`], { encoding: "utf8", timeout: 30_000 });
-}
-
-function canHaveOwnNetwork(): boolean {
-  try {
-    return inOwnNetwork("true").status === 0;
-  } catch {
-    return false;
-  }
-}
-
 describe("multicast over IPv6 in a network of its own", () => {
-  const ignore = os.name !== "linux" || !canHaveOwnNetwork();
-  const needs = ignore ? " [needs unshare (util-linux), ip (iproute2), and the right to make network namespaces]" : "";
+  const ignore = !canHaveOwnNetwork(PREPARE);
+  const needs = ignore ? OWN_NETWORK_NEEDS : "";
   it(`reaches members of ff01 and ff02 groups on the interface they joined on${needs}`, { ignore }, () => {
-    const runtimeArguments = runtime.name === "deno" ? "run --no-prompt --no-check --allow-ffi" : "run";
-    const { status, stdout, stderr } = inOwnNetwork(`exec ${process.execPath} ${runtimeArguments} ${PROGRAM}`);
+    const { status, stdout, stderr } = inOwnNetwork(`${PREPARE} && ${commandFor(PROGRAM)}`);
     assertEquals({ status, stderr }, { status: 0, stderr: "" });
     assertEquals(stdout.trim().split("\n"), ["ff01::1234 v0 v0", "ff02::1234 v0 v0", "ff01::1234 v0", "ff02::1234 v0"]);
   });

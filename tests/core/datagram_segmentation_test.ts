@@ -1,6 +1,7 @@
 /** Datagrams that leave together go to the kernel in runs, which it cuts (UDP segmentation offload); nobody may notice but by the time it takes. */
 import { assert, assertEquals, assertFalse, assertGreater } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { fileURLToPath } from "node:url";
 import type { Datagram, DatagramOptions, EventBase, SocketAddress } from "../../src/core/mod.ts";
 import { RunPlan } from "../../src/core/run_plan.ts";
 import { Segmentation } from "../../src/core/segmentation.ts";
@@ -21,6 +22,7 @@ import {
 } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { type FaultCount, withFault, withFaults } from "../support/faults.ts";
+import { canHaveOwnNetwork, commandFor, inOwnNetwork, OWN_NETWORK_NEEDS } from "../support/own_network.ts";
 import { settle, until } from "./bufferevent_support.ts";
 import { Sockets, untilReceived } from "./datagram_support.ts";
 
@@ -145,6 +147,18 @@ describe("a plan of runs", () => {
       const slots = order.filter((slot) => ports[slot] === port);
       assertEquals(slots, [...slots].sort((one, other) => one - other));
     }
+  });
+});
+
+describe("a network that carries packets of 600 bytes", () => {
+  const prepare = "ip link set lo up mtu 600";
+  const program = fileURLToPath(new URL("datagram_segmentation_program.ts", import.meta.url));
+  const ignore = !canHaveOwnNetwork(prepare);
+  const needs = ignore ? OWN_NETWORK_NEEDS : "";
+  it(`gets larger datagrams one by one, and smaller ones in runs${needs}`, { ignore }, () => {
+    const { status, stdout, stderr } = inOwnNetwork(`${prepare} && ${commandFor(program)}`);
+    assertEquals({ status, stderr }, { status: 0, stderr: "" });
+    assertEquals(stdout.trim().split("\n"), ["1000 20 0", "100 20 0", "1000 20 0", "100 20 0"]);
   });
 });
 
