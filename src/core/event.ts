@@ -334,14 +334,18 @@ export class LoopEvent extends LoopCallback implements Disposable {
     reactor.activate(this);
   }
 
-  /** @internal The timeout has passed. What else has happened to it in this turn is not forgotten over that. */
+  /** @internal Its timeout has passed, and was taken out. What else has happened to it in this turn is not forgotten over that. */
   expire(): void {
-    if (this.extras !== null) this.extras.deadlineMs = this.deadlineMs;
+    if (this.queueState !== IDLE) {
+      this.#reactor.countPending(this, -1);
+      return this.markActive(EV_TIMEOUT, 1);
+    }
     // A persistent event goes on waiting: taking it out and back in would cost two system calls, arm its edge anew, and
     // leave its signal for a moment to the old handler.
-    if (this.queueState === IDLE && (this.events & EV_PERSIST) === 0) this.#withdraw();
-    else this.#unschedule();
-    this.markActive(EV_TIMEOUT, 1);
+    if (this.isInserted && (this.events & EV_PERSIST) === 0) this.#withdraw();
+    this.#result = EV_TIMEOUT;
+    this.extras?.calls?.start(1);
+    this.#reactor.activateExpired(this);
   }
 
   /** @internal */

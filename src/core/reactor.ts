@@ -256,7 +256,16 @@ export class Reactor {
 
   /** Activates every event whose time has come. */
   collectDue(nowMs: number): void {
-    for (let event = this.timers.firstDue(nowMs); event !== null; event = this.timers.firstDue(nowMs)) event.expire();
+    for (let event = this.timers.takeDue(nowMs); event !== null; event = this.timers.takeDue(nowMs)) event.expire();
+  }
+
+  /** {@linkcode Reactor.activate} for an idle event that was pending until its timeout passed just now. */
+  activateExpired(event: LoopEvent): void {
+    if (event.level >= this.queues.length) event.level = this.queues.length - 1;
+    event.queueState = ACTIVE;
+    this.queues[event.level]!.push(event);
+    // The number of what is pending stays the same.
+    if (++this.activeCount > this.#activeMax) this.#activeMax = this.activeCount;
   }
 
   /**

@@ -62,6 +62,8 @@ export class TimerHeap {
   readonly #nearMax: number;
   // A Float64 counts to 2^53: at ten million timers a second that is 28 years, so it does not wrap.
   #sequence = 0;
+  /** When the timer was due that {@linkcode TimerHeap.pop} or {@linkcode TimerHeap.popDue} returned last. */
+  poppedMs = NaN;
 
   /**
    * An empty heap.
@@ -169,11 +171,34 @@ export class TimerHeap {
 
   /**
    * Takes the timer that is due first out of the heap, frees its slot and returns the number; -1 if the heap is empty.
-   * Nothing else is known of the slot afterwards: ask `peekDeadline` before, if the deadline matters.
+   * Nothing else is known of the slot afterwards than {@linkcode TimerHeap.poppedMs}.
    */
   pop(): number {
-    const slot = this.peekSlot();
-    if (slot >= 0) this.remove(slot);
+    return this.popDue(Infinity);
+  }
+
+  /** As {@linkcode TimerHeap.pop}, if that timer is due at `nowMs` or before; otherwise it stays, and the answer is -1. */
+  popDue(nowMs: number): number {
+    const near = this.#near;
+    const run = this.#run;
+    let slot: number;
+    switch (this.#findFirst()) {
+      case NEAR:
+        if (near.deadlines[0]! > nowMs) return NO_SLOT;
+        this.poppedMs = near.deadlines[0]!;
+        slot = near.slots[0]!;
+        near.remove(0);
+        break;
+      case RUN:
+        if (run.rows.deadlines[run.first]! > nowMs) return NO_SLOT;
+        this.poppedMs = run.rows.deadlines[run.first]!;
+        slot = run.rows.slots[run.first]!;
+        run.remove(run.first);
+        break;
+      default:
+        return NO_SLOT;
+    }
+    this.#table.release(slot);
     return slot;
   }
 

@@ -26,10 +26,9 @@ describe("TimerQueue", () => {
     for (const event of events.slice(10)) queue.remove(event);
     assertLessOrEqual(queue.slotLimit, 128);
     for (const event of kept) {
-      assertStrictEquals(queue.firstDue(MANY), event);
-      queue.remove(event);
+      assertStrictEquals(queue.takeDue(MANY), event);
     }
-    assertStrictEquals(queue.firstDue(MANY), null);
+    assertStrictEquals(queue.takeDue(MANY), null);
   });
 
   it("keeps memory for a late one of a burst, and gives it back after that", () => {
@@ -38,8 +37,7 @@ describe("TimerQueue", () => {
     const events = fill(base, queue, MANY);
     const last = events.pop()!;
     for (const event of events) queue.remove(event);
-    assertStrictEquals(queue.firstDue(MANY), last);
-    queue.remove(last);
+    assertStrictEquals(queue.takeDue(MANY), last);
     assertLessOrEqual(queue.slotLimit, 128);
   });
 
@@ -54,6 +52,27 @@ describe("TimerQueue", () => {
     for (const event of events) queue.remove(event);
     queue.remove(shared);
     assertLessOrEqual(queue.slotLimit, 128);
+  });
+
+  it("takes out what is due, one by one from a common list, and leaves the rest", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const common = queue.common(10);
+    const [early, late, first, second] = Array.from({ length: 4 }, () => base.timer(() => {})) as LoopEvent[];
+    queue.insert(early!, 1);
+    queue.insert(late!, 7.5);
+    for (const [event, deadlineMs] of [[first!, 5], [second!, 9]] as const) {
+      queue.insertCommon(event, event.extras = new EventExtras(), common, deadlineMs);
+    }
+    late!.extras = new EventExtras();
+    assertStrictEquals(queue.takeDue(0.5), null);
+    assertEquals([queue.takeDue(8), queue.takeDue(8), queue.takeDue(8), queue.takeDue(8)], [early, first, late, null]);
+    assertEquals([early, first, late].map((event) => event!.timerSlot), [-1, -1, -1]);
+    assertEquals([first, late].map((event) => event!.extras!.deadlineMs), [5, 7.5]);
+    assertStrictEquals(first!.extras!.common, null);
+    assertStrictEquals(queue.nextDeadlineMs, 9);
+    assertStrictEquals(queue.takeDue(9), second);
+    assertStrictEquals(queue.nextDeadlineMs, Infinity);
   });
 
   it("does not shrink and grow by turns where timers come and go by turns", () => {
