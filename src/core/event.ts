@@ -174,18 +174,15 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** Sets the deadline to `fromMs` plus `timeout`, replacing the one that is set. */
   #schedule(timeout: number | CommonTimeout, fromMs: number): void {
-    const { timers } = this.#reactor;
-    if (typeof timeout !== "number") {
+    const reactor = this.#reactor;
+    const { timers } = reactor;
+    if (this.timerSlot >= 0) {
+      if (typeof timeout === "number" && timers.move(this, fromMs + timeout)) return reactor.wakeSleeper?.();
       this.#unschedule();
-      timers.insertCommon(this, this.extras ??= new EventExtras(), timeout, fromMs + timeout.durationMs);
-    } else if (this.timerSlot >= 0 && timers.move(this, fromMs + timeout)) {
-      this.#reactor.wakeSleeper?.();
-      return;
-    } else {
-      this.#unschedule();
-      timers.insert(this, fromMs + timeout);
     }
-    this.#reactor.countPending(this, 1);
+    if (typeof timeout === "number") timers.insert(this, fromMs + timeout);
+    else timers.insertCommon(this, this.extras ??= new EventExtras(), timeout, fromMs + timeout.durationMs);
+    reactor.countPending(this, 1);
   }
 
   /** Forgets the timeout and goes on waiting for the rest (event_remove_timer). */

@@ -1,4 +1,4 @@
-import type { TimerSlots } from "./timer_slots.ts";
+import { TimerSlots } from "./timer_slots.ts";
 
 /** So many timers, 20 bytes each, fit into a second-level cache, and few programs have more. */
 export const NEAR_MAX = 16_384;
@@ -6,16 +6,17 @@ export const NEAR_MAX = 16_384;
 const LENGTH_MIN = 64;
 
 /**
- * Timers that are due soon: a four-ary min-heap, small enough for the processor's caches.
+ * Timers that are due soon: a four-ary min-heap, small enough for the processor's caches, and the table of all slots. They are one object
+ * since every addition and removal works on both.
  *
  * Three arrays are kept in heap order, so that a comparison reads neighbours in memory. A place is an index into them; the children of
  * place i are 4i + 1 to 4i + 4.
  *
  * @internal
  */
-export class NearTimers {
+export class NearTimers extends TimerSlots {
   /** How many there are. */
-  size = 0;
+  count = 0;
   /** By place, milliseconds. */
   deadlines: Float64Array = new Float64Array(LENGTH_MIN);
   /** By place, what decides between equal deadlines. */
@@ -23,19 +24,21 @@ export class NearTimers {
   /** By place, the number by which the timer is known. */
   slots: Int32Array = new Int32Array(LENGTH_MIN);
 
-  readonly #table: TimerSlots;
   // With fewer than this the arrays are too long.
-  #shrinkBelow = 0;
+  #shrinkCountBelow = 0;
 
-  /** @param table is told the place of each timer. */
-  constructor(table: TimerSlots) {
-    this.#table = table;
+  /** Adds a timer and returns its slot. */
+  add(deadlineMs: number, sequence: number): number {
+    const slot = this.take();
+    if (this.count === this.slots.length) this.#setLength(2 * this.count);
+    this.#lift(this.count++, deadlineMs, sequence, slot);
+    return slot;
   }
 
-  /** Adds a timer. */
-  add(deadlineMs: number, sequence: number, slot: number): void {
-    if (this.size === this.slots.length) this.#resize(2 * this.size);
-    this.#lift(this.size++, deadlineMs, sequence, slot);
+  /** Adds a timer that has its slot already. */
+  addAt(slot: number, deadlineMs: number, sequence: number): void {
+    if (this.count === this.slots.length) this.#setLength(2 * this.count);
+    this.#lift(this.count++, deadlineMs, sequence, slot);
   }
 
   /** Gives the timer at `place` another deadline, and the highest sequence of all. */
@@ -48,8 +51,8 @@ export class NearTimers {
 
   /** Takes the timer at `place` out; the last one fills the gap. */
   remove(place: number): void {
-    const last = --this.size;
-    if (last < this.#shrinkBelow) this.#resize(this.slots.length / 2);
+    const last = --this.count;
+    if (last < this.#shrinkCountBelow) this.#setLength(this.slots.length / 2);
     if (place === last) return;
     const deadlineMs = this.deadlines[last]!;
     const sequence = this.sequences[last]!;
@@ -64,8 +67,7 @@ export class NearTimers {
 
   /** Puts a timer at `place`, which is vacant, or at the ancestor of it where it belongs. */
   #lift(place: number, deadlineMs: number, sequence: number, slot: number): void {
-    const { deadlines, sequences, slots } = this;
-    const { places } = this.#table;
+    const { deadlines, sequences, slots, places } = this;
     while (place > 0) {
       const parent = place - 1 >> 2;
       const above = deadlines[parent]!;
@@ -85,11 +87,10 @@ export class NearTimers {
 
   /** Puts a timer at `place`, which is vacant, or at the descendant of it where it belongs. */
   #sink(place: number, deadlineMs: number, sequence: number, slot: number): void {
-    const { deadlines, sequences, slots } = this;
-    const { places } = this.#table;
-    const { size } = this;
-    for (let child = 4 * place + 1; child < size; child = 4 * place + 1) {
-      const end = child + 4 < size ? child + 4 : size;
+    const { deadlines, sequences, slots, places } = this;
+    const { count } = this;
+    for (let child = 4 * place + 1; child < count; child = 4 * place + 1) {
+      const end = child + 4 < count ? child + 4 : count;
       let least = child;
       let below = deadlines[child]!;
       for (let other = child + 1; other < end; other++) {
@@ -121,16 +122,16 @@ export class NearTimers {
 
   /** Forgets all of them. */
   clear(): void {
-    this.size = 0;
-    this.#resize(LENGTH_MIN);
+    this.count = 0;
+    this.#setLength(LENGTH_MIN);
   }
 
   /** All that there are must fit, and the one behind them, which `remove` has still to read. */
-  #resize(length: number): void {
-    const { deadlines, sequences, slots, size } = this;
-    (this.deadlines = new Float64Array(length)).set(deadlines.subarray(0, size + 1));
-    (this.sequences = new Float64Array(length)).set(sequences.subarray(0, size + 1));
-    (this.slots = new Int32Array(length)).set(slots.subarray(0, size + 1));
-    this.#shrinkBelow = length > LENGTH_MIN ? length / 4 : 0;
+  #setLength(length: number): void {
+    const { deadlines, sequences, slots, count } = this;
+    (this.deadlines = new Float64Array(length)).set(deadlines.subarray(0, count + 1));
+    (this.sequences = new Float64Array(length)).set(sequences.subarray(0, count + 1));
+    (this.slots = new Int32Array(length)).set(slots.subarray(0, count + 1));
+    this.#shrinkCountBelow = length > LENGTH_MIN ? length / 4 : 0;
   }
 }

@@ -20,7 +20,6 @@
 import { FAR, FarTimers } from "./far_timers.ts";
 import { NEAR_MAX, NearTimers } from "./near_timers.ts";
 import { IN_RUN, TimerRun } from "./timer_run.ts";
-import { TimerSlots } from "./timer_slots.ts";
 
 /** What an empty heap answers. */
 const NO_SLOT = -1;
@@ -55,10 +54,9 @@ const NOWHERE = 0, NEAR = 1, RUN = 2;
  * ```
  */
 export class TimerHeap {
-  readonly #table: TimerSlots = new TimerSlots();
-  readonly #near: NearTimers = new NearTimers(this.#table);
-  readonly #run: TimerRun = new TimerRun(this.#table);
-  readonly #far: FarTimers = new FarTimers(this.#table);
+  readonly #near: NearTimers = new NearTimers();
+  readonly #run: TimerRun = new TimerRun(this.#near);
+  readonly #far: FarTimers = new FarTimers(this.#near);
   readonly #nearMax: number;
   // A Float64 counts to 2^53: at ten million timers a second that is 28 years, so it does not wrap.
   #sequence = 0;
@@ -76,12 +74,12 @@ export class TimerHeap {
 
   /** How many timers are in the heap. */
   get size(): number {
-    return this.#table.size;
+    return this.#near.size;
   }
 
   /** How many timers fit before the table of slots grows. It doubles when full and shrinks when less than a quarter full. */
   get capacity(): number {
-    return this.#table.capacity;
+    return this.#near.capacity;
   }
 
   /** For how many timers behind the horizon there is memory that was touched: never four times as many as there are, and some. */
@@ -94,7 +92,7 @@ export class TimerHeap {
    * more while a timer from a larger crowd still has a slot beyond the capacity; such slots are not handed out again.
    */
   get slotLimit(): number {
-    return this.#table.limit;
+    return this.#near.places.length;
   }
 
   /**
@@ -108,7 +106,11 @@ export class TimerHeap {
     if (deadlineMs !== deadlineMs) {
       throw new RangeError("Cannot add a timer: the deadline is NaN");
     }
-    const slot = this.#table.take();
+    const near = this.#near;
+    if (!(deadlineMs >= this.#far.horizonMs) && near.count < this.#nearMax) {
+      return near.add(deadlineMs, this.#sequence++);
+    }
+    const slot = near.take();
     this.#insert(deadlineMs, slot);
     return slot;
   }
@@ -119,7 +121,7 @@ export class TimerHeap {
    * @throws {RangeError} If `slot` is not in use or `deadlineMs` is NaN; nothing has changed then.
    */
   update(slot: number, deadlineMs: number): void {
-    const place = this.#table.placeOf(slot, "update");
+    const place = this.#near.placeOf(slot, "update");
     if (deadlineMs !== deadlineMs) {
       throw new RangeError(`Cannot update the timer in slot ${slot}: the deadline is NaN`);
     }
@@ -138,15 +140,18 @@ export class TimerHeap {
    * @throws {RangeError} If `slot` is not in use.
    */
   remove(slot: number): void {
-    this.#takeOut(this.#table.placeOf(slot, "remove"));
-    this.#table.release(slot);
+    const near = this.#near;
+    const place = near.placeOf(slot, "remove");
+    if (place < IN_RUN) near.remove(place);
+    else this.#takeOut(place);
+    near.release(slot);
   }
 
   /** The earliest deadline in milliseconds; `Infinity` if the heap is empty. */
   peekDeadline(): number {
     const near = this.#near;
     // What most programs see always.
-    if (near.size > 0 && this.#run.first === this.#run.end) return near.deadlines[0]!;
+    if (near.count > 0 && this.#run.first === this.#run.end) return near.deadlines[0]!;
     switch (this.#findFirst()) {
       case NEAR:
         return near.deadlines[0]!;
@@ -198,7 +203,7 @@ export class TimerHeap {
       default:
         return NO_SLOT;
     }
-    this.#table.release(slot);
+    this.#near.release(slot);
     return slot;
   }
 
@@ -208,7 +213,7 @@ export class TimerHeap {
    * @throws {RangeError} If `slot` is not in use.
    */
   deadlineOf(slot: number): number {
-    const place = this.#table.placeOf(slot, "read the deadline of");
+    const place = this.#near.placeOf(slot, "read the deadline of");
     if (place < IN_RUN) return this.#near.deadlines[place]!;
     return place < FAR ? this.#run.rows.deadlines[place & ~IN_RUN]! : this.#far.deadlineAt(place & ~FAR);
   }
@@ -226,7 +231,7 @@ export class TimerHeap {
 
   #insert(deadlineMs: number, slot: number): void {
     if (deadlineMs >= this.#far.horizonMs) return this.#far.add(deadlineMs, this.#sequence++, slot);
-    if (this.#near.size < this.#nearMax) return this.#near.add(deadlineMs, this.#sequence++, slot);
+    if (this.#near.count < this.#nearMax) return this.#near.addAt(slot, deadlineMs, this.#sequence++);
     this.#spill();
     this.#insert(deadlineMs, slot);
   }
@@ -244,7 +249,7 @@ export class TimerHeap {
     const far = this.#far;
     far.cover(this.peekDeadline());
     const { deadlines, sequences, slots } = near;
-    for (let place = 0; place < near.size; place++) far.add(deadlines[place]!, sequences[place]!, slots[place]!);
+    for (let place = 0; place < near.count; place++) far.add(deadlines[place]!, sequences[place]!, slots[place]!);
     near.clear();
     for (let place = run.first; place < run.end; place++) {
       if (run.rows.slots[place]! < 0) continue;
@@ -258,12 +263,12 @@ export class TimerHeap {
     const near = this.#near;
     const run = this.#run;
     if (run.first === run.end) {
-      if (near.size > 0) return NEAR;
+      if (near.count > 0) return NEAR;
       if (this.#far.size === 0) return NOWHERE;
       this.#far.give(run);
       return RUN;
     }
-    if (near.size === 0) return RUN;
+    if (near.count === 0) return RUN;
     const ofRun = run.rows.deadlines[run.first]!;
     const ofNear = near.deadlines[0]!;
     if (ofRun !== ofNear) return ofRun < ofNear ? RUN : NEAR;

@@ -98,12 +98,8 @@ export class TimerQueue {
     const { extras, timerSlot } = event;
     event.timerSlot = -1;
     if (extras !== null && extras.common !== null) return this.#removeCommon(extras, extras.common);
-    this.#free(timerSlot);
-  }
-
-  #free(slot: number): void {
-    this.#heap.remove(slot);
-    this.#owners.clear(slot, this.#heap.slotLimit);
+    this.#heap.remove(timerSlot);
+    this.#owners.clear(timerSlot, this.#heap.slotLimit);
   }
 
   /**
@@ -202,7 +198,8 @@ export class TimerQueue {
 
   #rescheduleCommon(common: CommonTimeout): void {
     if (common.head === null) {
-      this.#free(common.timerSlot);
+      this.#heap.remove(common.timerSlot);
+      this.#owners.clear(common.timerSlot, this.#heap.slotLimit);
       common.timerSlot = -1;
     } else if (common.timerSlot < 0) {
       common.timerSlot = this.#heap.add(common.head.extras!.deadlineMs);

@@ -19,7 +19,8 @@ const UNCHAINED = -1;
 export class TimerSlots {
   /**
    * By slot: the place of its timer, or, while the slot is free, -2 minus the next free slot, which is always negative. Another array after
-   * each {@linkcode TimerSlots.take} and {@linkcode TimerSlots.release}.
+   * each {@linkcode TimerSlots.take} and {@linkcode TimerSlots.release}; as long as the capacity, or longer while a slot from a larger
+   * crowd is still in use.
    */
   places: Int32Array = new Int32Array(0);
   /** How many slots are in use. */
@@ -38,11 +39,6 @@ export class TimerSlots {
   /** All slots are free. */
   constructor() {
     this.#resize(CAPACITY_MIN);
-  }
-
-  /** Every slot in use is below this: the capacity, or more while a slot from a larger crowd is still in use. */
-  get limit(): number {
-    return this.places.length;
   }
 
   /**
@@ -66,14 +62,17 @@ export class TimerSlots {
       this.places[slot] = -2 - this.#freeSlot;
       this.#freeSlot = slot;
     } else {
-      // Not handed out again, so that the crowd moves down and the table can be cut.
-      this.places[slot] = UNCHAINED;
-      if (--this.#stragglers === 0) {
-        this.places = this.places.slice(0, this.capacity);
-        this.#unused = Math.min(this.#unused, this.capacity);
-      }
+      this.#releaseStraggler(slot);
     }
     if (size < this.#shrinkBelow) this.#resize(this.capacity / 2);
+  }
+
+  /** The slot is not handed out again, so that the crowd moves down and the table can be cut. */
+  #releaseStraggler(slot: number): void {
+    this.places[slot] = UNCHAINED;
+    if (--this.#stragglers > 0) return;
+    this.places = this.places.slice(0, this.capacity);
+    this.#unused = Math.min(this.#unused, this.capacity);
   }
 
   /**
@@ -86,9 +85,7 @@ export class TimerSlots {
     const place = this.places[slot];
     // False for undefined too, which stands at numbers that are no slots.
     if (place! >= 0 && slot < this.#unused) return place!;
-    throw new RangeError(
-      `Cannot ${action} the timer in slot ${slot}: the slot is not in use (freed already, or never added)`,
-    );
+    throw notInUse(action, slot);
   }
 
   #grow(): void {
@@ -135,4 +132,11 @@ export class TimerSlots {
       this.#freeSlot = slot;
     }
   }
+}
+
+/** Apart, so that a compiler finds what always runs small enough to merge. */
+function notInUse(action: string, slot: number): RangeError {
+  return new RangeError(
+    `Cannot ${action} the timer in slot ${slot}: the slot is not in use (freed already, or never added)`,
+  );
 }
