@@ -1,9 +1,7 @@
-import { TimerSlots } from "./timer_slots.ts";
+import { CAPACITY_MIN, TimerSlots } from "./timer_slots.ts";
 
 /** So many timers, 20 bytes each, fit into a second-level cache, and few programs have more. */
 export const NEAR_MAX = 16_384;
-
-const LENGTH_MIN = 64;
 
 /**
  * Timers that are due soon: a four-ary min-heap, small enough for the processor's caches, and the table of all slots. They are one object
@@ -18,26 +16,29 @@ export class NearTimers extends TimerSlots {
   /** How many there are. */
   count = 0;
   /** By place, milliseconds. */
-  deadlines: Float64Array = new Float64Array(LENGTH_MIN);
+  deadlines: Float64Array = new Float64Array(CAPACITY_MIN);
   /** By place, what decides between equal deadlines. */
-  sequences: Float64Array = new Float64Array(LENGTH_MIN);
+  sequences: Float64Array = new Float64Array(CAPACITY_MIN);
   /** By place, the number by which the timer is known. */
-  slots: Int32Array = new Int32Array(LENGTH_MIN);
+  slots: Int32Array = new Int32Array(CAPACITY_MIN);
 
-  // With fewer than this the arrays are too long.
-  #shrinkCountBelow = 0;
+  readonly #max: number;
+
+  /** @param max how many there can be. */
+  constructor(max: number) {
+    super();
+    this.#max = max;
+  }
 
   /** Adds a timer and returns its slot. */
   add(deadlineMs: number, sequence: number): number {
     const slot = this.take();
-    if (this.count === this.slots.length) this.#setLength(2 * this.count);
     this.#lift(this.count++, deadlineMs, sequence, slot);
     return slot;
   }
 
   /** Adds a timer that has its slot already. */
   addAt(slot: number, deadlineMs: number, sequence: number): void {
-    if (this.count === this.slots.length) this.#setLength(2 * this.count);
     this.#lift(this.count++, deadlineMs, sequence, slot);
   }
 
@@ -52,7 +53,6 @@ export class NearTimers extends TimerSlots {
   /** Takes the timer at `place` out; the last one fills the gap. */
   remove(place: number): void {
     const last = --this.count;
-    if (last < this.#shrinkCountBelow) this.#setLength(this.slots.length / 2);
     if (place === last) return;
     const deadlineMs = this.deadlines[last]!;
     const sequence = this.sequences[last]!;
@@ -120,18 +120,13 @@ export class NearTimers extends TimerSlots {
     return deadlineMs < deadline || deadlineMs === deadline && sequence < this.sequences[place]!;
   }
 
-  /** Forgets all of them. */
-  clear(): void {
-    this.count = 0;
-    this.#setLength(LENGTH_MIN);
-  }
-
-  /** All that there are must fit, and the one behind them, which `remove` has still to read. */
-  #setLength(length: number): void {
+  /** There are never more of them than slots. */
+  protected override resized(): void {
     const { deadlines, sequences, slots, count } = this;
-    (this.deadlines = new Float64Array(length)).set(deadlines.subarray(0, count + 1));
-    (this.sequences = new Float64Array(length)).set(sequences.subarray(0, count + 1));
-    (this.slots = new Int32Array(length)).set(slots.subarray(0, count + 1));
-    this.#shrinkCountBelow = length > LENGTH_MIN ? length / 4 : 0;
+    const length = Math.min(this.#max, this.capacity);
+    if (length === slots.length) return;
+    (this.deadlines = new Float64Array(length)).set(deadlines.subarray(0, count));
+    (this.sequences = new Float64Array(length)).set(sequences.subarray(0, count));
+    (this.slots = new Int32Array(length)).set(slots.subarray(0, count));
   }
 }

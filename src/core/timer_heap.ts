@@ -54,9 +54,9 @@ const NOWHERE = 0, NEAR = 1, RUN = 2;
  * ```
  */
 export class TimerHeap {
-  readonly #near: NearTimers = new NearTimers();
-  readonly #run: TimerRun = new TimerRun(this.#near);
-  readonly #far: FarTimers = new FarTimers(this.#near);
+  readonly #near: NearTimers;
+  readonly #run: TimerRun;
+  readonly #far: FarTimers;
   readonly #nearMax: number;
   // A Float64 counts to 2^53: at ten million timers a second that is 28 years, so it does not wrap.
   #sequence = 0;
@@ -70,6 +70,9 @@ export class TimerHeap {
    */
   constructor(nearMax: number = NEAR_MAX) {
     this.#nearMax = nearMax;
+    this.#near = new NearTimers(nearMax);
+    this.#run = new TimerRun(this.#near);
+    this.#far = new FarTimers(this.#near);
   }
 
   /** How many timers are in the heap. */
@@ -250,7 +253,7 @@ export class TimerHeap {
     far.cover(this.peekDeadline());
     const { deadlines, sequences, slots } = near;
     for (let place = 0; place < near.count; place++) far.add(deadlines[place]!, sequences[place]!, slots[place]!);
-    near.clear();
+    near.count = 0;
     for (let place = run.first; place < run.end; place++) {
       if (run.rows.slots[place]! < 0) continue;
       far.add(run.rows.deadlines[place]!, run.rows.sequences[place]!, run.rows.slots[place]!);

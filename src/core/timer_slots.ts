@@ -1,5 +1,5 @@
 /** No table is shorter than this, so that a handful of timers never causes a resize. */
-const CAPACITY_MIN = 64;
+export const CAPACITY_MIN = 64;
 
 /** Slots and places are written as signed 32-bit integers, and two bits of a place say in which structure it is. */
 const CAPACITY_MAX = 2 ** 29;
@@ -22,11 +22,11 @@ export class TimerSlots {
    * each {@linkcode TimerSlots.take} and {@linkcode TimerSlots.release}; as long as the capacity, or longer while a slot from a larger
    * crowd is still in use.
    */
-  places: Int32Array = new Int32Array(0);
+  places: Int32Array = new Int32Array(CAPACITY_MIN);
   /** How many slots are in use. */
   size = 0;
   /** How many can be in use before the table grows; it doubles when full and shrinks when less than a quarter full. */
-  capacity = 0;
+  capacity: number = CAPACITY_MIN;
 
   #freeSlot: number = NO_SLOT;
   // No slot from here on was ever used, nor its memory touched. Nothing below the capacity is as long as there are stragglers.
@@ -36,10 +36,8 @@ export class TimerSlots {
   // With fewer slots in use than this the table is too long.
   #shrinkBelow = 0;
 
-  /** All slots are free. */
-  constructor() {
-    this.#resize(CAPACITY_MIN);
-  }
+  /** Called when the capacity has changed, for whoever has other tables as long as that. */
+  protected resized(): void {}
 
   /**
    * Hands out a slot, the one freed last or the lowest. The caller writes its place at once.
@@ -120,6 +118,7 @@ export class TimerSlots {
     if (!wasFull) this.#chain();
     // From a half-full table after any resize it takes as many calls as a quarter of its length to cause the next.
     this.#shrinkBelow = capacity > CAPACITY_MIN ? capacity / 4 : 0;
+    this.resized();
   }
 
   /** Makes a list of all slots below the capacity that were used and are free, the lowest first. */
