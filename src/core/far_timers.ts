@@ -216,17 +216,27 @@ export class FarTimers {
     const cut = least === -Infinity ? -Number.MAX_VALUE : most;
     for (let bag = 0; bag < count; bag++) this.#push(Infinity);
     const { deadlines, sequences, slots } = this.#rows;
-    const froms = this.#froms;
+    const [froms, lasts, sizes] = [this.#froms, this.#lasts, this.#sizes];
+    const { places } = this.#table;
     const nearest = this.#bags - 1;
     for (; page >= 0; page = this.#freeUp(page), end = endOf(page)) {
-      for (let place = page << PAGE_SHIFT; place < end; place++) {
-        const key = keys[place]!;
+      for (let from = page << PAGE_SHIFT; from < end; from++) {
+        const key = keys[from]!;
         const part = isEven ? (key - least) * scale | 0 : key < cut ? 0 : 1;
         // The greatest of all falls behind the last part.
         const bag = part < count ? nearest - part : top;
-        const deadlineMs = deadlines[place]!;
+        const deadlineMs = deadlines[from]!;
         if (deadlineMs < froms[bag]!) froms[bag] = deadlineMs;
-        this.#append(bag, deadlineMs, sequences[place]!, slots[place]!);
+        // As #append does, of which a million calls took half as long again.
+        let place = lasts[bag]! + 1;
+        if ((place & PAGE_MASK) === 0) place = this.#newPage(bag) << PAGE_SHIFT;
+        const slot = slots[from]!;
+        deadlines[place] = deadlineMs;
+        sequences[place] = sequences[from]!;
+        slots[place] = slot;
+        places[slot] = FAR | place;
+        lasts[bag] = place;
+        sizes[bag]!++;
       }
     }
     // The first and the last part always have somebody. An empty one begins where the next one does, and so gets nobody.
