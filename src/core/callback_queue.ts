@@ -1,3 +1,4 @@
+import type { LoopEvent } from "./event.ts";
 import type { LoopCallback } from "./loop_callback.ts";
 
 /** With so many at once the processor is as good as busy fetching them. */
@@ -66,7 +67,9 @@ export class CallbackQueue {
     let seen = 0;
     for (let place = this.#first; place < end; place++) {
       const callback = callbacks[place];
-      if (callback !== null) seen += callback!.queuePlace;
+      if (callback === null) continue;
+      // The first and the last of what an event needs to run, which are in different lines of the processor's cache.
+      seen += callback!.queuePlace + ((callback as Partial<LoopEvent>).timerSlot ?? 0);
     }
     this.seen = seen;
   }
