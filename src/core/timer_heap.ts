@@ -5,7 +5,7 @@
  *   add --> far bags: in no order ---------------.       no limit
  *    |                     | the nearest, sorted |
  *    |                     v                     | horizon
- *    |                   run: in order ----------+--.    up to 512
+ *    |                   run: in order ----------+--.    up to 4096
  *    '--> near timers: a heap -------------------'  '--> pop
  *                                                        up to 16,384
  * ```

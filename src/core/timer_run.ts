@@ -1,8 +1,11 @@
 import { TimerRows } from "./timer_rows.ts";
 import type { TimerSlots } from "./timer_slots.ts";
 
-/** A run has at most so many timers; sorting more would leave the processor's first cache. */
-export const RUN_MAX = 512;
+/** A run has at most so many timers; sorting more would leave the processor's second cache. */
+export const RUN_MAX = 4096;
+
+/** More than so many that are close together are not sorted by insertion, which takes a time that grows with the square of their number. */
+const PART_MAX = 512;
 
 /** Set in the place of every timer that is in the run, in the table of slots. */
 export const IN_RUN = 2 ** 29;
@@ -59,11 +62,10 @@ export class TimerRun {
 
   /** Makes a run of what was collected; the one before is over. */
   sort(): void {
-    if (this.#deadlineMin < this.#deadlineMax) {
-      this.#spread(this.#unsorted.deadlines, this.#deadlineMin, this.#deadlineMax);
-    } else {
-      this.#spread(this.#unsorted.sequences, this.#sequenceMin, this.#sequenceMax);
-    }
+    const largest = this.#deadlineMin < this.#deadlineMax
+      ? this.#spread(this.#unsorted.deadlines, this.#deadlineMin, this.#deadlineMax)
+      : this.#spread(this.#unsorted.sequences, this.#sequenceMin, this.#sequenceMax);
+    if (largest > PART_MAX) this.#compare();
     this.first = 0;
     this.end = this.#count;
     this.#settle();
@@ -75,8 +77,10 @@ export class TimerRun {
   /**
    * Sorts roughly, by counting how many timers lie in each of as many equal parts of the extent as there are timers. Where those are not
    * spread evenly (or one is at infinity), it is the rougher.
+   *
+   * @returns how many lie in the largest part.
    */
-  #spread(keys: Float64Array, least: number, most: number): void {
+  #spread(keys: Float64Array, least: number, most: number): number {
     const count = this.#count;
     const { deadlines, sequences, slots } = this.#unsorted;
     const starts = this.#starts;
@@ -84,9 +88,26 @@ export class TimerRun {
     if (!(scale < Infinity) || least === -Infinity) scale = 0;
     starts.fill(0, 0, count + 1);
     for (let index = 0; index < count; index++) starts[((keys[index]! - least) * scale | 0) + 1]!++;
-    for (let part = 1; part < count; part++) starts[part]! += starts[part - 1]!;
+    let largest = 0;
+    for (let part = 1; part <= count; part++) {
+      if (starts[part]! > largest) largest = starts[part]!;
+      starts[part]! += starts[part - 1]!;
+    }
     for (let index = 0; index < count; index++) {
       const place = starts[(keys[index]! - least) * scale | 0]!++;
+      this.rows.put(place, deadlines[index]!, sequences[index]!, slots[index]!);
+    }
+    return largest;
+  }
+
+  /** Sorts by comparing one with another, however they are spread. */
+  #compare(): void {
+    const { deadlines, sequences, slots } = this.#unsorted;
+    const order = new Int32Array(this.#count).map((_, index) => index).sort((one, other) => {
+      const [first, second] = [deadlines[one]!, deadlines[other]!];
+      return first === second ? sequences[one]! - sequences[other]! : first < second ? -1 : 1;
+    });
+    for (const [place, index] of order.entries()) {
       this.rows.put(place, deadlines[index]!, sequences[index]!, slots[index]!);
     }
   }
