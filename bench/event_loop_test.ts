@@ -120,6 +120,10 @@ describe("bytes that travel along socket pairs, beside C libevent", () => {
       ["C libevent, two threads", c("with a second thread")],
       ["evbase, Deno", ours("deno")],
       ["evbase, Bun", ours("bun")],
+      // Where there is no epoll there is no such loop.
+      ...backendNames().includes("epoll")
+        ? [["bare loop, Deno", ours("deno", "bare")], ["bare loop, Bun", ours("bun", "bare")]] as const
+        : [],
     ]),
   );
 });

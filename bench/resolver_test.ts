@@ -46,6 +46,8 @@ const askers = new Map<string, () => Asker | undefined>([
   ["evbase, Deno", ours("deno")],
   ["evbase, Bun, no cache", ours("bun", "uncached")],
   ["evbase, Deno, no cache", ours("deno", "uncached")],
+  ["evbase, Bun, no cache, spin 50 us", ours("bun", "uncached", "spinning")],
+  ["evbase, Deno, no cache, spin 50 us", ours("deno", "uncached", "spinning")],
   [EVDNS, program(evdns.path === undefined ? undefined : [evdns.path])],
   ["node:dns, Bun", program(runWith("bun", "bench/peers/node_dns.ts"))],
   ["node:dns, Deno", program(runWith("deno", "bench/peers/node_dns.ts", [], ["--allow-sys", "--allow-env"]))],
