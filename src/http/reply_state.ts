@@ -91,7 +91,10 @@ export abstract class ReplyState {
     this.keepAlive = false;
   }
 
-  /** Cuts the connection, which tells the client that a reply under way will not be completed. */
+  /**
+   * Cuts the connection, which tells the client that a reply under way will not be completed. What was replied before leaves as far as the
+   * kernel takes it at once.
+   */
   abort(): void {
     if (this.finished) return;
     this.gone = true;

@@ -173,7 +173,12 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   abort(): void {
-    this.close();
+    try {
+      // The replies before it are complete, and whoever gets a part of this one knows that there is more.
+      this.stream.flush();
+    } finally {
+      this.close();
+    }
   }
 
   protected override fail(status: number, explanation: string, fields: Readonly<Record<string, string>> = {}): void {
