@@ -5,6 +5,7 @@ import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, EventBase, SocketBufferEvent } from
 import { os, shutdown } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
+import { countWaits } from "../support/waits.ts";
 import { alongside, eventually } from "./async_support.ts";
 import { settle, until } from "./bufferevent_support.ts";
 
@@ -39,23 +40,18 @@ forEachBackend(({ newBase, open }) => {
   });
 
   it("and beside the host, where it is shut down while the loop sleeps", async () => {
-    let waits = 0;
     const backend = open();
-    const wait = backend.wait.bind(backend);
-    backend.wait = (timeoutMs) => {
-      waits++;
-      return wait(timeoutMs);
-    };
+    const waits = countWaits(backend);
     using base = new EventBase({ openBackend: () => backend });
     using descriptors = new Descriptors();
     const { events, far } = blockedWriter(base, descriptors);
     await alongside(base, async () => {
       await new Promise<void>((resolve) => setTimeout(resolve, 20));
-      waits = 0;
+      waits.count = 0;
       shutdown(far, os.constants.SHUT_RDWR);
       await eventually(() => events.length > 0, "it is told");
     });
     assertEquals(events, [BEV_EVENT_ERROR | BEV_EVENT_WRITING]);
-    assertLess(waits, 20, "it did not spin");
+    assertLess(waits.count, 20, "it did not spin");
   });
 });

@@ -26,6 +26,7 @@ import { os, shutdown } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, readText, writeText } from "../support/descriptors.ts";
 import { runScript } from "../support/run_script.ts";
+import { countWaits } from "../support/waits.ts";
 
 const EVERY_KIND = EVENT_BASE_COUNT_ACTIVE | EVENT_BASE_COUNT_VIRTUAL | EVENT_BASE_COUNT_ADDED;
 
@@ -132,13 +133,8 @@ forEachBackend(({ newBase, open, name }) => {
   });
 
   it("run sleeps although a closed peer is waited for that the backend cannot report", async () => {
-    let waits = 0;
     const backend = open();
-    const wait = backend.wait.bind(backend);
-    backend.wait = (timeoutMs) => {
-      waits++;
-      return wait(timeoutMs);
-    };
+    const waits = countWaits(backend);
     using base = new EventBase({ openBackend: () => backend });
     using fds = new Descriptors();
     const [near, far] = fds.socketpair();
@@ -146,7 +142,7 @@ forEachBackend(({ newBase, open, name }) => {
     shutdown(far, os.constants.SHUT_WR);
     base.timer(() => event.delete()).add(50);
     assertFalse(await base.run());
-    assert(waits < 20, `${waits} turns in 50 ms with ${name}`);
+    assert(waits.count < 20, `${waits.count} turns in 50 ms with ${name}`);
   });
 });
 
@@ -184,13 +180,8 @@ forEachBackend(({ newBase, open }) => {
   });
 
   it("run serves what does not keep the loop alive while its promise does, without spinning", async () => {
-    let waits = 0;
     const backend = open();
-    const wait = backend.wait.bind(backend);
-    backend.wait = (timeoutMs) => {
-      waits++;
-      return wait(timeoutMs);
-    };
+    const waits = countWaits(backend);
     using base = new EventBase({ openBackend: () => backend });
     using fds = new Descriptors();
     const [near, far] = fds.socketpair();
@@ -205,7 +196,7 @@ forEachBackend(({ newBase, open }) => {
     };
     assert(await base.run({ until: work() }));
     assertEquals(log, ["read x"]);
-    assert(waits < 20, `${waits} turns`);
+    assert(waits.count < 20, `${waits.count} turns`);
   });
 
   it("run is rejected with what its promise is, unless it was stopped before", async () => {
