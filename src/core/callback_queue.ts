@@ -7,17 +7,20 @@ const FETCHED_AT_ONCE = 32;
 /** How many gaps at the front are worth closing. */
 const GAPS_MAX = 1024;
 
+/** The first piece grows up to this, as far as it is needed. */
+const PIECE_SHIFT = 14, PIECE = 1 << PIECE_SHIFT, PIECE_MASK = PIECE - 1;
+
 /**
  * A first-in first-out queue of callbacks, each of which knows its place. It is an array, and no list linked through the callbacks, because
  * the garbage collectors of both runtimes have to look again at each old object that a reference was written to, and because an array can be
- * read ahead.
+ * read ahead. It is in pieces, since one that grows to a million copies itself many times.
  *
  * @internal
  */
 export class CallbackQueue {
   // In use from #first to #end, with null for gaps there, but not at #first. It is not shortened when it is empty: that would cost memory anew
   // for each turn of a loop.
-  #callbacks: (LoopCallback | null)[] = [];
+  #pieces: (LoopCallback | null)[][] = [[]];
   #first = 0;
   #end = 0;
   /** @internal Says nothing; but what nobody could ask for, a compiler need not fetch. */
@@ -25,7 +28,11 @@ export class CallbackQueue {
 
   /** The one that runs next. */
   get head(): LoopCallback | null {
-    return this.#first < this.#end ? this.#callbacks[this.#first]! : null;
+    return this.#first < this.#end ? this.#at(this.#first) : null;
+  }
+
+  #at(place: number): LoopCallback | null {
+    return this.#pieces[place >> PIECE_SHIFT]![place & PIECE_MASK]!;
   }
 
   /** Appends `callback`, which must be in no queue. */
@@ -34,50 +41,56 @@ export class CallbackQueue {
     if (this.#first > GAPS_MAX && 2 * this.#first > this.#end) this.#closeGaps();
     const place = this.#end++;
     callback.queuePlace = place;
-    if (place < this.#callbacks.length) this.#callbacks[place] = callback;
-    else this.#callbacks.push(callback);
+    const piece = this.#pieces[place >> PIECE_SHIFT] ?? this.#newPiece();
+    const at = place & PIECE_MASK;
+    if (at < piece.length) piece[at] = callback;
+    else piece.push(callback);
+  }
+
+  #newPiece(): (LoopCallback | null)[] {
+    const piece = new Array<LoopCallback | null>(PIECE).fill(null);
+    this.#pieces.push(piece);
+    return piece;
   }
 
   /** Takes `callback` out, which must be in this queue. */
   remove(callback: LoopCallback): void {
-    const callbacks = this.#callbacks;
-    const end = this.#end;
     let first = callback.queuePlace;
-    callbacks[first] = null;
+    this.#pieces[first >> PIECE_SHIFT]![first & PIECE_MASK] = null;
     if (first !== this.#first) return;
-    do first++; while (first < end && callbacks[first] === null);
+    const end = this.#end;
+    do first++; while (first < end && this.#at(first) === null);
     if (first < end) {
       this.#first = first;
       if (first % FETCHED_AT_ONCE === 0) this.#fetch();
     } else {
       this.#first = this.#end = 0;
-      if (callbacks.length > GAPS_MAX) this.#callbacks = [];
+      if (end > GAPS_MAX) this.#pieces = [[]];
     }
   }
 
   /** All of them, in order; the queue may change meanwhile. */
   [Symbol.iterator](): Iterator<LoopCallback> {
-    return this.#callbacks.slice(this.#first, this.#end).filter((callback) => callback !== null).values();
+    return this.#pieces.flat().slice(this.#first, this.#end).filter((callback) => callback !== null).values();
   }
 
   /** Looks at those that run next, which the processor fetches side by side then; see {@linkcode TimerQueue}. */
   #fetch(): void {
-    const callbacks = this.#callbacks;
     const end = Math.min(this.#first + FETCHED_AT_ONCE, this.#end);
     let seen = 0;
     for (let place = this.#first; place < end; place++) {
-      const callback = callbacks[place];
+      const callback = this.#at(place);
       if (callback === null) continue;
       // The first and the last of what an event needs to run, which are in different lines of the processor's cache.
-      seen += callback!.queuePlace + ((callback as Partial<LoopEvent>).timerSlot ?? 0);
+      seen += callback.queuePlace + ((callback as Partial<LoopEvent>).timerSlot ?? 0);
     }
     this.seen = seen;
   }
 
   #closeGaps(): void {
-    this.#callbacks = [...this];
-    this.#first = 0;
-    this.#end = this.#callbacks.length;
-    for (const [place, callback] of this.#callbacks.entries()) callback!.queuePlace = place;
+    const callbacks = [...this];
+    this.#pieces = [[]];
+    this.#first = this.#end = 0;
+    for (const callback of callbacks) this.push(callback);
   }
 }

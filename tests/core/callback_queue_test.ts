@@ -77,6 +77,22 @@ describe("CallbackQueue", () => {
     assertStrictEquals(numbersIn(queue).length, 100);
   });
 
+  it("keeps the order of a hundred thousand, and closes gaps at its front", () => {
+    const { queue, callbacks } = filled(100_000);
+    for (let number = 0; number < 60_000; number++) {
+      assertStrictEquals(queue.head, callbacks[number]);
+      queue.remove(callbacks[number]!);
+    }
+    for (let number = 70_000; number < 100_000; number += 2) queue.remove(callbacks[number]!);
+    for (let number = 0; number < 20_000; number++) queue.push(callbacks[number]!);
+    const expected = callbacks.slice(60_000).filter(({ number }) => number < 70_000 || number % 2 === 1);
+    for (const callback of [...expected, ...callbacks.slice(0, 20_000)]) {
+      assertStrictEquals(queue.head, callback);
+      queue.remove(callback);
+    }
+    assertStrictEquals(queue.head, null);
+  });
+
   it("can be walked while it changes", () => {
     const { queue, callbacks } = filled(5);
     const walked: number[] = [];
