@@ -11,11 +11,6 @@ export class OwnerTable<T extends object> {
   // One more than the highest index that was set since the last cut.
   #length = 0;
 
-  /** What was set, unless it was cleared. */
-  get(index: number): T | undefined {
-    return this.#pieces[index >> PIECE_SHIFT]?.[index & PIECE_MASK];
-  }
-
   /** Puts `owner` at `index`, which is at most one more than the highest so far. */
   set(index: number, owner: T): void {
     const pieces = this.#pieces;
@@ -25,14 +20,23 @@ export class OwnerTable<T extends object> {
     pieces[piece]![index & PIECE_MASK] = owner;
   }
 
-  /** Empties `index`; from `limit` on everything is empty, and needs no memory any more. */
-  clear(index: number, limit: number): void {
-    const pieces = this.#pieces;
-    pieces[index >> PIECE_SHIFT]![index & PIECE_MASK] = undefined;
-    if (limit < this.#length) this.#cut(limit);
+  /** Empties `index`, where something was set, and returns that. */
+  take(index: number): T {
+    const piece = this.#pieces[index >> PIECE_SHIFT]!;
+    const owner = piece[index & PIECE_MASK]!;
+    piece[index & PIECE_MASK] = undefined;
+    return owner;
   }
 
-  #cut(limit: number): void {
+  /** Empties `index`, where something was set; from `limit` on everything is empty. */
+  clear(index: number, limit: number): void {
+    this.#pieces[index >> PIECE_SHIFT]![index & PIECE_MASK] = undefined;
+    if (limit < this.#length) this.cut(limit);
+  }
+
+  /** From `limit` on everything is empty, and needs no memory any more. */
+  cut(limit: number): void {
+    if (limit >= this.#length) return;
     const pieces = this.#pieces;
     const count = Math.max(1, limit + PIECE_MASK >> PIECE_SHIFT);
     if (pieces.length > count) pieces.length = count;

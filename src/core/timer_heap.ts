@@ -221,17 +221,6 @@ export class TimerHeap {
     return place < FAR ? this.#run.rows.deadlines[place & ~IN_RUN]! : this.#far.deadlineAt(place & ~FAR);
   }
 
-  /**
-   * Writes the slots into `slots` that will probably come out next, and returns how many it knows: none as long as the heap is small. -1 stands
-   * for one that was taken out. Whoever has a million objects to go with the slots can have the processor fetch several of them at once.
-   */
-  foresee(slots: Int32Array): number {
-    const { first, end, rows } = this.#run;
-    const count = Math.min(slots.length, end - first);
-    for (let index = 0; index < count; index++) slots[index] = rows.slots[first + index]!;
-    return count;
-  }
-
   #insert(deadlineMs: number, slot: number): void {
     if (deadlineMs >= this.#far.horizonMs) return this.#far.add(deadlineMs, this.#sequence++, slot);
     if (this.#near.count < this.#nearMax) return this.#near.addAt(slot, deadlineMs, this.#sequence++);

@@ -213,21 +213,6 @@ describe("TimerHeap with thousands of timers", () => {
     assertStrictEquals(heap.peekDeadline(), 200);
   });
 
-  it("foresees the slots that come next", () => {
-    const heap = new TimerHeap(NEAR_MAX);
-    const upcoming = new Int32Array(16);
-    assertStrictEquals(heap.foresee(upcoming), 0);
-    for (let i = 0; i < 5000; i++) heap.add((i * 7919) % 5000);
-    heap.peekSlot();
-    assertStrictEquals(heap.foresee(upcoming), 16);
-    assertStrictEquals(upcoming[0], heap.peekSlot());
-    heap.remove(upcoming[3]!);
-    const known = [...upcoming];
-    heap.foresee(upcoming);
-    assertEquals([...upcoming], [...known.slice(0, 3), -1, ...known.slice(4)]);
-    for (const slot of known) if (slot !== known[3]) assertStrictEquals(heap.pop(), slot);
-  });
-
   describe("memory", () => {
     const touched = (heap: TimerHeap): number => heap.farCapacity;
 

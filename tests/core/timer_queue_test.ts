@@ -75,6 +75,43 @@ describe("TimerQueue", () => {
     assertStrictEquals(queue.nextDeadlineMs, Infinity);
   });
 
+  it("lets one of a common list overtake lone timers that left the heap together with the one before it", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const common = queue.common(10);
+    const names = new Map<LoopEvent, string>();
+    const lone = (name: string, deadlineMs: number): void => {
+      const event = base.timer(() => {});
+      names.set(event, name);
+      queue.insert(event, deadlineMs);
+    };
+    const shared = (name: string, deadlineMs: number): void => {
+      const event = base.timer(() => {});
+      names.set(event, name);
+      queue.insertCommon(event, event.extras = new EventExtras(), common, deadlineMs);
+    };
+    for (const deadlineMs of [1, 2, 3, 4, 5]) shared(`shared ${deadlineMs}`, deadlineMs);
+    for (const deadlineMs of [2, 2.5, 4.5, 5, 6]) lone(`lone ${deadlineMs}`, deadlineMs);
+    const taken: string[] = [];
+    for (let event = queue.takeDue(5); event !== null; event = queue.takeDue(5)) taken.push(names.get(event)!);
+    // Of two that are due at once, the one first whose entry has been in the heap for longer.
+    const expected = "shared 1, lone 2, shared 2, lone 2.5, shared 3, shared 4, lone 4.5, lone 5, shared 5";
+    assertStrictEquals(taken.join(", "), expected);
+    assertStrictEquals(queue.nextDeadlineMs, 6);
+  });
+
+  it("takes a crowd out in order, also one that is larger than what leaves the heap at once", () => {
+    using base = new EventBase();
+    const queue = new TimerQueue();
+    const events = fill(base, queue, MANY);
+    for (const [at, event] of events.entries()) if (at % 3 === 0) queue.remove(event);
+    for (const [at, event] of events.entries()) {
+      if (at % 3 !== 0) assertStrictEquals(queue.takeDue(MANY), event);
+    }
+    assertStrictEquals(queue.takeDue(MANY), null);
+    assertLessOrEqual(queue.slotLimit, 128);
+  });
+
   it("does not shrink and grow by turns where timers come and go by turns", () => {
     using base = new EventBase();
     const queue = new TimerQueue();
