@@ -76,10 +76,10 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     }
   }
 
-  /** The time until the next request begins, unless that has begun. */
+  /** The time until the next request begins, unless that has begun. Where a reply is still to be sent it runs from then. */
   #idle(): void {
     this.mark(ANSWERED, false);
-    if (this.phase === IDLE) this.wait(IDLE);
+    if (this.phase === IDLE && this.output.length === 0) this.wait(IDLE);
   }
 
   #parseAll(received: Uint8Array, start: number, receivedEnd: number): void {
