@@ -12,6 +12,7 @@ import {
   EVLOOP_NONBLOCK,
   EVLOOP_ONCE,
 } from "./constants.ts";
+import { deleteAll } from "./delete_all.ts";
 import { type EventCallback, LoopEvent } from "./event.ts";
 import { HostLoop, type RunOptions } from "./host_loop.ts";
 import { EVENT_LOG_DEBUG, EVENT_LOG_MSG, isDebugLogged, log } from "./log.ts";
@@ -328,7 +329,7 @@ export class EventBase implements Disposable {
       log(EVENT_LOG_DEBUG, `An event base is closed while ${waiting} events wait in it`);
     }
     try {
-      this.#reactor.deleteAll();
+      deleteAll(this.#reactor);
     } finally {
       this.#reactor.closed = true;
       this.#host.close();

@@ -11,7 +11,7 @@ import {
   EVENT_BASE_COUNT_VIRTUAL,
 } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
-import { LoopEvent } from "./event.ts";
+import type { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
 import { ACTIVE, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
 import { ReadSlab } from "./read_slab.ts";
@@ -311,50 +311,6 @@ export class Reactor {
     if (deadline === Infinity) return -1;
     this.clock.forget();
     return Math.max(0, deadline - this.clock.now());
-  }
-
-  /**
-   * Closes what depends on the base and deletes every event, in whatever list it is. Throws the first error of a finalizer, or of who
-   * is given memory back, when all is done.
-   */
-  deleteAll(): void {
-    const found = new Set<LoopEvent>();
-    for (let fd = 0; fd < this.fds.limit; fd++) {
-      for (let event = this.fds.headOf(fd); event !== null; event = event.fdNext) found.add(event);
-    }
-    this.signals.forEach((event) => found.add(event));
-    this.timers.forEach((event) => found.add(event));
-    for (const event of found) event.delete();
-    const errors: unknown[] = [];
-    // From the start after each, since a finalizer may finalize an event of a queue that has been emptied already.
-    for (let queued = this.#firstQueued(); queued !== null; queued = this.#firstQueued()) {
-      try {
-        this.#dismiss(queued);
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    // Only now, since a finalizer may have made one.
-    for (const dependent of this.dependents) {
-      try {
-        dependent.close();
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    this.prepareWatchers.clear();
-    this.checkWatchers.clear();
-    if (errors.length > 0) throw errors[0];
-  }
-
-  #firstQueued(): LoopCallback | null {
-    return [this.later, ...this.queues].find((queue) => queue.head !== null)?.head ?? null;
-  }
-
-  /** Takes a queued callback out; what it was to finalize is finalized now, since there will be no loop to do it. */
-  #dismiss(callback: LoopCallback): void {
-    if (callback instanceof LoopEvent) callback.finalizeNow();
-    this.deactivate(callback);
   }
 
   /** Puts the loop's own bookkeeping back after a pass, however it ended. */

@@ -1,0 +1,45 @@
+import { LoopEvent } from "./event.ts";
+import type { LoopCallback } from "./loop_callback.ts";
+import type { Reactor } from "./reactor.ts";
+
+/**
+ * Closes what depends on a base and deletes every event, in whatever list it is. Throws the first error of a finalizer, or of who is given
+ * memory back, when all is done.
+ *
+ * @internal
+ */
+export function deleteAll(reactor: Reactor): void {
+  const found = new Set<LoopEvent>();
+  for (let fd = 0; fd < reactor.fds.limit; fd++) {
+    for (let event = reactor.fds.headOf(fd); event !== null; event = event.fdNext) found.add(event);
+  }
+  reactor.signals.forEach((event) => found.add(event));
+  reactor.timers.forEach((event) => found.add(event));
+  for (const event of found) event.delete();
+  const errors: unknown[] = [];
+  // From the start after each, since a finalizer may finalize an event of a queue that has been emptied already.
+  for (let queued = firstQueued(reactor); queued !== null; queued = firstQueued(reactor)) {
+    try {
+      // What it was to finalize is finalized now, since there will be no loop to do it.
+      if (queued instanceof LoopEvent) queued.finalizeNow();
+      reactor.deactivate(queued);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  // Only now, since a finalizer may have made one.
+  for (const dependent of reactor.dependents) {
+    try {
+      dependent.close();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  reactor.prepareWatchers.clear();
+  reactor.checkWatchers.clear();
+  if (errors.length > 0) throw errors[0];
+}
+
+function firstQueued(reactor: Reactor): LoopCallback | null {
+  return [reactor.later, ...reactor.queues].find((queue) => queue.head !== null)?.head ?? null;
+}
