@@ -1,8 +1,4 @@
-import type { LoopEvent } from "./event.ts";
 import type { LoopCallback } from "./loop_callback.ts";
-
-/** With so many at once the processor is as good as busy fetching them. */
-const FETCHED_AT_ONCE = 32;
 
 /** How many gaps at the front are worth closing. */
 const GAPS_MAX = 1024;
@@ -12,8 +8,8 @@ const PIECE_SHIFT = 14, PIECE = 1 << PIECE_SHIFT, PIECE_MASK = PIECE - 1;
 
 /**
  * A first-in first-out queue of callbacks, each of which knows its place. It is an array, and no list linked through the callbacks, because
- * the garbage collectors of both runtimes have to look again at each old object that a reference was written to, and because an array can be
- * read ahead. It is in pieces, since one that grows to a million copies itself many times.
+ * the garbage collectors of both runtimes have to look again at each old object that a reference was written to. It is in pieces, since one
+ * that grows to a million copies itself many times.
  *
  * @internal
  */
@@ -23,8 +19,6 @@ export class CallbackQueue {
   #pieces: (LoopCallback | null)[][] = [[]];
   #first = 0;
   #end = 0;
-  /** @internal Says nothing; but what nobody could ask for, a compiler need not fetch. */
-  seen = 0;
 
   /** The one that runs next. */
   get head(): LoopCallback | null {
@@ -62,7 +56,6 @@ export class CallbackQueue {
     do first++; while (first < end && this.#at(first) === null);
     if (first < end) {
       this.#first = first;
-      if (first % FETCHED_AT_ONCE === 0) this.#fetch();
     } else {
       this.#first = this.#end = 0;
       if (end > GAPS_MAX) this.#pieces = [[]];
@@ -72,19 +65,6 @@ export class CallbackQueue {
   /** All of them, in order; the queue may change meanwhile. */
   [Symbol.iterator](): Iterator<LoopCallback> {
     return this.#pieces.flat().slice(this.#first, this.#end).filter((callback) => callback !== null).values();
-  }
-
-  /** Looks at those that run next, which the processor fetches side by side then; see {@linkcode TimerQueue}. */
-  #fetch(): void {
-    const end = Math.min(this.#first + FETCHED_AT_ONCE, this.#end);
-    let seen = 0;
-    for (let place = this.#first; place < end; place++) {
-      const callback = this.#at(place);
-      if (callback === null) continue;
-      // The first and the last of what an event needs to run, which are in different lines of the processor's cache.
-      seen += callback.queuePlace + ((callback as Partial<LoopEvent>).timerSlot ?? 0);
-    }
-    this.seen = seen;
   }
 
   #closeGaps(): void {

@@ -115,6 +115,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
     if (!Number.isInteger(priority) || priority < 0 || priority >= this.#reactor.queues.length) {
       throw new RangeError(`Cannot set priority ${priority}: the base has ${this.#reactor.queues.length} queues`);
     }
+    this.#reactor.collectRest();
     if (this.queueState !== IDLE) throw new Error("Cannot set the priority of an event that is active");
     this.level = priority;
   }
@@ -133,9 +134,10 @@ export class LoopEvent extends LoopCallback implements Disposable {
   add(timeout?: number | CommonTimeout): this {
     if ((this.bits & CLOSED) !== 0) throw new Error(`Cannot add ${describe(this)}: it was closed`);
     this.#reactor.assertOpen("add an event");
-    this.#checkTimeout(timeout);
+    this.#reactor.timers.check(timeout);
     this.#insert();
     if (timeout === undefined) return this;
+    const deadlineMs = this.#reactor.deadlineFrom(this.#reactor.clock.now(), timeout);
     if ((this.events & EV_PERSIST) !== 0) (this.extras ??= new EventExtras()).interval = timeout;
     if (this.queueState !== IDLE && (this.#result & EV_TIMEOUT) !== 0) {
       // Its old timeout has fired and waits to be served: the new one takes its place, and what else has happened stays.
@@ -146,16 +148,8 @@ export class LoopEvent extends LoopCallback implements Disposable {
         this.#insert();
       }
     }
-    this.#schedule(timeout, this.#reactor.clock.now());
+    this.#schedule(timeout, deadlineMs);
     return this;
-  }
-
-  #checkTimeout(timeout: number | CommonTimeout | undefined): void {
-    if (typeof timeout === "number") {
-      if (!(timeout >= 0)) throw new RangeError(`Cannot add an event: a timeout of ${timeout} ms is not a time`);
-    } else if (timeout !== undefined && !this.#reactor.timers.owns(timeout)) {
-      throw new TypeError("Cannot add an event: the common timeout belongs to another base");
-    }
   }
 
   /** Registers descriptor or signal, unless that is done or the event is queued to run. */
@@ -172,21 +166,22 @@ export class LoopEvent extends LoopCallback implements Disposable {
     this.#reactor.countPending(this, 1);
   }
 
-  /** Sets the deadline to `fromMs` plus `timeout`, replacing the one that is set. */
-  #schedule(timeout: number | CommonTimeout, fromMs: number): void {
+  /** Sets the deadline of `timeout`, replacing the one that is set. */
+  #schedule(timeout: number | CommonTimeout, deadlineMs: number): void {
     const reactor = this.#reactor;
     const { timers } = reactor;
     if (this.timerSlot >= 0) {
-      if (typeof timeout === "number" && timers.move(this, fromMs + timeout)) return reactor.wakeSleeper?.();
+      if (typeof timeout === "number" && timers.move(this, deadlineMs)) return reactor.wakeSleeper?.();
       this.#unschedule();
     }
-    if (typeof timeout === "number") timers.insert(this, fromMs + timeout);
-    else timers.insertCommon(this, this.extras ??= new EventExtras(), timeout, fromMs + timeout.durationMs);
+    if (typeof timeout === "number") timers.insert(this, deadlineMs);
+    else timers.insertCommon(this, this.extras ??= new EventExtras(), timeout, deadlineMs);
     reactor.countPending(this, 1);
   }
 
   /** Forgets the timeout and goes on waiting for the rest (event_remove_timer). */
   removeTimer(): void {
+    this.#reactor.collectRest();
     if (this.extras !== null) this.extras.interval = -1;
     this.#unschedule();
   }
@@ -240,6 +235,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
    * @param what the bits of interest; all by default.
    */
   pending(what: number = IO | EV_SIGNAL | EV_TIMEOUT): number {
+    this.#reactor.collectRest();
     let bits = 0;
     if (this.isInserted) bits |= this.events & (IO | EV_SIGNAL);
     if (this.queueState !== IDLE) bits |= this.#result;
@@ -255,6 +251,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** Milliseconds until the timeout, never negative; undefined when none is set. */
   get remainingMs(): number | undefined {
+    this.#reactor.collectRest();
     return this.timerSlot < 0 ? undefined : Math.max(0, this.deadlineMs - this.#reactor.clock.now());
   }
 
@@ -317,6 +314,8 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** @internal Queues it with `what`; several before it runs add up. */
   markActive(what: number, calls: number): void {
+    // It may be due itself.
+    this.#reactor.collectRest();
     if (this.queueState === ACTIVE) {
       this.#result |= what;
       // More of the same signal before the callback ran: each is still a call.
@@ -385,7 +384,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
     let from = (result & EV_TIMEOUT) !== 0 ? this.deadlineMs : now;
     if (from + durationMs < now) from = now;
     // The timeout first: should the descriptor not be to be had, it is tried again then.
-    this.#schedule(interval, from);
+    this.#schedule(interval, this.#reactor.deadlineFrom(from, interval));
     this.#insert();
   }
 

@@ -152,6 +152,7 @@ export class EventBase implements Disposable {
    */
   initPriorities(count: number): void {
     checkPriorities(count);
+    this.#reactor.collectRest();
     if (this.#reactor.activeCount > 0) {
       throw new Error("Cannot change the number of priorities while events are active");
     }

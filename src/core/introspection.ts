@@ -28,7 +28,9 @@ import type { Reactor } from "./reactor.ts";
  * once for each list it is in: descriptor or signal, timeout, active.
  */
 export function countEvents(base: EventBase, kinds: number): number {
-  const { activeCount, virtualCount, pendingCount } = reactorOf(base);
+  const reactor = reactorOf(base);
+  reactor.collectRest();
+  const { activeCount, virtualCount, pendingCount } = reactor;
   return ((kinds & EVENT_BASE_COUNT_ACTIVE) !== 0 ? activeCount : 0) +
     ((kinds & EVENT_BASE_COUNT_VIRTUAL) !== 0 ? virtualCount : 0) +
     ((kinds & EVENT_BASE_COUNT_ADDED) !== 0 ? pendingCount : 0);
@@ -60,6 +62,7 @@ export function forEachEvent<T>(base: EventBase, visit: (event: LoopEvent) => T)
 }
 
 function collectEvents(reactor: Reactor): Set<LoopEvent> {
+  reactor.collectRest();
   const found = new Set<LoopEvent>();
   for (let fd = 0; fd < reactor.fds.limit; fd++) {
     for (let event = reactor.fds.headOf(fd); event !== null; event = event.fdNext) found.add(event);
@@ -137,6 +140,7 @@ function seconds(milliseconds: number): string {
  */
 export function activateByFd(base: EventBase, fd: number, events: number): void {
   const reactor = reactorOf(base);
+  reactor.collectRest();
   if ((events & EV_TIMEOUT) !== 0) {
     const timers: LoopEvent[] = [];
     reactor.timers.forEach((event) => {

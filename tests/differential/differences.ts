@@ -4,6 +4,7 @@
  */
 import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE } from "../../src/core/constants.ts";
 import type { LoopEvent } from "../../src/core/event.ts";
+import { reactorOf } from "../../src/core/event_base.ts";
 import { ACTIVE, IDLE } from "../../src/core/loop_callback.ts";
 import type { Reactor } from "../../src/core/reactor.ts";
 import type { CommonTimeout } from "../../src/core/timer_queue.ts";
@@ -147,9 +148,29 @@ export function differenceOnDescriptor({ fds }: Reactor, fd: number): Difference
   return undefined;
 }
 
+/** What the loop knows of an event, without asking it: questions make it do first what can wait until somebody asks. */
+interface State {
+  /** Its callback is about to run. */
+  readonly isQueued: boolean;
+  /** A timeout is set that has not passed. */
+  readonly isScheduled: boolean;
+  /** As {@linkcode LoopEvent.pending}. */
+  readonly bits: number;
+}
+
+function stateOf(event: LoopEvent): State {
+  const isDue = event.timerSlot >= 0 && event.deadlineMs <= reactorOf(event.base).restUntilMs;
+  const isActive = event.queueState !== IDLE;
+  const isInserted = event.isInserted && !(isDue && (event.events & EV_PERSIST) === 0);
+  const bits = (isInserted ? event.events & (IO | EV_SIGNAL) : 0) | (isActive ? event.pendingResult : 0) |
+    (event.timerSlot >= 0 ? EV_TIMEOUT : 0);
+  return { isQueued: isActive || isDue, isScheduled: event.timerSlot >= 0 && !isDue, bits };
+}
+
 /** Whether its timeout has passed and its callback has not run yet. */
 function hasExpired(event: LoopEvent): boolean {
-  return event.queueState !== IDLE && event.timerSlot < 0 && event.pending(EV_TIMEOUT) !== 0;
+  const { isQueued, isScheduled, bits } = stateOf(event);
+  return isQueued && !isScheduled && (bits & EV_TIMEOUT) !== 0;
 }
 
 /** What differs in a command that names `event`. */
@@ -159,8 +180,7 @@ export function differenceInCommand(
 ): DifferenceName | undefined {
   const isPersistent = (event.events & EV_PERSIST) !== 0;
   const waitsForMore = (event.events & (IO | EV_SIGNAL)) !== 0;
-  const isQueued = event.queueState !== IDLE;
-  const bits = event.pending();
+  const { isQueued, bits } = stateOf(event);
   switch (command) {
     case "pending":
       return isPersistent && waitsForMore && hasExpired(event) ? "an expired event stays registered" : undefined;
@@ -201,7 +221,7 @@ export class EventMemory {
     if (command === "add" && timeout !== undefined) {
       this.#hasInterval = true;
       this.#hasOldInterval = false;
-    } else if (command === "removetimer" && event.timerSlot >= 0) {
+    } else if (command === "removetimer" && stateOf(event).isScheduled) {
       this.#hasInterval = this.#hasOldInterval = false;
     } else if (command === "del" || command === "removetimer") {
       this.#hasOldInterval = this.#hasInterval;
@@ -216,7 +236,7 @@ export class EventMemory {
   differenceInRun(event: LoopEvent): DifferenceName | undefined {
     if ((event.events & EV_PERSIST) === 0 || (event.events & EV_SIGNAL) !== 0) return undefined;
     if (this.#hasOldInterval) return "an event that is deleted forgets its interval";
-    const isUnregistered = (event.events & IO) !== 0 && (event.pending() & IO) === 0;
+    const isUnregistered = (event.events & IO) !== 0 && (stateOf(event).bits & IO) === 0;
     return this.#hasInterval && isUnregistered ? "a failed registration is reported" : undefined;
   }
 }

@@ -30,6 +30,8 @@ export class Chance {
 
 const LOOPS = ["loop ONCE", "loop NONBLOCK", "loop ONCE|NONBLOCK", "loop ONCE", "loop"];
 const DURATION_MS_MAX = 900;
+/** In a crowd of timers callbacks take so long that many are due together. */
+const CROWDED_MS_MAX = 150;
 
 /** The names a scenario is made of, and how much of everything there is. */
 class Cast {
@@ -45,12 +47,14 @@ class Cast {
   readonly edgeFd: string | undefined;
   readonly priorities: number;
   readonly closes: boolean;
+  readonly isCrowded: boolean;
 
   constructor(seed: number, backend: string) {
     const chance = this.chance = new Chance(seed);
     this.isEpoll = backend === "epoll" || backend === "changelist";
     this.closes = (backend === "epoll" || backend === "poll") && chance.percent(20);
     this.priorities = chance.from([1, 1, 2, 3]);
+    this.isCrowded = chance.percent(30);
     this.lines.push(`base backend=${backend}${this.#settings()}`);
     for (let index = 1 + chance.below(3); index > 0; index--) {
       const name = `p${index}`;
@@ -60,7 +64,7 @@ class Cast {
     this.edgeFd = this.isEpoll && !this.closes && chance.percent(15) ? chance.from(this.fds) : undefined;
     if (chance.percent(25)) this.#declare("common", this.commons, () => `${this.duration()}`);
     for (let count = 1 + chance.below(5); count > 0; count--) this.#declareEvent();
-    for (let count = chance.below(4); count > 0; count--) {
+    for (let count = this.isCrowded ? 4 + chance.below(6) : chance.below(4); count > 0; count--) {
       this.#declare("timer", this.timers, () => chance.percent(50) ? "PERSIST" : "");
     }
     if (chance.percent(40)) this.#declareSignals();
@@ -73,7 +77,7 @@ class Cast {
 
   /** Milliseconds that hardly ever meet: equal deadlines may fire in any order in C. */
   duration(): number {
-    return 1 + this.chance.below(DURATION_MS_MAX);
+    return 1 + this.chance.below(this.isCrowded ? CROWDED_MS_MAX : DURATION_MS_MAX);
   }
 
   #settings(): string {
@@ -136,7 +140,12 @@ class Cast {
     }
     if (dice < 82) return [this.#priority(name)];
     if (dice < 84) return inside ? ["running"] : ["got"];
-    if (dice < 87) return [`advance ${1 + chance.below(60)}`, ...(inside && chance.percent(80) ? ["updatecache"] : [])];
+    if (dice < 87) {
+      return [
+        `advance ${1 + chance.below(this.isCrowded ? CROWDED_MS_MAX : 60)}`,
+        ...(inside && chance.percent(80) ? ["updatecache"] : []),
+      ];
+    }
     if (dice < 90) return this.#hangUp();
     return inside ? [this.#add(name)] : [chance.from(LOOPS)];
   }

@@ -10,6 +10,7 @@ import {
 import { EV_SIGNAL } from "../../src/core/constants.ts";
 import { EventBase, type EventConfig, reactorOf } from "../../src/core/event_base.ts";
 import { LoopEvent } from "../../src/core/event.ts";
+import { DUE_AT_ONCE } from "../../src/core/timer_queue.ts";
 import { IDLE } from "../../src/core/loop_callback.ts";
 import { openFromLibc } from "../../src/ffi/libc.ts";
 import {
@@ -78,13 +79,13 @@ function openBackend(name: string): Backend {
   }
 }
 
-/** Plays the lines of one scenario. */
-export function play(lines: readonly string[]): Trace {
+/** Plays the lines of one scenario; `dueAtOnce` timeouts leave the heap together. */
+export function play(lines: readonly string[], dueAtOnce: number = DUE_AT_ONCE): Trace {
   for (const signo of SIGNALS) muteSignal(signo);
   // A group of connections goes on with a random one: now always with its oldest, as in runner.c.
   const random = Math.random;
   Math.random = () => 0;
-  const player = new Player();
+  const player = new Player(dueAtOnce);
   try {
     player.play(lines);
   } finally {
@@ -98,6 +99,7 @@ export function play(lines: readonly string[]): Trace {
 class Player implements Trace {
   readonly lines: string[] = [];
   cut: Cut | undefined;
+  readonly #dueAtOnce: number;
   readonly #time = new VirtualTime();
   readonly #named = new Map<string, Named>();
   #base: EventBase | undefined;
@@ -127,6 +129,10 @@ class Player implements Trace {
     atLoop: (check) => void this.#loopChecks.push(check),
     atEnd: (close) => void this.#closers.push(close),
   };
+
+  constructor(dueAtOnce: number) {
+    this.#dueAtOnce = dueAtOnce;
+  }
 
   play(lines: readonly string[]): void {
     // What earlier scenarios have raised and nobody has read would reach the events of this one.
@@ -265,6 +271,7 @@ class Player implements Trace {
         }),
     };
     this.#base = new EventBase(config);
+    reactorOf(this.#base).timers.dueAtOnce = this.#dueAtOnce;
     return 0;
   }
 
