@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectNet } from "node:net";
@@ -93,7 +93,8 @@ describe("an HttpServer over TLS", () => {
     using context = clientContext();
     const before = openDescriptorCount();
     assertThrows(() => server.listen({ port: 0, tls: context }), TypeError, `role is "client"`);
-    assertEquals(openDescriptorCount(), before);
+    // Fewer where the runtime has only now closed what was a client's.
+    assertLessOrEqual(openDescriptorCount(), before);
   });
 });
 
