@@ -33,6 +33,11 @@ export interface ByteSink {
    * what comes next, where otherwise it would soon be new memory, which has to be zeroed and brought into the cache. False by default.
    */
   readonly keepsNothing?: boolean | undefined;
+  /**
+   * Whether what is queued while it receives may leave together with what other connections queue in the next few callbacks, at most
+   * about 0.2 ms later than at the end of its own; a server that answers at once is cheaper by that. False by default.
+   */
+  readonly sendsTogether?: boolean | undefined;
 }
 
 /** How a callback is called that nothing has happened for, see {@linkcode BufferEvent.trigger}. */

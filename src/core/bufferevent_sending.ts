@@ -32,9 +32,13 @@ import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
 
+/** What takes longer to send than this many bytes gains nothing by waiting for others. */
+const TOGETHER_MAX = 16 * 1024;
+
 /**
- * The sending half of a {@linkcode SocketBufferEvent}: what is queued leaves at the end of the callback that queued it, the
- * loop watches for writability only after the kernel would take no more, and a connect is finished the same way.
+ * The sending half of a {@linkcode SocketBufferEvent}: what is queued leaves at the end of the callback that queued it, or a little later
+ * where the sink `sendsTogether`; the loop watches for writability only after the kernel would take no more, and a connect is finished the
+ * same way.
  */
 export abstract class SocketSending extends BufferEvent {
   /** The socket, or -1. */
@@ -102,6 +106,8 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
   override close(): void {
+    // What was queued by a callback that has ended leaves first, although it waits for others.
+    if (this.outputLength > 0 && this.reactor.sendBatch.count > 0) this.reactor.sendBatch.send();
     if (this.is(CLOSED)) return;
     this.mark(CLOSED, true);
     this.flushCallback?.cancel();
@@ -219,8 +225,20 @@ export abstract class SocketSending extends BufferEvent {
     }
   }
 
-  /** Sends what was queued, and closes if that was asked for, whatever a callback may have thrown. */
+  /** Sends what was queued, or lets it leave together with that of others. */
   #endCallback(): void {
+    if (this.#maySendTogether()) this.reactor.sendBatch.add(this);
+    else this.sendBatched();
+  }
+
+  #maySendTogether(): boolean {
+    const { sink, outputLength } = this;
+    return sink !== null && sink.sendsTogether === true && outputLength > 0 && outputLength <= TOGETHER_MAX &&
+      !this.is(CLOSING | CLOSED | WRITE_WATCHED);
+  }
+
+  /** @internal Sends what was queued, and closes if that was asked for, whatever a callback may have thrown. */
+  sendBatched(): void {
     try {
       if (!this.is(WRITE_WATCHED)) this.flush();
     } finally {

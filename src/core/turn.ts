@@ -92,6 +92,8 @@ export class Turn {
     } finally {
       reactor.endPass();
     }
+    const { errors } = reactor.sendBatch;
+    while (errors.length > 0) this.#report(errors.shift());
     runtime.drainMicrotasks?.();
     return RAN;
   }

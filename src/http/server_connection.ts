@@ -38,6 +38,11 @@ export class ServerConnection extends ServerExchange implements ByteSink {
 
   // Bytes in
 
+  /** Replies that are complete can wait for a few others. */
+  get sendsTogether(): boolean {
+    return true;
+  }
+
   /** Begins with what the stream has received before; from the loop, so that whoever serves it can get ready. */
   takeEarly(): void {
     const { input, base, priority } = this.stream;

@@ -1,0 +1,75 @@
+import { clockMs, os } from "../ffi/mod.ts";
+
+const { CLOCK_MONOTONIC } = os.constants;
+
+/** So many at a time find the kernel's code in the processor's caches; more save nothing further. */
+const BATCH_MAX = 8;
+/** How long the first may wait for others, in milliseconds: less than a client would notice, and more than eight requests usually take. */
+const DELAY_MAX_MS = 0.2;
+
+/** Somebody who has something to send. */
+interface BatchedSender {
+  /** Sends it. May throw what callbacks throw. */
+  sendBatched(): void;
+}
+
+/**
+ * Connections of a base whose output leaves one after the other as soon as a few callbacks have run, instead of each at the end of its own.
+ * A server that receives and answers several requests before it sends the first reply takes 1 to 4 % less processor time: the processor
+ * does the same thing several times in a row, and a peer on the same machine is not woken for each reply.
+ *
+ * It sends by itself when it is full or has taken too long. Otherwise the loop sees to it, after a callback that has added nothing, and at
+ * the end of a pass.
+ *
+ * @internal
+ */
+export class SendBatch {
+  /** How many wait. */
+  count = 0;
+  /** What callbacks have thrown while all were sending; the loop reports it. */
+  readonly errors: unknown[] = [];
+
+  readonly #senders: (BatchedSender | null)[] = new Array(BATCH_MAX).fill(null);
+  #firstMs = 0;
+  #hasGrown = false;
+  #isSending = false;
+  readonly #nowMs: () => number;
+
+  /** @param nowMs milliseconds on a clock. */
+  constructor(nowMs: () => number = () => clockMs(CLOCK_MONOTONIC)) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Lets `sender` send soon. */
+  add(sender: BatchedSender): void {
+    const nowMs = this.#nowMs();
+    if (this.count === 0) this.#firstMs = nowMs;
+    this.#senders[this.count++] = sender;
+    this.#hasGrown = true;
+    if (this.count >= BATCH_MAX || nowMs - this.#firstMs > DELAY_MAX_MS) this.send();
+  }
+
+  /** A callback has ended: if it has added nothing, those that wait do not wait for the next one. */
+  callbackEnded(): void {
+    if (!this.#hasGrown) this.send();
+    this.#hasGrown = false;
+  }
+
+  /** Lets all send that wait, also those that are added meanwhile. */
+  send(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    for (let index = 0; index < this.count; index++) {
+      const sender = this.#senders[index]!;
+      this.#senders[index] = null;
+      try {
+        sender.sendBatched();
+      } catch (error) {
+        // One of them is no reason to let the others wait.
+        this.errors.push(error);
+      }
+    }
+    this.count = 0;
+    this.#isSending = false;
+  }
+}
