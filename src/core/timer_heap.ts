@@ -19,6 +19,7 @@
 
 import { FAR, FarTimers } from "./far_timers.ts";
 import { NEAR_MAX, NearTimers } from "./near_timers.ts";
+import type { TimerRows } from "./timer_rows.ts";
 import { IN_RUN, TimerRun } from "./timer_run.ts";
 
 /** What an empty heap answers. */
@@ -183,6 +184,30 @@ export class TimerHeap {
    */
   pop(): number {
     return this.popDue(Infinity);
+  }
+
+  /**
+   * Takes the first `max` timers out, as far as they are due at `nowMs` or before, and frees their slots: writes slots and deadlines to the
+   * first rows of `due`, in order. Returns how many there are.
+   */
+  popAllDue(nowMs: number, due: TimerRows, max: number): number {
+    const near = this.#near;
+    const run = this.#run;
+    let count = 0;
+    while (count < max) {
+      const before = count;
+      // Many in a row are what makes a crowd; a tie with one of the others is settled one by one.
+      if (run.first < run.end) {
+        count = run.takeDue(nowMs, near.count > 0 ? near.deadlines[0]! : Infinity, due, count, max);
+        for (let row = before; row < count; row++) near.release(due.slots[row]!);
+        if (count === max) break;
+      }
+      const slot = this.popDue(nowMs);
+      if (slot < 0) break;
+      due.deadlines[count] = this.poppedMs;
+      due.slots[count++] = slot;
+    }
+    return count;
   }
 
   /** As {@linkcode TimerHeap.pop}, if that timer is due at `nowMs` or before; otherwise it stays, and the answer is -1. */

@@ -137,6 +137,27 @@ export class TimerRun {
     }
   }
 
+  /**
+   * Takes those out that are due at `nowMs` or before, and before `boundMs`, from the first on: writes their slots and deadlines to rows
+   * `count` to `max` of `due`. Returns the row behind the last.
+   */
+  takeDue(nowMs: number, boundMs: number, due: TimerRows, count: number, max: number): number {
+    const { deadlines, slots } = this.rows;
+    const { end } = this;
+    let first = this.first;
+    for (; first < end && count < max; first++) {
+      const slot = slots[first]!;
+      if (slot === NO_SLOT) continue;
+      const deadlineMs = deadlines[first]!;
+      if (deadlineMs > nowMs || deadlineMs >= boundMs) break;
+      due.deadlines[count] = deadlineMs;
+      due.slots[count++] = slot;
+    }
+    while (first < end && slots[first] === NO_SLOT) first++;
+    this.first = first;
+    return count;
+  }
+
   /** Takes the timer at `place` out. */
   remove(place: number): void {
     const { slots } = this.rows;

@@ -1,6 +1,7 @@
 import { assertEquals, assertLess, assertLessOrEqual, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { TimerHeap } from "../../src/core/timer_heap.ts";
+import { TimerRows } from "../../src/core/timer_rows.ts";
 
 /** A thousand timers in front instead of sixteen: the sooner the rest is reached. */
 const NEAR_MAX = 1024;
@@ -103,6 +104,28 @@ class Pair {
     return last;
   }
 
+  /** Takes all away that are due at `nowMs`, up to 32 at once, which must be the model's, with their deadlines. */
+  popDue(nowMs: number): void {
+    const expected = this.model.inOrder().filter((slot) => this.model.deadlineOf(slot)! <= nowMs);
+    const popped: number[] = [];
+    const rows = new TimerRows(32);
+    for (let count = -1; count !== 0;) {
+      const max = 1 + this.random(rows.length);
+      count = this.heap.popAllDue(nowMs, rows, max);
+      assertLessOrEqual(count, max);
+      for (let row = 0; row < count; row++) {
+        const slot = rows.slots[row]!;
+        assertStrictEquals(rows.deadlines[row], this.model.deadlineOf(slot));
+        popped.push(slot);
+        this.model.drop(slot);
+      }
+      assertStrictEquals(this.heap.size, this.model.size);
+    }
+    assertStrictEquals(popped.join(), expected.join());
+    const gone = new Set(expected);
+    this.slots.splice(0, Infinity, ...this.slots.filter((slot) => !gone.has(slot)));
+  }
+
   drain(): void {
     this.pop(this.model.size);
     assertStrictEquals(this.heap.size, 0);
@@ -154,6 +177,23 @@ describe("TimerHeap with thousands of timers", () => {
         assertStrictEquals(pair.heap.size, pair.model.size);
       }
       pair.drain();
+    });
+  }
+
+  for (const [kind, deadline] of Object.entries(kinds)) {
+    it(`pops what is due together, and no more: ${kind}`, () => {
+      const pair = new Pair(7);
+      for (let round = 0; round < 8; round++) {
+        for (let i = 0; i < 3000; i++) pair.add(deadline(pair.random));
+        for (let i = 0; i < 300; i++) pair.remove();
+        // Some that come later, and go to the heap in front of a run that is sorted already.
+        pair.popDue(deadline(pair.random));
+        for (let i = 0; i < 200; i++) pair.add(deadline(pair.random));
+        pair.popDue(deadline(pair.random));
+      }
+      pair.popDue(Infinity);
+      assertStrictEquals(pair.heap.size, 0);
+      assertStrictEquals(pair.heap.peekDeadline(), Infinity);
     });
   }
 
