@@ -37,7 +37,8 @@ export function countEvents(base: EventBase, kinds: number): number {
 }
 
 /**
- * The most there ever were of each of the given kinds, added up (event_base_get_max_events).
+ * The most there ever were of each of the given kinds, added up (event_base_get_max_events). Of many timers that are due together, those may be
+ * left out that the callback of another has deleted.
  *
  * @param clear start counting anew for these kinds.
  */

@@ -95,6 +95,12 @@ export function bufferEventCommands(stage: Stage): Commands {
     if (underlying.input.length + bev.output.length + ahead > 0) stage.differ("a filter goes on as soon as it may");
   }
 
+  /** To take from an input that is full changes a filter's state, too: what waits for the other direction goes on. */
+  function differsRoom(bev: BufferEvent): void {
+    const { high } = bev.getWatermark(EV_READ);
+    if (high !== 0 && bev.input.length >= high && bev.output.length > 0) differsWaiting(bev);
+  }
+
   /** Where C starts timeouts anew, for which there is no reason. */
   function restarts(bev: BufferEvent, directions: number): void {
     if (bev instanceof WatchedSocket) bev.restarted |= directions;
@@ -270,12 +276,14 @@ export function bufferEventCommands(stage: Stage): Commands {
     "bev.read": ([, name, count]) =>
       withPart(name, (bev) => {
         const bytes = new Uint8Array(Number(count));
+        differsRoom(bev);
         const length = bev.read(bytes);
         return [length, showBytes(bytes.subarray(0, length))];
       }),
     "bev.readbuf": ([, name]) =>
       withPart(name, (bev) => {
         const other = new EvBuffer();
+        differsRoom(bev);
         const length = bev.readBuffer(other);
         return [length, showBytes(other.take())];
       }),
