@@ -107,7 +107,7 @@ export abstract class SocketSending extends BufferEvent {
   /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
   override close(): void {
     // What was queued by a callback that has ended leaves first, although it waits for others.
-    if (this.outputLength > 0 && this.reactor.sendBatch.count > 0) this.reactor.sendBatch.send();
+    if (this.outputLength > 0) this.reactor.sendBatch.hurry(this);
     if (this.is(CLOSED)) return;
     this.mark(CLOSED, true);
     this.flushCallback?.cancel();

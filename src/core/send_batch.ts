@@ -59,17 +59,25 @@ export class SendBatch {
   send(): void {
     if (this.#isSending) return;
     this.#isSending = true;
-    for (let index = 0; index < this.count; index++) {
-      const sender = this.#senders[index]!;
-      this.#senders[index] = null;
-      try {
-        sender.sendBatched();
-      } catch (error) {
-        // One of them is no reason to let the others wait.
-        this.errors.push(error);
-      }
-    }
+    for (let index = 0; index < this.count; index++) this.#sendAt(index);
     this.count = 0;
     this.#isSending = false;
+  }
+
+  /** Lets `sender` send now if it waits. */
+  hurry(sender: BatchedSender): void {
+    for (let index = 0; index < this.count; index++) if (this.#senders[index] === sender) this.#sendAt(index);
+  }
+
+  #sendAt(index: number): void {
+    const sender = this.#senders[index];
+    this.#senders[index] = null;
+    try {
+      // Null where it was in a hurry.
+      sender?.sendBatched();
+    } catch (error) {
+      // One of them is no reason to let the others wait.
+      this.errors.push(error);
+    }
   }
 }

@@ -74,6 +74,23 @@ describe("SendBatch", () => {
     assertStrictEquals(sent.at(-1), "a");
   });
 
+  it("lets one send before its turn, once, also while others send", () => {
+    const { batch: sends, sent, add } = batch();
+    const hasty = { sendBatched: () => void sent.push("hasty") };
+    add("a");
+    sends.add(hasty);
+    sends.hurry(hasty);
+    sends.hurry(hasty);
+    assertEquals(sent, ["hasty"]);
+    sends.send();
+    assertEquals(sent, ["hasty", "a"]);
+    sends.add({ sendBatched: () => sends.hurry(hasty) });
+    add("b");
+    sends.add(hasty);
+    sends.send();
+    assertEquals(sent, ["hasty", "a", "hasty", "b"]);
+  });
+
   it("goes on when one throws, and keeps what was thrown", () => {
     const { batch: sends, sent, add } = batch();
     add("a");
@@ -224,6 +241,21 @@ forEachBackend((backend) => {
       all.ask();
       base.loop(EVLOOP_ONCE);
       assertEquals(all.repliesTo(1), "reply 1");
+    });
+
+    it("send before they are closed by one that hears that its own has left", () => {
+      const all = new Answering(2);
+      for (const connection of all.connections) {
+        connection.setCallbacks({
+          write: () => {
+            for (const other of all.connections) if (other !== connection) other.close();
+          },
+        });
+      }
+      all.ask();
+      base.loop(EVLOOP_ONCE);
+      assertEquals([all.repliesTo(1), all.repliesTo(2)], numbered(2));
+      all.close();
     });
 
     it("send what is queued when they are to be closed after that, and are closed", () => {
