@@ -34,8 +34,8 @@ export interface ByteSink {
    */
   readonly keepsNothing?: boolean | undefined;
   /**
-   * Whether what is queued while it receives may leave together with what other connections queue in the next few callbacks, at most
-   * about 0.2 ms later than at the end of its own; a server that answers at once is cheaper by that. False by default.
+   * Whether what is queued while it receives may leave together with what other connections queue in the next callbacks: as many of them as
+   * have taken less than 0.2 ms lately, eight at most. A server that answers at once is cheaper by that. False by default.
    */
   readonly sendsTogether?: boolean | undefined;
 }

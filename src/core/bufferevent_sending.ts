@@ -107,7 +107,7 @@ export abstract class SocketSending extends BufferEvent {
   /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
   override close(): void {
     // What was queued by a callback that has ended leaves first, although it waits for others.
-    if (this.outputLength > 0) this.reactor.sendBatch.hurry(this);
+    if (this.outputLength > 0) this.reactor.flushBatch.hurry(this);
     if (this.is(CLOSED)) return;
     this.mark(CLOSED, true);
     this.flushCallback?.cancel();
@@ -227,7 +227,7 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Sends what was queued, or lets it leave together with that of others. */
   #endCallback(): void {
-    if (this.#maySendTogether()) this.reactor.sendBatch.add(this);
+    if (this.#maySendTogether()) this.reactor.flushBatch.add(this);
     else this.sendBatched();
   }
 

@@ -15,7 +15,7 @@ import type { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
 import { ACTIVE, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
 import { ReadSlab } from "./read_slab.ts";
-import { SendBatch } from "./send_batch.ts";
+import { FlushBatch } from "./flush_batch.ts";
 import { SignalMap } from "./signal_map.ts";
 import { type CommonTimeout, TimerQueue } from "./timer_queue.ts";
 import { WaiterList } from "./waiter_list.ts";
@@ -51,7 +51,7 @@ export class Reactor {
   readonly timers: TimerQueue = new TimerQueue();
   readonly signals: SignalMap;
   /** Connections that send together. */
-  readonly sendBatch: SendBatch = new SendBatch();
+  readonly flushBatch: FlushBatch = new FlushBatch();
   /** Where all connections receive. */
   readonly readSlab: ReadSlab = new ReadSlab();
 
@@ -353,7 +353,7 @@ export class Reactor {
       this.running = callback;
       callback.takeTurn();
       this.running = null;
-      if (this.sendBatch.count > 0) this.sendBatch.callbackEnded();
+      if (this.flushBatch.count > 0) this.flushBatch.callbackEnded();
       if (this.breakAsked || count >= countMax) break;
       if (stopAtMs !== Infinity && count > 0) {
         this.clock.refresh();
@@ -377,6 +377,6 @@ export class Reactor {
     this.running = null;
     this.runningLevel = -1;
     this.collectRest();
-    this.sendBatch.send();
+    this.flushBatch.send();
   }
 }

@@ -92,7 +92,7 @@ export class Turn {
     } finally {
       reactor.endPass();
     }
-    const { errors } = reactor.sendBatch;
+    const { errors } = reactor.flushBatch;
     while (errors.length > 0) this.#report(errors.shift());
     runtime.drainMicrotasks?.();
     return RAN;

@@ -2,44 +2,75 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EV_READ, EV_TIMEOUT, type EventBase, EVLOOP_ONCE, SocketBufferEvent } from "../../src/core/mod.ts";
-import { SendBatch } from "../../src/core/send_batch.ts";
+import { FlushBatch } from "../../src/core/flush_batch.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { type Descriptors, readText, waitingBytes, writeText } from "../support/descriptors.ts";
 import { freshBase } from "../support/fresh_base.ts";
 
-describe("SendBatch", () => {
+describe("FlushBatch", () => {
   /** A batch whose time stands still, and the names of those that have sent. */
-  function batch(): { batch: SendBatch; sent: string[]; time: { ms: number }; add(name: string): void } {
+  function freshBatch(): { batch: FlushBatch; sent: string[]; time: { ms: number }; add(name: string): void } {
     const time = { ms: 1000 };
     const sent: string[] = [];
-    const batch = new SendBatch(() => time.ms);
+    const batch = new FlushBatch(() => time.ms);
     return { batch, sent, time, add: (name) => batch.add({ sendBatched: () => void sent.push(name) }) };
   }
 
-  it("sends when eight have come, in their order, and begins anew", () => {
-    const { batch: { errors }, sent, add } = batch();
-    for (const name of "abcdefg") add(name);
-    assertEquals(sent, []);
-    add("h");
-    assertEquals(sent.join(""), "abcdefgh");
-    for (const name of "ijklmnop") add(name);
-    assertEquals(sent.join(""), "abcdefghijklmnop");
-    assertEquals(errors, []);
+  /** One that waits for eight by now. */
+  function batch(): ReturnType<typeof freshBatch> {
+    const world = freshBatch();
+    for (const name of "quickly") world.add(name);
+    world.batch.send();
+    world.sent.length = 0;
+    return world;
+  }
+
+  /** Adds twenty, each after `gapMs`, and returns how many sent together each time. */
+  function sizesOf({ sent, time, add }: ReturnType<typeof freshBatch>, gapMs: number): number[] {
+    const sizes: number[] = [];
+    for (let nth = 0; nth < 20; nth++) {
+      const before = sent.length;
+      time.ms += gapMs;
+      add(`${nth}`);
+      if (sent.length > before) sizes.push(sent.length - before);
+    }
+    return sizes;
+  }
+
+  it("sends in their order when two have come, then twice as many each time up to eight", () => {
+    const world = freshBatch();
+    assertEquals(sizesOf(world, 0.02), [2, 4, 8]);
+    assertEquals(world.sent, Array.from({ length: 14 }, (_, nth) => `${nth}`));
+    world.batch.send();
+    assertEquals(sizesOf(world, 0.02), [8, 8]);
+    assertEquals(world.batch.errors, []);
   });
 
-  it("sends when the first has waited for more than 0.2 ms", () => {
-    const { batch: { count }, sent, time, add } = batch();
-    assertStrictEquals(count, 0);
-    add("a");
-    time.ms += 0.19;
-    add("b");
-    assertEquals(sent, []);
-    time.ms += 0.02;
-    add("c");
-    assertEquals(sent, ["a", "b", "c"]);
-    time.ms += 1000;
-    add("d");
-    assertEquals(sent, ["a", "b", "c"]);
+  it("sends when two have come if more of them took longer than 0.2 ms", () => {
+    const world = freshBatch();
+    assertEquals(sizesOf(world, 0.06), [2, 4, 4, 4, 4]);
+    world.batch.send();
+    assertEquals(sizesOf(world, 1), [4, 2, 2, 2, 2, 2, 2, 2, 2]);
+    assertEquals(sizesOf(world, 0.19), [2, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
+    assertEquals(sizesOf(world, 0), [2, 4, 8]);
+  });
+
+  it("sends as many at a time after fewer have come", () => {
+    const world = batch();
+    for (let nth = 0; nth < 3; nth++) {
+      world.add("few");
+      world.batch.send();
+    }
+    assertEquals(sizesOf(world, 0), [8, 8]);
+  });
+
+  it("does not read the clock for one alone", () => {
+    let readings = 0;
+    const batch = new FlushBatch(() => ++readings);
+    batch.add({ sendBatched: () => {} });
+    batch.send();
+    batch.send();
+    assertStrictEquals(readings, 1);
   });
 
   it("sends after a callback that has added nothing", () => {
