@@ -66,6 +66,8 @@ export class FrameParser {
   payloadEnd = 0;
   /** The kind of the control frame, or of the message that the piece belongs to. */
   opcode = 0;
+  /** Whether the piece was found to be ASCII as it was unmasked. False says nothing. */
+  isAscii = false;
   /** Whether the message is compressed. */
   compressed = false;
   /** Whether the piece is the first of its message. */
@@ -200,7 +202,7 @@ export class FrameParser {
     const stop = ends ? start + rest : end;
     if (stop === start && !ends) return this.#needMore(end);
     const isLast = ends && this.#frameFinal;
-    if (this.#isMasked) applyMask(bytes, start, stop, this.#mask, this.#frameRead);
+    this.isAscii = this.#isMasked && applyMask(bytes, start, stop, this.#mask, this.#frameRead);
     this.#frameRead += stop - start;
     this.#inFrame = !ends;
     this.messageStarts = this.#isUntold;

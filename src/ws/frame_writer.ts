@@ -3,10 +3,9 @@ import { copyOf } from "../core/copy_of.ts";
 import { nextMask } from "./mask_keys.ts";
 import { applyMask } from "./masking.ts";
 import { FRAME_HEAD_BYTES_MAX, MASK_BIT } from "./opcodes.ts";
+import { LOOPED_LENGTH_MAX, writeText } from "./text.ts";
 
 const encoder: TextEncoder = new TextEncoder();
-/** Up to this many characters a loop over them beats TextEncoder. */
-const LOOPED_LENGTH_MAX = 64;
 /** Texts up to this length are encoded into the output, longer ones into memory of their own, which is linked in. */
 const COPIED_LENGTH_MAX = 8192;
 /** Bytes from this many on are linked in where they are ours to keep. */
@@ -99,7 +98,7 @@ export class FrameWriter {
     const room = text.length * 3;
     const chain = this.#reserve(FRAME_HEAD_BYTES_MAX + room);
     const guess = chain.end + plainHeadBytes(text.length) + masked;
-    const { written } = encoder.encodeInto(text, chain.bytes.subarray(guess, guess + room));
+    const written = writeText(text, chain.bytes, guess, room);
     const start = chain.end + plainHeadBytes(written) + masked;
     if (start !== guess) chain.bytes.copyWithin(start, guess, guess + written);
     this.#finish(chain, first, written);

@@ -44,7 +44,7 @@ export class MessageReader {
     }
     if (messageStarts && messageEnds) {
       return isText
-        ? this.#checked(textOf(payload, payloadStart, payloadEnd))
+        ? this.#checked(textOf(payload, payloadStart, payloadEnd, parser.isAscii))
         : payload.slice(payloadStart, payloadEnd);
     }
     if (isText && !this.#checkPiece(parser)) return this.#fail("WS_BAD_UTF8");

@@ -62,6 +62,11 @@ export class SessionInput implements ByteSink {
     return this.#waiting === null;
   }
 
+  /** An answer can wait for those of a few others. */
+  get sendsTogether(): boolean {
+    return true;
+  }
+
   /** Starts reading; what has come before this session was made is handed on from the loop, so that its maker can get ready. */
   start(): void {
     const { input } = this.#stream;
