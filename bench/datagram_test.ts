@@ -8,9 +8,10 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { AskedProcess } from "./support/asked_process.ts";
 import { compile } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import { ServerFleet } from "./support/server_fleet.ts";
+import type { ServerProcess } from "./support/server_process.ts";
 import type { ServerKind } from "./support/servers.ts";
-import { isFull, onLoadCore, onServerCore, rounds } from "./support/settings.ts";
+import { isFull, onLoadCore, rounds } from "./support/settings.ts";
 import { figure, markdownTable, median, thousands } from "./support/table.ts";
 
 /** How many datagrams of what size are on their way at once. */
@@ -57,7 +58,7 @@ const servers: ServerKind[] = [
 const title = ({ window, bytes }: Scenario): string => `${window} on their way, ${bytes} bytes`;
 
 describe("datagrams echoed", () => {
-  const running = new Map<string, ServerProcess>();
+  const fleet = new ServerFleet(servers.map(({ name, command }) => [name, command]));
   const found = new Map<string, Found>();
   let load: AskedProcess;
 
@@ -65,14 +66,10 @@ describe("datagrams echoed", () => {
     const program = runWith("bun", "bench/support/datagram_load.ts") ??
       runWith("deno", "bench/support/datagram_load.ts");
     load = new AskedProcess([...onLoadCore, ...program!]);
-    const started = servers.map(async ({ name, command }) => {
-      if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-    });
-    const failed = (await Promise.allSettled(started)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    await fleet.start();
   });
   afterAll(async () => {
-    await Promise.all([load.stop(), ...[...running.values()].map((server) => server.stop())]);
+    await Promise.all([load.stop(), fleet.stop()]);
     c[Symbol.dispose]();
   });
 
@@ -95,24 +92,23 @@ describe("datagrams echoed", () => {
   for (let round = 1; round <= rounds; round++) {
     // A test for each, since there is a limit on how long one may take.
     for (const scenario of scenarios) {
-      for (const { name, command } of servers) {
-        if (command === undefined) continue;
+      for (const name of fleet.names) {
         it(`all come back from ${name}, ${title(scenario)}, round ${round} of ${rounds}`, async () => {
-          await measure(scenario, name, running.get(name)!);
+          await measure(scenario, name, fleet.get(name)!);
         });
       }
     }
   }
 
   it("have figures for every server that there is", () => {
-    const left = servers.filter(({ name }) => !running.has(name));
+    const left = servers.filter(({ name }) => fleet.get(name) === undefined);
     for (const { name, problem } of left) console.log(`left out: ${name}, since ${problem}`);
-    assertEquals(found.size, running.size * scenarios.length);
+    assertEquals(found.size, fleet.names.length * scenarios.length);
     if (!isFull) return;
     for (const scenario of scenarios) {
       const figures = (name: string): Found => found.get(`${title(scenario)}: ${name}`)!;
-      const base = (name: string): number => running.has(name) ? median(figures(name).cpuUs) : NaN;
-      const rows = servers.filter(({ name }) => running.has(name)).map(({ name }) => {
+      const base = (name: string): number => fleet.names.includes(name) ? median(figures(name).cpuUs) : NaN;
+      const rows = fleet.names.map((name) => {
         const { cpuUs, perSecond } = figures(name);
         const cpu = median(cpuUs);
         return [

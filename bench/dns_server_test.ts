@@ -12,9 +12,9 @@ import { join } from "node:path";
 import { itNeeds } from "../tests/support/requires.ts";
 import { compile } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import { ServerFleet } from "./support/server_fleet.ts";
 import type { ServerKind } from "./support/servers.ts";
-import { isFull, onLoadCore, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
+import { isFull, onLoadCore, rounds, secondsPerLoad } from "./support/settings.ts";
 import { figure, markdownTable, median, thousands } from "./support/table.ts";
 
 interface Found {
@@ -41,19 +41,17 @@ const servers: ServerKind[] = [
 ];
 
 describe("DNS queries answered", () => {
-  const running = new Map<string, ServerProcess>();
+  const fleet = new ServerFleet(servers.map(({ name, command }) => [name, command]));
   const found = new Map<string, Found>();
   const folder = mkdtempSync(join(tmpdir(), "evbase-bench-dns-"));
   const queries = join(folder, "queries");
 
   beforeAll(async () => {
     writeFileSync(queries, Array.from({ length: 1000 }, (_, index) => `host-${index}.example.org A\n`).join(""));
-    for (const { name, command } of servers) {
-      if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-    }
+    await fleet.start();
   });
   afterAll(async () => {
-    await Promise.all([...running.values()].map((server) => server.stop()));
+    await fleet.stop();
     c[Symbol.dispose]();
     rmSync(folder, { recursive: true });
   });
@@ -72,7 +70,7 @@ describe("DNS queries answered", () => {
   }
 
   async function measure(name: string): Promise<void> {
-    const server = running.get(name)!;
+    const server = fleet.get(name)!;
     if (isFull) await load(server.port, "-l", "0.2");
     const before = server.cpuTimeNs();
     const [sent, completed, perSecond] = await load(
@@ -88,25 +86,25 @@ describe("DNS queries answered", () => {
   }
 
   if (isFull) {
-    for (const { name, command } of servers) {
-      if (command === undefined) continue;
+    for (const name of fleet.names) {
       itNeeds("dnsperf", "dnsperf", `by ${name}, before it counts`, async () => {
-        const [sent] = await load(running.get(name)!.port, "-n", String(WARM_UP / 1000));
+        const [sent] = await load(fleet.get(name)!.port, "-n", String(WARM_UP / 1000));
         assert(sent >= WARM_UP);
       });
     }
   }
   for (let round = 1; round <= rounds; round++) {
-    for (const { name, command } of servers) {
-      if (command === undefined) continue;
+    for (const name of fleet.names) {
       itNeeds("dnsperf", "dnsperf", `by ${name}, round ${round} of ${rounds}`, () => measure(name));
     }
   }
 
   it("have figures for every server that there is", () => {
-    for (const { name, problem } of servers) if (!running.has(name)) console.log(`left out: ${name}, since ${problem}`);
+    for (const { name, problem } of servers) {
+      if (fleet.get(name) === undefined) console.log(`left out: ${name}, since ${problem}`);
+    }
     if (found.size === 0) return;
-    assertEquals(found.size, running.size);
+    assertEquals(found.size, fleet.names.length);
     if (!isFull) return;
     const peer = found.get(PEER);
     const rows = [...found].map(([name, { cpuUs, perSecond }]) => {

@@ -8,9 +8,9 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { connect } from "node:net";
 import { compile, type CProgram } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import { ServerFleet } from "./support/server_fleet.ts";
 import { ServerResults } from "./support/server_results.ts";
-import { isFull, onServerCore, rounds } from "./support/settings.ts";
+import { isFull, rounds } from "./support/settings.ts";
 import { loadInSlices } from "./support/slice_load.ts";
 
 /** One way of loading a server. */
@@ -30,7 +30,7 @@ const scenarios: readonly Scenario[] = [
 const PROGRAM = "bench/support/echo_program.ts";
 const libevent: CProgram = compile("bench/peers/echo.c", ["event_core"]);
 const load: CProgram | undefined = isFull ? compile("bench/peers/load.c", []) : undefined;
-const commands = new Map<string, readonly string[] | undefined>([
+const fleet = new ServerFleet([
   ["evbase, Bun", runWith("bun", PROGRAM)],
   ["evbase, Deno", runWith("deno", PROGRAM)],
   ["evbase, Bun, run()", runWith("bun", PROGRAM, ["--run"])],
@@ -42,7 +42,7 @@ const commands = new Map<string, readonly string[] | undefined>([
   ["C libevent", libevent.path === undefined ? undefined : [libevent.path]],
 ]);
 const results = new ServerResults(
-  ["Bun.listen", "Deno.listen", "node:net, Bun", "C libevent"].filter((name) => commands.get(name)),
+  ["Bun.listen", "Deno.listen", "node:net, Bun", "C libevent"].filter((name) => fleet.names.includes(name)),
 );
 
 /** Sends `message` and collects as many bytes as come back. */
@@ -61,18 +61,10 @@ function echoed(port: number, message: Uint8Array): Promise<Uint8Array> {
 }
 
 describe("small messages that come back", () => {
-  const running = new Map<string, ServerProcess>();
-
-  beforeAll(async () => {
-    const started = [...commands].map(async ([name, command]) => {
-      if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-    });
-    const failed = (await Promise.allSettled(started)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-  });
+  beforeAll(() => fleet.start());
 
   afterAll(async () => {
-    await Promise.all([...running.values()].map((server) => server.stop()));
+    await fleet.stop();
     libevent[Symbol.dispose]();
     load?.[Symbol.dispose]();
   });
@@ -81,14 +73,14 @@ describe("small messages that come back", () => {
 
   it("come back as they were from every server", async () => {
     const message = Uint8Array.from({ length: 200_000 }, (_, index) => index * 7);
-    for (const [name, { port }] of running) assertEquals(await echoed(port, message), message, name);
+    for (const name of fleet.names) assertEquals(await echoed(fleet.get(name)!.port, message), message, name);
   });
 
   if (load?.path === undefined) return;
   const program = load.path;
-  const names = [...commands.keys()].filter((name) => commands.get(name) !== undefined);
+  const { names } = fleet;
   const measure = (scenario: Scenario, into: ServerResults): void => {
-    for (const { server, result, cpuNs } of loadInSlices(program, names.map((name) => running.get(name)!), scenario)) {
+    for (const { server, result, cpuNs } of loadInSlices(program, fleet.some(names), scenario)) {
       into.add(scenario.name, names[server]!, result, cpuNs);
     }
   };

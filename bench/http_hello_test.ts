@@ -10,11 +10,12 @@ import { findCommand } from "../tests/support/requires.ts";
 import { compile, type CProgram } from "./support/c_program.ts";
 import type { LoadResult } from "./support/load_generator.ts";
 import { type LoadOptions, runLoad, runWrk } from "./support/run_load.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import type { ServerProcess } from "./support/server_process.ts";
+import { ServerFleet } from "./support/server_fleet.ts";
 import { ServerResults } from "./support/server_results.ts";
 import { scriptServers, type ServerKind } from "./support/servers.ts";
 import { loadInSlices } from "./support/slice_load.ts";
-import { isFull, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
+import { isFull, rounds, secondsPerLoad } from "./support/settings.ts";
 
 /** One way of loading a server. */
 interface Scenario {
@@ -70,9 +71,9 @@ async function measure(scenario: Scenario, kind: ServerKind, server: ServerProce
   return result;
 }
 
-function measureInSlices(program: string, scenario: Scenario, running: ReadonlyMap<string, ServerProcess>): void {
+function measureInSlices(program: string, scenario: Scenario, fleet: ServerFleet): void {
   const kinds = servers.filter((kind) => takesPart(kind, scenario));
-  const slices = loadInSlices(program, kinds.map(({ name }) => running.get(name)!), {
+  const slices = loadInSlices(program, fleet.some(kinds.map(({ name }) => name)), {
     what: "http",
     ...scenario.load,
   });
@@ -83,21 +84,12 @@ const slicer = sliced?.path;
 const isSliced = slicer !== undefined;
 for (let round = 1; round <= (isSliced ? 1 : rounds); round++) {
   describe(isSliced ? "hello over HTTP, in slices" : `hello over HTTP, round ${round} of ${rounds}`, () => {
-    const running = new Map<string, ServerProcess>();
+    const fleet = new ServerFleet(servers.map(({ name, command }) => [name, command]));
 
     // All wait at the same time, so that each scenario goes from one to the next without a pause: A B C, A B C.
-    beforeAll(async () => {
-      const started = servers.map(async ({ name, command }) => {
-        if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-      });
-      // All of them, so that those that did start are known to the one who stops them.
-      const failed = (await Promise.allSettled(started)).find(({ status }) => status === "rejected");
-      if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-    });
+    beforeAll(() => fleet.start());
 
-    afterAll(async () => {
-      await Promise.all([...running.values()].map((server) => server.stop()));
-    });
+    afterAll(() => fleet.stop());
 
     for (const kind of servers) {
       if (kind.command === undefined) it.skip(`leaves out ${kind.name}: ${kind.problem}`, () => {});
@@ -105,7 +97,7 @@ for (let round = 1; round <= (isSliced ? 1 : rounds); round++) {
 
     if (isFull) {
       it("warms every server up", async () => {
-        for (const server of running.values()) await runLoad(server.port, WARM_UP);
+        for (const server of fleet.some(fleet.names)) await runLoad(server.port, WARM_UP);
       });
     }
 
@@ -113,7 +105,7 @@ for (let round = 1; round <= (isSliced ? 1 : rounds); round++) {
       const title = `gets every response right from every server: ${scenario.name}`;
       if (slicer !== undefined && scenario.byWrk !== true) {
         for (let part = 1; part <= rounds; part++) {
-          it(`${title}, part ${part} of ${rounds}`, () => measureInSlices(slicer, scenario, running));
+          it(`${title}, part ${part} of ${rounds}`, () => measureInSlices(slicer, scenario, fleet));
         }
         continue;
       }
@@ -123,7 +115,7 @@ for (let round = 1; round <= (isSliced ? 1 : rounds); round++) {
         it(parts === 1 ? title : `${title}, part ${part} of ${parts}`, async () => {
           // There and back: whatever gets slower or faster by and by then does so for all alike.
           for (const kind of (round + part) % 2 === 0 ? servers : servers.toReversed()) {
-            const server = running.get(kind.name);
+            const server = fleet.get(kind.name);
             if (server === undefined || !takesPart(kind, scenario)) continue;
             const { requests } = await measure(scenario, kind, server);
             if (scenario.load.requests !== undefined) assertEquals(requests, scenario.load.requests);

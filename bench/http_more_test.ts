@@ -9,9 +9,9 @@ import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { LARGE_BYTES } from "./peers/bodies.ts";
 import { compile, type CProgram } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import { type ServerCommand, ServerFleet } from "./support/server_fleet.ts";
 import { ServerResults } from "./support/server_results.ts";
-import { isFull, onServerCore, rounds } from "./support/settings.ts";
+import { isFull, rounds } from "./support/settings.ts";
 import { loadInSlices, type SlicedLoad } from "./support/slice_load.ts";
 
 const CONNECTIONS = 64;
@@ -25,7 +25,7 @@ const scenarios: readonly (readonly [name: string, what: SlicedLoad["what"]])[] 
 
 const evhttp: CProgram = compile("bench/peers/bodies_evhttp.c", ["event_core", "event_extra"]);
 const load: CProgram = compile("bench/peers/load.c", []);
-const servers: readonly (readonly [name: string, command: readonly string[] | undefined])[] = [
+const servers: readonly ServerCommand[] = [
   ["evbase, Bun", runWith("bun", "bench/peers/bodies_evbase.ts")],
   ["evbase, Deno", runWith("deno", "bench/peers/bodies_evbase.ts")],
   [`evbase, Bun${BY_REFERENCE}`, runWith("bun", "bench/peers/bodies_evbase.ts", ["--reference"])],
@@ -36,26 +36,18 @@ const servers: readonly (readonly [name: string, command: readonly string[] | un
   ["node:http, Deno", runWith("deno", "bench/peers/bodies_node_http.ts")],
   ["evhttp, C libevent", evhttp.path === undefined ? undefined : [evhttp.path]],
 ];
-const started = servers.filter(([, command]) => command !== undefined).map(([name]) => name);
+const fleet = new ServerFleet(servers);
 const results = new ServerResults(
-  ["Bun.serve", "Deno.serve", "evhttp, C libevent"].filter((name) => started.includes(name)),
+  ["Bun.serve", "Deno.serve", "evhttp, C libevent"].filter((name) => fleet.names.includes(name)),
 );
 
 describe("bodies over HTTP", () => {
-  const running = new Map<string, ServerProcess>();
-
   beforeAll(async () => {
-    if (load.path === undefined) return;
-    const starts = servers.map(async ([name, command]) => {
-      if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-    });
-    // All of them, so that those that did start are known to the one who stops them.
-    const failed = (await Promise.allSettled(starts)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    if (load.path !== undefined) await fleet.start();
   });
 
   afterAll(async () => {
-    await Promise.all([...running.values()].map((server) => server.stop()));
+    await fleet.stop();
     for (const program of [evhttp, load]) program[Symbol.dispose]();
   });
 
@@ -66,9 +58,9 @@ describe("bodies over HTTP", () => {
     return;
   }
   const takingPart = (what: SlicedLoad["what"]): string[] =>
-    started.filter((name) => what === GET_LARGE || !name.endsWith(BY_REFERENCE));
+    fleet.names.filter((name) => what === GET_LARGE || !name.endsWith(BY_REFERENCE));
   const measure = (what: SlicedLoad["what"]): ReturnType<typeof loadInSlices> =>
-    loadInSlices(path, takingPart(what).map((name) => running.get(name)!), {
+    loadInSlices(path, fleet.some(takingPart(what)), {
       what,
       connections: CONNECTIONS,
       depth: 1,

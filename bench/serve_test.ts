@@ -8,9 +8,9 @@ import { assert } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { compile, type CProgram } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import { type ServerCommand, ServerFleet } from "./support/server_fleet.ts";
 import { ServerResults } from "./support/server_results.ts";
-import { isFull, onServerCore, rounds } from "./support/settings.ts";
+import { isFull, rounds } from "./support/settings.ts";
 import { loadInSlices, type Slice } from "./support/slice_load.ts";
 
 const scenarios: readonly (readonly [name: string, connections: number, depth: number])[] = [
@@ -20,7 +20,7 @@ const scenarios: readonly (readonly [name: string, connections: number, depth: n
 
 const SERVE = "bench/support/serve_program.ts";
 const HELLO = "examples/http-hello.ts";
-const servers: readonly (readonly [name: string, command: string[] | undefined])[] = [
+const servers: readonly ServerCommand[] = [
   ["serve(), Bun", runWith("bun", SERVE)],
   ["serve(), Deno", runWith("deno", SERVE)],
   ["HttpServer, Bun", runWith("bun", HELLO, ["-p", "0", "--run"])],
@@ -30,25 +30,17 @@ const servers: readonly (readonly [name: string, command: string[] | undefined])
   ["node:http, Bun", runWith("bun", "bench/peers/node_http.ts")],
   ["node:http, Deno", runWith("deno", "bench/peers/node_http.ts")],
 ];
-const started = servers.filter(([, command]) => command !== undefined).map(([name]) => name);
+const fleet = new ServerFleet(servers);
 const load: CProgram = compile("bench/peers/load.c", []);
 const results = new ServerResults(["Bun.serve", "Deno.serve"]);
 
 describe("standard handlers", () => {
-  const running = new Map<string, ServerProcess>();
-
   beforeAll(async () => {
-    if (load.path === undefined) return;
-    const starts = servers.map(async ([name, command]) => {
-      if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-    });
-    // All of them, so that those that did start are known to the one who stops them.
-    const failed = (await Promise.allSettled(starts)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    if (load.path !== undefined) await fleet.start();
   });
 
   afterAll(async () => {
-    await Promise.all([...running.values()].map((server) => server.stop()));
+    await fleet.stop();
     load[Symbol.dispose]();
   });
 
@@ -58,7 +50,7 @@ describe("standard handlers", () => {
     return;
   }
   const measure = (connections: number, depth: number): Slice[] =>
-    loadInSlices(path, started.map((name) => running.get(name)!), { what: "http", connections, depth });
+    loadInSlices(path, fleet.some(fleet.names), { what: "http", connections, depth });
 
   if (isFull) {
     it("warm up", () => {
@@ -69,14 +61,14 @@ describe("standard handlers", () => {
     for (let part = 1; part <= rounds; part++) {
       it(`answer every request rightly: ${name}, part ${part} of ${rounds}`, () => {
         for (const { server, result, cpuNs } of measure(connections, depth)) {
-          results.add(name, started[server]!, result, cpuNs);
+          results.add(name, fleet.names[server]!, result, cpuNs);
         }
       });
     }
   }
 
   it("are counted for every server and scenario", () => {
-    for (const server of started) {
+    for (const server of fleet.names) {
       for (const [name] of scenarios) assert(results.countOf(name, server) > 0, `${server}, ${name}`);
     }
     if (isFull) console.log(`\n${results.table()}\n`);

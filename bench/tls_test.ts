@@ -12,8 +12,9 @@ import { findCommand } from "../tests/support/requires.ts";
 import { runtime } from "../src/ffi/mod.ts";
 import { compile } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
-import { isFull, onLoadCore, onServerCore, rounds, secondsPerLoad } from "./support/settings.ts";
+import { ServerFleet } from "./support/server_fleet.ts";
+import type { ServerProcess } from "./support/server_process.ts";
+import { isFull, onLoadCore, rounds, secondsPerLoad } from "./support/settings.ts";
 import { figure, markdownTable, median } from "./support/table.ts";
 
 /** One way of loading a server. */
@@ -101,23 +102,16 @@ function table(scenario: string): string {
 
 for (let round = 1; round <= rounds; round++) {
   describe(`TLS, round ${round} of ${rounds}`, () => {
-    const running = new Map<string, ServerProcess>();
+    const fleet = new ServerFleet(peers);
 
     beforeAll(async () => {
-      if (openssl === undefined) return;
-      for (const [peer, command] of peers) {
-        if (command !== undefined) running.set(peer, await ServerProcess.start([...onServerCore, ...command]));
-      }
+      if (openssl !== undefined) await fleet.start();
     });
-    afterAll(async () => {
-      await Promise.all([...running.values()].map((server) => server.stop()));
-    });
+    afterAll(() => fleet.stop());
 
     // Each by itself: all of them together take longer than a test may.
-    for (const [peer, command] of isFull && openssl !== undefined ? peers : []) {
-      if (command !== undefined) {
-        it(`warms up: ${peer}`, async () => void await runLoad(running.get(peer)!.port, WARM_UP, 0));
-      }
+    for (const peer of isFull && openssl !== undefined ? fleet.names : []) {
+      it(`warms up: ${peer}`, async () => void await runLoad(fleet.get(peer)!.port, WARM_UP, 0));
     }
 
     for (const scenario of scenarios) {
@@ -125,7 +119,7 @@ for (let round = 1; round <= rounds; round++) {
       if (openssl === undefined) it.skip(`${title} (needs openssl, Debian package openssl)`, () => {});
       else {
         it(title, async () => {
-          for (const [peer, server] of running) await measure(scenario, peer, server);
+          for (const peer of fleet.names) await measure(scenario, peer, fleet.get(peer)!);
         });
       }
     }

@@ -8,9 +8,9 @@ import { assert } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import { compile, type CProgram } from "./support/c_program.ts";
 import { runWith } from "./support/runtimes.ts";
-import { ServerProcess } from "./support/server_process.ts";
+import { type ServerCommand, ServerFleet } from "./support/server_fleet.ts";
 import { ServerResults } from "./support/server_results.ts";
-import { isFull, onServerCore, rounds } from "./support/settings.ts";
+import { isFull, rounds } from "./support/settings.ts";
 import { loadInSlices } from "./support/slice_load.ts";
 
 /** One way of loading a server. */
@@ -29,7 +29,7 @@ const scenarios: readonly Scenario[] = [
 
 const ECHO = "examples/ws-echo.ts";
 const readsPackages = ["--allow-read", "--allow-env"];
-const servers: readonly (readonly [name: string, command: string[] | undefined])[] = [
+const servers: readonly ServerCommand[] = [
   ["evbase, Bun", runWith("bun", ECHO, ["-p", "0"])],
   ["evbase, Deno", runWith("deno", ECHO, ["-p", "0"])],
   ["Bun.serve", runWith("bun", "bench/peers/bun_websocket.ts")],
@@ -37,25 +37,17 @@ const servers: readonly (readonly [name: string, command: string[] | undefined])
   ["ws, Bun", runWith("bun", "bench/peers/ws_package.ts")],
   ["ws, Deno", runWith("deno", "bench/peers/ws_package.ts", [], readsPackages)],
 ];
-const started = servers.filter(([, command]) => command !== undefined).map(([name]) => name);
+const fleet = new ServerFleet(servers);
 const load: CProgram = compile("bench/peers/load.c", []);
 const results = new ServerResults(["Bun.serve", "ws, Bun", "ws, Deno"]);
 
 describe("messages by WebSocket", () => {
-  const running = new Map<string, ServerProcess>();
-
   beforeAll(async () => {
-    if (load.path === undefined) return;
-    const starts = servers.map(async ([name, command]) => {
-      if (command !== undefined) running.set(name, await ServerProcess.start([...onServerCore, ...command]));
-    });
-    // All of them, so that those that did start are known to the one who stops them.
-    const failed = (await Promise.allSettled(starts)).find(({ status }) => status === "rejected");
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+    if (load.path !== undefined) await fleet.start();
   });
 
   afterAll(async () => {
-    await Promise.all([...running.values()].map((server) => server.stop()));
+    await fleet.stop();
     load[Symbol.dispose]();
   });
 
@@ -65,7 +57,7 @@ describe("messages by WebSocket", () => {
     return;
   }
   const measure = ({ bytes, connections, depth }: Scenario): ReturnType<typeof loadInSlices> =>
-    loadInSlices(path, started.map((name) => running.get(name)!), { what: `ws:${bytes}`, connections, depth });
+    loadInSlices(path, fleet.some(fleet.names), { what: `ws:${bytes}`, connections, depth });
 
   if (isFull) {
     it("warm every server up", () => {
@@ -76,14 +68,14 @@ describe("messages by WebSocket", () => {
     for (let part = 1; part <= rounds; part++) {
       it(`come back unchanged from every server: ${scenario.name}, part ${part} of ${rounds}`, () => {
         for (const { server, result, cpuNs } of measure(scenario)) {
-          results.add(scenario.name, started[server]!, result, cpuNs);
+          results.add(scenario.name, fleet.names[server]!, result, cpuNs);
         }
       });
     }
   }
 
   it("are counted for every server and scenario", () => {
-    for (const name of started) {
+    for (const name of fleet.names) {
       for (const scenario of scenarios) assert(results.countOf(scenario.name, name) > 0, `${name}, ${scenario.name}`);
     }
     if (isFull) console.log(`\n${results.table()}\n`);

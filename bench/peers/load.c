@@ -287,7 +287,7 @@ int main(int argc, char **argv) {
   servers = calloc(count, sizeof *servers);
   if (!servers || connection_count < 1 || depth < 1 || depth > DEPTH_MAX) return 2;
   /* A frame has eight bytes besides its message at most. */
-  if (is_echo && (message_bytes < 1 || message_bytes > RESPONSE_MAX - 8)) return 2;
+  if (is_echo && (message_bytes < 1 || message_bytes > RESPONSE_MAX - (is_websocket ? 8 : 0))) return 2;
   if (!is_echo) make_body(argv[1]);
   responses_max = depth * (RESPONSE_MAX + body_length);
   requests = malloc(responses_max);
