@@ -1,12 +1,8 @@
 import { formatIpv4, formatIpv6 } from "../core/ip_text.ts";
+import { latin1 } from "../core/latin1.ts";
 import type { DnsRecord } from "./message.ts";
 import type { DnsData, SvcParam } from "./record_data.ts";
 import { dnsClassName, dnsTypeName } from "./record_type.ts";
-
-/** One character for each byte. TextDecoder's latin1 is another encoding from 128 on. */
-function binaryText(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-}
 
 /** A string between quotation marks, as zone files have it (RFC 1035 section 5.1). */
 export function quotedDnsText(bytes: Uint8Array): string {
@@ -106,7 +102,7 @@ function wellFormedText(key: number, value: Uint8Array): string | undefined {
     case 4:
       return words(4, (at) => formatIpv4(value, at));
     case 5:
-      return btoa(binaryText(value));
+      return btoa(latin1(value, 0, value.length));
     case 6:
       return words(16, (at) => formatIpv6(value, at));
     default:
@@ -119,8 +115,9 @@ function protocolsText(value: Uint8Array): string | undefined {
   const names: string[] = [];
   for (let at = 0; at < value.length;) {
     const end = at + 1 + value[at]!;
-    const name = binaryText(value.subarray(at + 1, end));
-    if (end > value.length || !/^[\w./+-]+$/.test(name)) return undefined;
+    if (end > value.length) return undefined;
+    const name = latin1(value, at + 1, end);
+    if (!/^[\w./+-]+$/.test(name)) return undefined;
     names.push(name);
     at = end;
   }

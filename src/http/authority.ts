@@ -1,6 +1,6 @@
 /** Hosts with ports, read from bytes: in the Host field, in CONNECT, and in a target that is a whole URI. */
 import { parseIpv6 } from "../core/ip_text.ts";
-import { latin1 } from "./latin1.ts";
+import { latin1 } from "../core/latin1.ts";
 import { BYTE_CLASS, equalsIgnoringCase, HEX_DIGIT, HOST_BYTE, LOWER_CASE, NOT_HEX } from "./parse_tables.ts";
 
 const SLASH = 0x2f;

@@ -1,6 +1,6 @@
 import { authorityEnd, authorityStart } from "./authority.ts";
 import { headersOver, type HttpHeaders } from "./headers.ts";
-import { latin1 } from "./latin1.ts";
+import { latin1 } from "../core/latin1.ts";
 import { methodName } from "./methods.ts";
 import { ReceivedFields } from "./received_fields.ts";
 

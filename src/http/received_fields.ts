@@ -1,4 +1,4 @@
-import { latin1 } from "./latin1.ts";
+import { latin1 } from "../core/latin1.ts";
 import { CR, HT, LF, LOWER_CASE, SP } from "./parse_tables.ts";
 
 const NUMBERS_PER_FIELD = 4;

@@ -1,5 +1,5 @@
 import { headersOver, type HttpHeaders } from "./headers.ts";
-import { latin1 } from "./latin1.ts";
+import { latin1 } from "../core/latin1.ts";
 import { ReceivedFields } from "./received_fields.ts";
 
 /**

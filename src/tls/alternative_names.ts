@@ -6,6 +6,7 @@
  * @module
  */
 
+import { latin1 } from "../core/latin1.ts";
 import { formatIpv4, formatIpv6 } from "../ffi/mod.ts";
 import { BytesCursor } from "./bytes_cursor.ts";
 
@@ -38,19 +39,13 @@ export function parseAlternativeNames(der: Uint8Array): AlternativeNames | undef
     const length = derLength(list);
     const value = list.bytes(length);
     if (list.failed) break;
-    if (tag === TAG_DNS) names.dns.push(latin1(value));
-    else if (tag === TAG_EMAIL) names.email.push(latin1(value));
-    else if (tag === TAG_URI) names.uri.push(latin1(value));
+    if (tag === TAG_DNS) names.dns.push(latin1(value, 0, value.length));
+    else if (tag === TAG_EMAIL) names.email.push(latin1(value, 0, value.length));
+    else if (tag === TAG_URI) names.uri.push(latin1(value, 0, value.length));
     else if (tag === TAG_IP && value.length === 4) names.ip.push(formatIpv4(value));
     else if (tag === TAG_IP && value.length === 16) names.ip.push(formatIpv6(value));
   }
   return outer.failed || list.failed || outer.rest > 0 ? undefined : names;
-}
-
-function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }
 
 /** A definite length in DER, up to three bytes of it. */
