@@ -351,7 +351,10 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     return this.needExtras().calls ??= new DeferredCalls(this.base, this.priority, () => this.runDeferredCalls());
   }
 
-  /** Calls what is due: connected, read, write, other events; so that an end comes after the data before it. */
+  /**
+   * Calls what is due: connected, read, write, other events; so that an end comes after the data before it, also when both have come while
+   * the callbacks ran.
+   */
   protected runDeferredCalls(): void {
     const calls = this.deferredCalls!;
     try {
@@ -364,7 +367,7 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
         calls.write = false;
         this.callbacks.write?.(this);
       }
-      const what = calls.takeEvents(~0);
+      const what = calls.read ? 0 : calls.takeEvents(~0);
       if ((what & BEV_EVENT_ERROR) !== 0) this.error = calls.error;
       if (what !== 0) this.callbacks.event?.(what, this);
     } finally {

@@ -1,6 +1,15 @@
 import { assert, assertEquals, assertFalse, assertStrictEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import { BEV_FINISHED, BEV_FLUSH, EV_READ, EV_WRITE, type EventBase, PairBufferEvent } from "../../src/core/mod.ts";
+import {
+  BEV_EVENT_EOF,
+  BEV_EVENT_READING,
+  BEV_FINISHED,
+  BEV_FLUSH,
+  EV_READ,
+  EV_WRITE,
+  type EventBase,
+  PairBufferEvent,
+} from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
 import { inputText, journal, runFor, settle } from "./bufferevent_support.ts";
@@ -91,6 +100,22 @@ forEachBackend((backend) => {
       near.enable(EV_READ);
       settle(base);
       assertEquals(told.length, 1);
+    });
+
+    it("tells of data before the end, also when both come while the data before is being told of", () => {
+      near.setCallbacks({
+        read: () => {
+          const text = inputText(near);
+          told.push(text);
+          if (text !== "one") return;
+          far.write("two");
+          far.close();
+        },
+        event: (what) => told.push(`event ${what}`),
+      });
+      far.write("one");
+      settle(base);
+      assertEquals(told, ["one", "two", `event ${BEV_EVENT_EOF | BEV_EVENT_READING}`]);
     });
 
     it("closes after flushing, or when the other end is gone", () => {

@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { EventBase, PairBufferEvent, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
 import { WebSocketSession } from "../../src/ws/mod.ts";
 import { settle } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { masked } from "./frame_support.ts";
+import { concat, masked } from "./frame_support.ts";
 import { Rig } from "./session_support.ts";
 
 describe("a session whose callbacks use it", () => {
@@ -56,6 +56,27 @@ describe("a session whose callbacks use it", () => {
       rig.settle();
       assertEquals(rig.told(), ["error WS_CONNECTION_ENDED", "close 1006 unclean"]);
     });
+  });
+});
+
+describe("a session over a pair in memory", () => {
+  it("hears what the other end says as it goes, also from inside a message callback", () => {
+    using base = new EventBase();
+    const [ours, theirs] = PairBufferEvent.create(base);
+    const told: unknown[] = [];
+    using session = new WebSocketSession(ours, { role: "server" }, {
+      message: (data) => {
+        told.push(data);
+        if (data !== "one") return;
+        theirs.write(concat(masked(1, "two"), masked(8, "")));
+        theirs.close();
+      },
+      error: ({ code }) => told.push(code),
+      close: (code) => told.push(code),
+    });
+    theirs.write(masked(1, "one"));
+    settle(base);
+    assertEquals([told, session.state], [["one", "two", 1005], "closed"]);
   });
 });
 
