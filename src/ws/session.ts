@@ -201,9 +201,10 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     if (this.#state !== OPEN) return;
     if (reactorOf(this.stream.base).closed) return this.terminate();
     this.#state = CLOSING;
-    this.#output.sendClose(payload);
     this.#timer.limitEnd(this.#settings.closeTimeoutMs);
     this.#input.dropMessages();
+    // Last, here and below: who watches the output may cut the connection from inside this.
+    this.#output.sendClose(payload);
   }
 
   /** Cuts the connection at once (evws_connection_free); `close` is called before this returns, with 1006 unless both sides had closed. */
@@ -300,7 +301,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
       this.#closeCame(readClose(payload, start, end));
     } else if (opcode === OPCODE_PING) {
       if (this.#state === OPEN && this.#settings.autoPong) this.#output.answerPing(payload.subarray(start, end));
-      this.#callbacks.ping?.(payload.slice(start, end), this);
+      if (this.#state !== CLOSED) this.#callbacks.ping?.(payload.slice(start, end), this);
     } else {
       this.#callbacks.pong?.(payload.slice(start, end), this);
     }
@@ -310,30 +311,29 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     if (typeof facts === "string") return this.#fault(new WebSocketError(facts));
     this.#received = facts;
     const { code, reason } = facts;
-    if (this.#state === OPEN) {
-      this.#output.sendClose(closePayload(code === WS_CR_NO_STATUS ? WS_CR_NONE : code, reason));
-    }
-    this.#end(this.#settings.closeTimeoutMs);
+    const payload = closePayload(code === WS_CR_NO_STATUS ? WS_CR_NONE : code, reason);
+    this.#end(this.#settings.closeTimeoutMs, payload);
     // The server ends the connection, so that the client's side of it is free at once (RFC 6455 section 7.1.1).
-    if (this.role === "server") this.stream.closeAfterFlush();
+    if (this.role === "server" && this.#state !== CLOSED) this.stream.closeAfterFlush();
   }
 
   /** The other side has broken the rules: it is told so, and not listened to any more. */
   #fault(error: WebSocketError): void {
     this.#error = error;
-    if (this.#state === OPEN) {
-      this.#output.sendClose(closePayload(error.closeCode, ""));
-    }
-    this.#end(Math.min(this.#settings.closeTimeoutMs, FAULT_LINGER_MS));
+    this.#end(Math.min(this.#settings.closeTimeoutMs, FAULT_LINGER_MS), closePayload(error.closeCode, ""));
+    if (this.#state === CLOSED) return;
     // Closing with unread bytes would be a reset, which may overtake the close frame: read on until the other side has seen it.
     if (this.#output.bufferedBytes === 0) this.stream.endWriting();
     this.#callbacks.error?.(error, this);
   }
 
-  #end(timeoutMs: number): void {
+  /** @param payload of our close frame, unless that is out already. */
+  #end(timeoutMs: number, payload: Uint8Array): void {
+    const wasOpen = this.#state === OPEN;
     this.#state = ENDING;
     this.#input.finish();
     this.#timer.limitEnd(timeoutMs);
+    if (wasOpen) this.#output.sendClose(payload);
   }
 
   // What has become of the connection

@@ -4,8 +4,10 @@ import { EventBase, PairBufferEvent, SocketBufferEvent, socketPair } from "../..
 import { WebSocketSession } from "../../src/ws/mod.ts";
 import { settle } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { concat, masked } from "./frame_support.ts";
+import { concat, frame, masked } from "./frame_support.ts";
 import { Rig } from "./session_support.ts";
+
+const SHORT_MS = 20;
 
 describe("a session whose callbacks use it", () => {
   forEachBackend((backend) => {
@@ -24,6 +26,25 @@ describe("a session whose callbacks use it", () => {
         assertEquals([errors, rig.session.state, rig.told()], [1, "closed", ["close 1006 unclean"]]);
       });
     }
+
+    it("is over when it is cut by who watches its output, whatever it was sending", () => {
+      const cases: readonly [string, (rig: Rig) => void, string][] = [
+        ["close", (rig) => rig.session.close(), "close 1006 unclean"],
+        ["the answer to a close", (rig) => rig.send(masked(8, "")), "close 1005 clean"],
+        ["a fault", (rig) => rig.send(frame(1, "x")), "close 1002 unclean"],
+        ["a pong", (rig) => rig.send(masked(9, "")), "close 1006 unclean"],
+        ["a message", (rig) => void rig.session.send("x"), "close 1006 unclean"],
+      ];
+      for (const [what, act, told] of cases) {
+        using rig = new Rig({ closeTimeoutMs: SHORT_MS }, backend);
+        rig.session.stream.output.addCallback(() => rig.session.terminate());
+        act(rig);
+        rig.peer.close();
+        // Nothing keeps the loop from ending, least of all a timer that would tell of more.
+        rig.base.dispatch();
+        assertEquals([what, rig.session.state, ...rig.told()], [what, "closed", told]);
+      }
+    });
 
     it("and throw goes on with what comes later, also when it was held before", () => {
       const heard: unknown[] = [];
