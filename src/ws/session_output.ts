@@ -65,6 +65,7 @@ export class SessionOutput {
     if (this.#fragmented !== WHOLE) {
       throw new Error("Cannot send a message: one is being sent in fragments, and has to be ended first");
     }
+    this.#answerWaiting();
     const deflate = this.#deflate;
     if (deflate !== null && this.#isWorthIt(data, deflate.minBytes)) {
       const bytes = typeof data === "string" ? encoder.encode(data) : data;
@@ -91,6 +92,7 @@ export class SessionOutput {
       const was = this.#fragmented === OPCODE_TEXT ? "text" : "bytes";
       throw new TypeError(`Cannot go on with a message of ${was} by a fragment of another kind`);
     }
+    this.#answerWaiting();
     const opcode = this.#isFirstFragment ? kind : OPCODE_CONTINUATION;
     const compressed = this.#isFirstFragment && this.#isCompressed ? COMPRESSED_BIT : 0;
     const first = opcode | compressed | (isFinal ? FINAL_BIT : 0);
@@ -109,6 +111,7 @@ export class SessionOutput {
 
   /** Sends a control frame. */
   sendControl(opcode: number, payload: Uint8Array): number {
+    this.#answerWaiting();
     this.#writer.writeBytes(FINAL_BIT | opcode, payload, false);
     return this.#grown();
   }
@@ -119,7 +122,10 @@ export class SessionOutput {
     this.sendControl(OPCODE_CLOSE, payload);
   }
 
-  /** Answers a ping; when the other side takes nothing, only the newest, once it does again. */
+  /**
+   * Answers a ping; while much waits, only the newest: before whatever is sent next, so that it is also answered by who always has something
+   * waiting, or when all has left.
+   */
   answerPing(payload: Uint8Array): void {
     if (this.#stream.queuedBytes > PONG_WAITING_BYTES) this.#pong = payload.slice();
     else this.sendControl(OPCODE_PONG, payload);
@@ -127,14 +133,18 @@ export class SessionOutput {
 
   /** Everything has left. Returns whether that is news to somebody who has sent much. */
   drained(): boolean {
-    const pong = this.#pong;
-    if (pong !== null) {
-      this.#pong = null;
-      this.sendControl(OPCODE_PONG, pong);
-    }
+    this.#answerWaiting();
     const wasBackedUp = this.#isBackedUp;
     this.#isBackedUp = false;
     return wasBackedUp;
+  }
+
+  /** Answers the ping that waits for that, if there is one. */
+  #answerWaiting(): void {
+    const pong = this.#pong;
+    if (pong === null) return;
+    this.#pong = null;
+    this.sendControl(OPCODE_PONG, pong);
   }
 
   /** Counts characters for text: for ASCII that is bytes, and there are not fewer bytes than that. */

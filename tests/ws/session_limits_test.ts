@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ, PrepareWatcher } from "../../src/core/mod.ts";
+import { EV_READ, EVLOOP_ONCE, PrepareWatcher } from "../../src/core/mod.ts";
 import type { DeflateParameters } from "../../src/ws/mod.ts";
 import { PermessageDeflate } from "../../src/ws/permessage_deflate.ts";
 import { concat, frame, hex, masked, utf8 } from "./frame_support.ts";
-import { Rig } from "./session_support.ts";
+import { hexOf, Rig } from "./session_support.ts";
 
 /** A long time for what is to happen, and a short one for what is to be seen. */
 const SHORT_MS = 20;
@@ -231,6 +231,21 @@ describe("a session whose other side does not read", () => {
     rig.until(() => rig.log.includes("drain"), "the drain");
     rig.until(() => rig.session.bufferedAmount === 0, "the pong");
     assertEquals(rig.received().slice(-12), "8a0439393939");
+  });
+
+  it("gets that answer also from who never has nothing to send", () => {
+    using rig = new Rig();
+    fill(rig);
+    rig.send(masked(9, "here"));
+    rig.peer.enable(EV_READ);
+    let received = "";
+    for (let round = 0; round < 500 && !received.includes("8a0468657265"); round++) {
+      while (rig.session.bufferedAmount < 1 << 20) rig.session.sendBinary(new Uint8Array(65_536));
+      rig.base.loop(EVLOOP_ONCE);
+      received = received.slice(-12) + hexOf(rig.peer.input.take());
+    }
+    assert(received.includes("8a0468657265"), "a pong");
+    assertGreater(rig.session.bufferedAmount, 0);
   });
 
   it("is cut when it takes nothing for the write timeout", () => {
