@@ -34,7 +34,7 @@ export interface WebSocketCallbacks {
 
 /** Looking after the other side by pings. */
 export interface HeartbeatOptions {
-  /** Milliseconds without anything from the other side after which it is sent a ping. */
+  /** Every so many milliseconds the other side is sent a ping if nothing came from it meanwhile: after up to twice as long without anything. */
   readonly intervalMs: number;
   /** Milliseconds it then has for anything at all, before the connection is cut; as long as the interval by default. */
   readonly timeoutMs?: number | undefined;
