@@ -1,5 +1,6 @@
 import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { WaitingBytes } from "../http/waiting_bytes.ts";
 import { FRAME_CONTROL, FRAME_NEED_MORE, FRAME_PIECE, type FrameParser } from "./frame_parser.ts";
 import type { MessageReader } from "./message_reader.ts";
@@ -45,6 +46,7 @@ export class SessionInput implements ByteSink {
   #waiting: WaitingBytes | null = null;
   #resume: Deferred | null = null;
   #held = 0;
+  #keepsLoop = false;
   #busy = false;
   #dropsMessages = false;
   #isOver = false;
@@ -87,14 +89,19 @@ export class SessionInput implements ByteSink {
   /** Takes no more for one more reason. */
   hold(reason: number): void {
     this.#held |= reason;
-    if (!this.#isOver) this.#stream.disable(EV_READ);
+    if (this.#isOver) return;
+    // Whoever lets the other side wait waits for something else, and the loop must be there when that has come.
+    this.#keepLoop(true);
+    this.#stream.disable(EV_READ);
   }
 
   /** Takes a reason back. What waits is handed on from the loop, not from inside this call. */
   release(reason: number): void {
     if ((this.#held & reason) === 0) return;
     this.#held &= ~reason;
-    if (this.#held === 0 && !this.#isOver) this.#resumeSoon();
+    if (this.#held !== 0 || this.#isOver) return;
+    this.#resumeSoon();
+    this.#keepLoop(false);
   }
 
   /** From now on messages are of no interest, only what ends the session. */
@@ -109,6 +116,7 @@ export class SessionInput implements ByteSink {
     this.#isOver = true;
     this.#waiting = null;
     this.#reader.clear();
+    this.#keepLoop(false);
     if (!this.#stream.closed) this.#stream.enable(EV_READ);
   }
 
@@ -116,6 +124,7 @@ export class SessionInput implements ByteSink {
   close(): void {
     this.#isOver = true;
     this.#waiting = null;
+    this.#keepLoop(false);
     this.#resume?.cancel();
   }
 
@@ -134,6 +143,13 @@ export class SessionInput implements ByteSink {
   end(): void {
     this.#hasEnded = true;
     if (this.#isOver || (this.#waiting === null && !this.#busy)) this.#handler.inputEnded();
+  }
+
+  /** Keeps the loop alive while reading is disabled, which would do that. */
+  #keepLoop(on: boolean): void {
+    if (on === this.#keepsLoop) return;
+    this.#keepsLoop = on;
+    reactorOf(this.#stream.base).countVirtual(on ? 1 : -1);
   }
 
   #putAside(bytes: Uint8Array, start: number, end: number): void {

@@ -330,6 +330,31 @@ describe("a session", () => {
     assertEquals(await session.whenClosed(), { code: 1000, reason: "", wasClean: true });
   });
 
+  it("keeps the loop alive while it takes nothing, since somebody is busy with messages or has paused it", async () => {
+    using rig = new Rig({ message: undefined as never });
+    rig.peer.disable(EV_READ);
+    for (let count = 0; count < 200; count++) rig.peer.write(masked(1, `${count}`));
+    let taken = 0;
+    const taking = (async () => {
+      for await (const _message of rig.session) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        if (++taken === 200) break;
+      }
+      rig.session.pause();
+      setTimeout(() => rig.session.terminate(), 0);
+    })();
+    await rig.base.run();
+    assertEquals([taken, rig.session.state], [200, "closed"]);
+    await taking;
+    using other = new Rig();
+    other.peer.disable(EV_READ);
+    other.session.pause();
+    setTimeout(() => other.session.close(), 0);
+    setTimeout(() => other.peer.write(masked(8, "")), 1);
+    await other.base.run();
+    assertEquals(other.told(), ["close 1005 clean"]);
+  });
+
   it("throws at who iterates when it ends badly, after the messages that came", async () => {
     using rig = new Rig({ message: undefined as never });
     rig.send(masked(1, "one"), frame(1, "no mask"));
