@@ -15,6 +15,7 @@ import { type ClientSettings, clientSettings, type HttpClientConnectionOptions }
 import { ClientStream, type ClientStreamOwner } from "./client_stream.ts";
 import { Dialer } from "./dialer.ts";
 import type { StreamTarget } from "./connector_options.ts";
+import { runAll } from "./run_all.ts";
 
 /**
  * A client's connection to one server (libevent's evhttp_connection): requests wait in a queue, one is under way at a time, and the
@@ -240,16 +241,11 @@ export class HttpClientConnection implements Disposable {
   /** Ends all requests. Every callback is called, whatever others throw. */
   #failAll(errorOf: (request: HttpClientRequest) => HttpClientError): void {
     const requests = this.#queue.splice(0);
-    const failFrom = (at: number): void => {
-      const request = requests[at];
-      if (request === undefined) return this.#next();
-      try {
-        request.settle(null, errorOf(request));
-      } finally {
-        failFrom(at + 1);
-      }
-    };
-    failFrom(0);
+    try {
+      runAll(requests.map((request) => () => request.settle(null, errorOf(request))));
+    } finally {
+      this.#next();
+    }
   }
 
   /** Begins the next request, if there is one and nothing is under way. `asked`: inside a call of the user's. */

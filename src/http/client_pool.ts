@@ -7,6 +7,7 @@ import { HttpClientError, type HttpClientErrorCode } from "./client_error.ts";
 import type { HttpClientRequest, RequestOwner } from "./client_request.ts";
 import type { HttpClientConnectionOptions } from "./client_settings.ts";
 import type { StreamTarget } from "./connector_options.ts";
+import { runAll } from "./run_all.ts";
 
 /** How many connections and waiting requests there may be. */
 export interface ClientPoolLimits {
@@ -126,7 +127,7 @@ export class ClientPool {
     }
     this.#hosts.clear();
     this.#waitingCount = 0;
-    runAll(steps, 0);
+    runAll(steps);
   }
 
   #hostOf(origin: ClientOrigin): Host {
@@ -254,16 +255,5 @@ export class ClientPool {
   #refuse(request: HttpClientRequest, code: HttpClientErrorCode, why: string, cause?: unknown): void {
     const error = new HttpClientError(code, `send ${request.describe()}: ${why}`, cause);
     tellSoon(this.#base, () => request.settle(null, error));
-  }
-}
-
-/** Runs all of them, whatever one throws. */
-function runAll(steps: readonly (() => void)[], from: number): void {
-  const step = steps[from];
-  if (step === undefined) return;
-  try {
-    step();
-  } finally {
-    runAll(steps, from + 1);
   }
 }

@@ -507,6 +507,16 @@ forEachBackend((backend) => {
         }
       }));
 
+    it("when it is closed, all that wait, however many", () => {
+      using connection = new HttpClientConnection(base, { host: HOST, port: 1 }, { maxQueued: 50_000 });
+      let ended = 0;
+      for (let count = 0; count < 50_000; count++) {
+        connection.request("/", {}, (_, error) => void (ended += error!.code === "HTTP_CLOSED" ? 1 : 0));
+      }
+      connection.close();
+      assertEquals(ended, 50_000);
+    });
+
     it("when too many wait", () =>
       withServer(answering(ok(""), ok("")), async (connection) => {
         const both = Promise.all([connection.send("/"), connection.send("/")]);

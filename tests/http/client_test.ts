@@ -199,6 +199,30 @@ forEachBackend((backend) => {
       assertEquals(openSocketCount(), before);
     });
 
+    it("ends all that waits, however much that is, and whatever callbacks throw", () => {
+      const count = 50_000;
+      for (const ends of ["client", "base"] as const) {
+        const own = backend.newBase();
+        using server = new ScriptedServer(own, () => {});
+        using client = new HttpClient(own, { maxConnections: 1, maxWaiting: count });
+        const thrown: Error[] = [];
+        let ended = 0;
+        for (let index = 0; index < count; index++) {
+          client.request(`http://${HOST}:${server.port}/`, {}, (_, error) => {
+            assertEquals(error!.code, "HTTP_CLOSED");
+            ended++;
+            if (index % 20_000 === 10_000) {
+              thrown.push(new Error(`${index}`));
+              throw thrown.at(-1);
+            }
+          });
+        }
+        const error = assertThrows(() => ends === "client" ? client.close() : own.close());
+        assertEquals([error, thrown.length, ended], [thrown[0], 2, count]);
+        own.close();
+      }
+    });
+
     it("ends everything when its base is closed", async () => {
       const own = backend.newBase();
       const client = new HttpClient(own, { maxConnectionsPerHost: 1 });
