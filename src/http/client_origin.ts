@@ -41,7 +41,9 @@ export class Router {
     }
   }
 
-  /** @throws {TypeError} for an https URL without a secure layer. */
+  /**
+   * @throws {TypeError} for an https URL without a secure layer, and for a proxy whose host is none; {RangeError} for one whose port is none.
+   */
   route(url: URL, unixPath: string | undefined): Route {
     const isSecure = url.protocol === "https:";
     const tls = isSecure ? this.#layer(url) : undefined;
@@ -62,6 +64,8 @@ export class Router {
     if (isSecure || proxy.kind !== "http") {
       return { ...direct, origin: { key: `${base} by ${through}`, target, options: { ...options, proxy } } };
     }
+    // A mistake is told to whoever makes it, and not when the connection is made, which may be much later, and for somebody else.
+    hostField({ host: proxy.host, port: proxy.port }, proxy.tls !== undefined);
     const toProxy = { ...this.#connection, ...(proxy.tls === undefined ? {} : { tls: proxy.tls }) };
     return {
       origin: { key: `by ${through}`, target: { host: proxy.host, port: proxy.port }, options: toProxy },

@@ -646,6 +646,24 @@ forEachBackend((backend) => {
         assertEquals(proxy.peers.length, 2);
       }));
 
+    it("that is nowhere only for whom it was to go by, also when connections have to be waited for", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(base, answering(ok("1"), ok("2"), ok("1"), ok("2")));
+        for (const nowhere of [{ host: HOST, port: 0 }, { host: "no host", port: 80 }]) {
+          const proxy = ({ pathname }: URL): ProxyOptions | null =>
+            pathname === "/proxy" ? { kind: "http", ...nowhere } : null;
+          using client = new HttpClient(base, { maxConnections: 1, proxy });
+          const url = `http://${HOST}:${server.port}`;
+          const first = client.request(`${url}/1`);
+          const refused = await rejection(client.request(`${url}/proxy`));
+          assertInstanceOf(refused, nowhere.port === 0 ? RangeError : TypeError);
+          const last = client.request(`${url}/2`);
+          assertEquals(client.waitingCount, 1);
+          assertEquals([(await first).text(), (await last).text()], ["1", "2"]);
+          assertEquals([client.waitingCount, client.connectionCount], [0, 1]);
+        }
+      }));
+
     it("of no kind that is not known", async () => {
       const proxy = { kind: "https", host: HOST, port: 1 } as unknown as ProxyOptions;
       using client = new HttpClient(base, { proxy });
