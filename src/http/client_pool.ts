@@ -184,8 +184,9 @@ export class ClientPool {
       return this.#use(slot, this.#takeWaiting(host), false);
     }
     slot.isIdle = true;
-    // Others may wait for room in all.
-    if (!slot.connection.isConnected || this.#waitingCount > 0) return this.#remove(slot);
+    // Others may wait for room in all; those who wait for a connection to their own host are not helped by it.
+    const isInTheWay = this.#waitingCount > 0 && this.#longestWaiting(this.#limits.maxConnectionsPerHost) !== null;
+    if (!slot.connection.isConnected || isInTheWay) return this.#remove(slot);
     host.idle.push(slot);
     if (this.#limits.idleTimeoutMs < Infinity) slot.idleTimer.set(this.#limits.idleTimeoutMs);
   }

@@ -140,6 +140,20 @@ forEachBackend((backend) => {
         assertEquals([client.connectionCount, client.idleCount], [1, 1]);
       }, { maxConnections: 1 }));
 
+    it("keeps what has nothing to do while others wait for connections to their own host only", () =>
+      alongside(base, async () => {
+        using busy = new ScriptedServer(base, () => {});
+        using other = new ScriptedServer(base, answering(ok("1"), ok("2"), ok("3")));
+        using client = new HttpClient(base, { maxConnectionsPerHost: 1, maxConnections: 2 });
+        const wait = [1, 2].map(() => rejection(client.request(`http://${HOST}:${busy.port}/`)));
+        for (const answer of ["1", "2"]) {
+          assertEquals((await client.request(`http://${HOST}:${other.port}/`)).text(), answer);
+          assertEquals([client.waitingCount, client.idleCount, other.peers.length], [1, 1, 1]);
+        }
+        client.close();
+        await Promise.all(wait);
+      }));
+
     it("lets nobody wait for ever, however much there is to do for others", () =>
       alongside(base, async () => {
         const hello: HttpHandler = (request) => request.reply(200, "hello");
