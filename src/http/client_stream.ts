@@ -182,7 +182,7 @@ export class ClientStream implements ByteSink {
     if (this.#sender.awaitsContinue) {
       this.#sender.sendBody();
       this.#wait();
-    } else if (this.stream.output.length > 0 || !this.#sender.isDone) {
+    } else if (this.stream.output.length > 0 || this.#sender.isSending) {
       // Nobody owes us anything before it has the whole request: a server that takes nothing is the write timeout's business, and a
       // source that is slow its own.
       this.#wait();
@@ -260,7 +260,7 @@ export class ClientStream implements ByteSink {
       return;
     }
     // Then no body is sent any more, and no other request either.
-    this.#sender.dropAwaited();
+    if (this.#sender.dropAwaited()) this.#wait();
     if (head.status === 101 && !request.offersUpgrade) {
       return this.#fail(
         new HttpClientError("HTTP_INVALID_RESPONSE", `finish ${this.#what()}: the protocol was changed unasked`),

@@ -30,6 +30,7 @@ export class RequestSender implements UploadOwner {
   // Bytes of the body that are still to be queued: -1 in chunks, and 0 when all are.
   #unsent = 0;
   #awaitsContinue = false;
+  #isDropped = false;
 
   constructor({ base, output }: BufferEvent, owner: RequestSenderOwner) {
     this.#output = output;
@@ -48,6 +49,11 @@ export class RequestSender implements UploadOwner {
     return this.#unsent === 0 && this.#upload === null;
   }
 
+  /** Whether there is more to be queued, sooner or later. */
+  get isSending(): boolean {
+    return !this.isDone && !this.#isDropped;
+  }
+
   /** Sends a request, or its head if the server is to ask for the body. */
   begin(request: HttpClientRequest, authority: string): void {
     const { body, framing } = request;
@@ -55,6 +61,7 @@ export class RequestSender implements UploadOwner {
     this.#output.addLatin1(requestHead(request, authority));
     this.#unsent = framing.length;
     this.#awaitsContinue = request.options.expectContinue === true && framing.length !== 0;
+    this.#isDropped = false;
     const source = body.takeSource();
     if (source !== null) this.#upload = new Upload(source, this);
     if (!this.#awaitsContinue) this.sendBody();
@@ -71,9 +78,11 @@ export class RequestSender implements UploadOwner {
     }
   }
 
-  /** Waits for no 100 any more: a body that nobody has asked for is not sent. */
-  dropAwaited(): void {
+  /** Waits for no 100 any more: a body that nobody has asked for is not sent. Returns whether it has waited. */
+  dropAwaited(): boolean {
+    if (!this.#awaitsContinue) return false;
     this.#awaitsContinue = false;
+    return this.#isDropped = true;
   }
 
   /** The server has taken what was queued, or most of it. */

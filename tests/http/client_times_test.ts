@@ -132,6 +132,42 @@ forEachBackend((backend) => {
         },
       ));
 
+    it("gives up 50 s after the last byte of a response that came instead of a 100, and not before", () => {
+      for (const body of ["body", new ReadableStream<Uint8Array>()]) {
+        withConnection(
+          answering((peer) => {
+            peer.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo");
+            const timer = peer.stream.base.timer(() => {
+              peer.say("d");
+              timer.close();
+            });
+            timer.add(40_000);
+          }),
+          {},
+          (connection, base, time) => {
+            const code = outcome(base, connection, { method: "POST", body, expectContinue: true });
+            assertEquals([code, Math.round(time.elapsedMs / 1000)], [`HTTP_TIMEOUT ${EVREQ_HTTP_TIMEOUT}`, 90]);
+          },
+        );
+      }
+    });
+
+    it("waits 50 s for a response to a body that was asked for", () =>
+      withConnection(
+        (peer) => {
+          if (!peer.received.endsWith("body")) return peer.say("HTTP/1.1 100 \r\n\r\n");
+          const timer = peer.stream.base.timer(() => {
+            peer.say(ok("late"));
+            timer.close();
+          });
+          timer.add(40_000);
+        },
+        {},
+        (connection, base) => {
+          assertEquals(outcome(base, connection, { method: "POST", body: "body", expectContinue: true }), "200 late");
+        },
+      ));
+
     it("tries again to connect after 2 s, and twice as long each time", () =>
       withVirtualTime(backend, (base, time) => {
         let port = 0;
