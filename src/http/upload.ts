@@ -1,4 +1,4 @@
-import { endSource, type UploadSource } from "./upload_body.ts";
+import { endSource, piecesOf, type UploadSource } from "./upload_body.ts";
 
 /** Who sends what an {@linkcode Upload} brings. */
 export interface UploadOwner {
@@ -55,7 +55,7 @@ export class Upload {
 
   async #run(): Promise<void> {
     // A stream that somebody else reads throws here, which is a failure like others.
-    const iterator = (this.#source as AsyncIterable<Uint8Array | string>)[Symbol.asyncIterator]();
+    const iterator = piecesOf(this.#source);
     this.#iterator = iterator;
     for (;;) {
       const { done, value } = await iterator.next();

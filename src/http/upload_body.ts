@@ -88,10 +88,30 @@ export class PreparedBody {
   }
 }
 
+/** The pieces of a source. An iteration over a stream would cancel that only when the piece is there which it waits for. */
+export function piecesOf(source: UploadSource): AsyncIterator<Uint8Array | string> {
+  if (!(source instanceof ReadableStream)) return source[Symbol.asyncIterator]();
+  const reader = source.getReader();
+  return {
+    async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+      const { done, value } = await reader.read();
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return { done, value: undefined };
+    },
+    async return(): Promise<IteratorReturnResult<undefined>> {
+      const cancelled = reader.cancel();
+      reader.releaseLock();
+      await cancelled;
+      return { done: true, value: undefined };
+    },
+  };
+}
+
 /** Tells a source, or an iteration over it that was begun, that no more is wanted. What it says to that is nobody's business any more. */
 export function endSource(source: UploadSource, begun: AsyncIterator<unknown> | null = null): void {
   try {
-    const iterator = begun ?? (source as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    const iterator = begun ?? piecesOf(source);
     iterator.return?.().then(undefined, () => {});
   } catch {
     // Neither is what it throws.

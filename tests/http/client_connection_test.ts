@@ -230,6 +230,38 @@ forEachBackend((backend) => {
       });
     });
 
+    it("and tells a stream that it waits for, when it is cancelled or answered, that no more of it is wanted", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(
+          base,
+          (peer, index) => void (index === 1 && peer.received.endsWith("begun\r\n") && peer.say(ok("enough"))),
+        );
+        for (const isAnswered of [false, true]) {
+          let isCancelled = false;
+          let isBegun = false;
+          const body = new ReadableStream<Uint8Array>({
+            pull(controller): Promise<void> | void {
+              if (isBegun) return new Promise(() => {});
+              isBegun = true;
+              controller.enqueue(new TextEncoder().encode("begun"));
+            },
+            cancel: () => void (isCancelled = true),
+          }, { highWaterMark: 0 });
+          using connection = server.connection();
+          const controller = new AbortController();
+          const sent = connection.send("/", { method: "POST", body, signal: controller.signal });
+          if (isAnswered) {
+            assertEquals((await sent).text(), "enough");
+          } else {
+            await eventually(() => server.peers[0]?.received.endsWith("begun\r\n") === true, "it is being sent");
+            controller.abort(new Error("enough"));
+            assertEquals((await rejection(sent)).message, "enough");
+          }
+          await eventually(() => isCancelled, "the stream is cancelled");
+          assert(!body.locked);
+        }
+      }));
+
     it("a body after a 100, or after a while; not after a response", async () => {
       const options: HttpRequestOptions = { method: "POST", body: "body", expectContinue: true };
       const asked: string[] = [];
