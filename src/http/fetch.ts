@@ -66,7 +66,10 @@ export async function fetchWith(
   // How a body is framed is no business of fetch's caller, who may have passed on the fields of another request. Only how long a stream is
   // nobody else can say.
   headers = headers.filter(([name]) => name !== "transfer-encoding" && (isStream || name !== "content-length"));
-  if (!request.headers.has("accept-encoding")) headers.push(["Accept-Encoding", acceptEncoding("stream")]);
+  if (!request.headers.has("accept-encoding")) {
+    // A part of something encoded can be decoded by nobody.
+    headers.push(["Accept-Encoding", request.headers.has("range") ? "identity" : acceptEncoding("stream")]);
+  }
   if (!request.headers.has("accept")) headers.push(["Accept", "*/*"]);
   const { redirect } = request;
   return await new Promise<Response>((resolve, reject) => {

@@ -579,6 +579,8 @@ forEachBackend((backend) => {
           assertEquals([await response.text(), response.headers.has("content-encoding")], [text, false], name);
         }
         assertEquals(await (await client.fetch(`${url}/accept`)).text(), "gzip, deflate, br");
+        const part = { headers: { Range: "bytes=0-99" } };
+        assertEquals(await (await client.fetch(`${url}/accept`, part)).text(), "identity");
         for (const name of ["cut", "cut br", "bad", "bomb"]) {
           const response = await client.fetch(`${url}/${name}`);
           const code = name === "bomb" ? "HTTP_DATA_TOO_LONG" : "HTTP_BAD_ENCODING";
