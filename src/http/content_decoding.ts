@@ -108,7 +108,7 @@ export function decodedStream(
   limits: DecodingLimits,
   working: (by: number) => void = () => {},
 ): ReadableStream<Uint8Array> {
-  const counts = { encoded: 0 };
+  const counts: SourceCounts = { encoded: 0, failure: null };
   const reader = source.getReader();
   let bytes: AsyncIterable<Uint8Array> = counted(reader, counts);
   for (const coding of codings) bytes = decodedBy(coding, bytes);
@@ -120,6 +120,9 @@ export function decodedStream(
         const { done, value } = await pieces.next();
         if (done === true) controller.close();
         else controller.enqueue(value);
+      } catch (error) {
+        // What the source has failed with is no fault of the coding, whatever has become of it on its way.
+        throw counts.failure === null ? error : counts.failure.error;
       } finally {
         working(-1);
       }
@@ -132,12 +135,23 @@ export function decodedStream(
   }, { highWaterMark: 0 });
 }
 
+/** What has come of a source so far. */
+interface SourceCounts {
+  encoded: number;
+  failure: { readonly error: unknown } | null;
+}
+
 async function* counted(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  counts: { encoded: number },
+  counts: SourceCounts,
 ): AsyncGenerator<Uint8Array, void> {
+  const read = (): Promise<ReadableStreamReadResult<Uint8Array>> =>
+    reader.read().catch((error: unknown) => {
+      counts.failure = { error };
+      throw error;
+    });
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    for (let next = await read(); !next.done; next = await read()) {
       counts.encoded += next.value.length;
       yield next.value;
     }
@@ -218,11 +232,6 @@ function isZlib(bytes: Uint8Array): boolean {
 function decodingError(error: unknown): HttpClientError {
   if (error instanceof HttpClientError) return error;
   if ((error as { code?: string } | null)?.code === "ERR_BUFFER_TOO_LARGE") return tooLong();
-  // What the source has failed with is no fault of the coding.
-  const code = (error as { code?: unknown } | null)?.code;
-  if (error instanceof Error && typeof code === "string" && !code.startsWith("Z_") && !code.startsWith("ERR_")) {
-    throw error;
-  }
   return new HttpClientError("HTTP_BAD_ENCODING", "decode the body of a response", error);
 }
 

@@ -592,6 +592,47 @@ forEachBackend((backend) => {
         await dropped.body!.cancel();
       }));
 
+    it("and tells why a body has ended early, which is no fault of its coding", () =>
+      alongside(base, async () => {
+        const plain = crypto.getRandomValues(new Uint8Array(50_000));
+        for (const coding of ["gzip", "deflate", "br", "gzip, gzip"]) {
+          const once = gzipSync(plain);
+          const whole = coding === "br"
+            ? brotliCompressSync(plain)
+            : coding === "deflate"
+            ? deflateSync(plain)
+            : coding === "gzip"
+            ? once
+            : gzipSync(once);
+          const head = `HTTP/1.1 200 OK\r\nContent-Encoding: ${coding}\r\nContent-Length: ${whole.length}\r\n\r\n`;
+          for (const isAborted of [false, true]) {
+            using server = new ScriptedServer(base, (peer) => {
+              peer.say(head);
+              peer.stream.write(whole.subarray(0, 40_000));
+            });
+            using client = new HttpClient(base);
+            const controller = new AbortController();
+            const { signal } = controller;
+            const reader = (await client.fetch(`http://${HOST}:${server.port}/`, { signal })).body!.getReader();
+            let length = (await reader.read()).value!.length;
+            const rest = rejection((async () => {
+              for (let next = await reader.read(); !next.done; next = await reader.read()) length += next.value.length;
+            })());
+            assert(await isPending(rest));
+            const reason = new DOMException("enough", "AbortError");
+            if (isAborted) controller.abort(reason);
+            else server.peers[0]!.end();
+            const error = await rest;
+            if (isAborted) {
+              assertStrictEquals(error, reason);
+            } else {
+              assertInstanceOf(error, TypeError);
+              assertEquals((error.cause as HttpClientError).code, "HTTP_EOF", coding);
+            }
+          }
+        }
+      }));
+
     it("and is cancelled while it waits for more, also where decoding has not begun", () =>
       alongside(base, async () => {
         const head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10000\r\n\r\n";
