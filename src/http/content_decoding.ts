@@ -36,7 +36,7 @@ let noticesBadBrotli: boolean | null = null;
 
 /**
  * Whether whole bodies of Brotli are decoded, as streams always are: what decodes them at once in `node:zlib` of Deno keeps quiet about all that
- * is wrong with them, and half a body would pass for all of it.
+ * is wrong with them, and half a body would pass for all of it. How many bytes it has used does not tell either: what is corrupt may be used up.
  */
 export function decodesWholeBrotli(): boolean {
   if (noticesBadBrotli === null) {
