@@ -104,13 +104,15 @@ export async function fetchWith(
         maxBodyBytes: Infinity,
         maxRedirects: redirect === "follow" ? REDIRECTS_MAX : 0,
         decompress: false,
-        onHead: (response) => {
+        onHead: (response, asked) => {
           if (redirect === "error" && REDIRECT_STATUSES.has(response.status)) {
             fail(new Error("it answers with a redirect, which was to be an error"));
             return false;
           }
           try {
             const hasBody = request.method !== "HEAD" && !isBodyless(response.status) && response.status !== 205;
+            // What comes all the same is nobody's to read.
+            asked.dropsBody = !hasBody;
             answer?.resolve(responseOf(response, hasBody ? fetched : null, limits, working));
             answer = null;
             return true;

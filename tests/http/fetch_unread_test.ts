@@ -7,7 +7,7 @@ import { HttpClient, type HttpClientError, type HttpClientOptions, HttpServer } 
 import { alongside, eventually, isPending, rejection } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { garbageCollector } from "../support/garbage.ts";
-import { HOST } from "./client_support.ts";
+import { answering, HOST, ok, ScriptedServer } from "./client_support.ts";
 
 const LENGTH = 8_000_000;
 /** Bytes that gzip makes no shorter. */
@@ -67,6 +67,20 @@ forEachBackend((backend) => {
           assert(error.message.includes("50 ms"), error.message);
         }));
     }
+
+    it("keeps no connection when its status has no body, whatever follows it", () =>
+      alongside(base, async () => {
+        for (const length of [10, LENGTH]) {
+          const answer = `HTTP/1.1 205 \r\nContent-Length: ${length}\r\n\r\n${"x".repeat(length)}`;
+          using server = new ScriptedServer(base, answering(answer, ok("next")));
+          using client = new HttpClient(base, { maxConnectionsPerHost: 1, unreadTimeoutMs: Infinity });
+          const url = `http://${HOST}:${server.port}/`;
+          const first = await client.fetch(url);
+          assertEquals([first.status, first.body], [205, null]);
+          assertEquals(await (await client.fetch(url)).text(), "next");
+          assertEquals(server.peers.length, length === LENGTH ? 2 : 1);
+        }
+      }));
 
     it("may say for itself how long it is kept", () =>
       withLongBodies({}, async (client, url) => {
