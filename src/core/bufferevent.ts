@@ -27,7 +27,8 @@ export type {
 } from "./bufferevent_callbacks.ts";
 export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
 
-const NO_CALLBACKS: BufferEventCallbacks<BufferEvent> = Object.freeze({});
+/** @internal Those of a connection that calls back nobody. */
+export const NO_CALLBACKS: BufferEventCallbacks<BufferEvent> = Object.freeze({});
 
 /**
  * A connection with an input and an output buffer (libevent's bufferevent): reading fills the one, and what is added to
@@ -261,6 +262,14 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   /** Tells the other side that nothing more will be sent; what is queued must have been sent. */
   override endWriting(): void {
     this.flush(EV_WRITE, BEV_FINISHED);
+  }
+
+  /**
+   * @internal Sends what was queued by a callback that has ended and waits for others, before it is closed: nobody is called back for that, or
+   * ever again. Returns whether there was any, and nothing is left.
+   */
+  sendLast(): boolean {
+    return false;
   }
 
   /** Closes at once and calls back no more. Closing twice is harmless. */

@@ -1,5 +1,5 @@
 import { close, os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
-import { BufferEvent } from "./bufferevent.ts";
+import { BufferEvent, NO_CALLBACKS } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
 import { DetachedMemoryError } from "./chain.ts";
@@ -104,10 +104,16 @@ export abstract class SocketSending extends BufferEvent {
     else if (!this.is(IN_CALLBACK)) this.#scheduleFlush();
   }
 
+  /** @internal As {@linkcode BufferEvent.sendLast}. */
+  override sendLast(): boolean {
+    if (this.outputLength === 0) return false;
+    this.callbacks = NO_CALLBACKS;
+    return this.reactor.flushBatch.hurry(this) && this.outputLength === 0 && !this.is(SENDING_FAILED);
+  }
+
   /** Closes at once, the socket too unless it is to be kept, and calls back no more. Closing twice is harmless. */
   override close(): void {
-    // What was queued by a callback that has ended leaves first, although it waits for others.
-    if (this.outputLength > 0) this.reactor.flushBatch.hurry(this);
+    this.sendLast();
     if (this.is(CLOSED)) return;
     this.mark(CLOSED, true);
     this.flushCallback?.cancel();

@@ -76,9 +76,15 @@ export class FlushBatch {
     else if (delayMs <= DELAY_MAX_MS / 2 && this.count >= this.#max && this.#max < BATCH_MAX) this.#max *= 2;
   }
 
-  /** Lets `sender` send now if it waits. */
-  hurry(sender: BatchedSender): void {
-    for (let index = 0; index < this.count; index++) if (this.#senders[index] === sender) this.#sendAt(index);
+  /** Lets `sender` send now if it waits; returns whether it did. */
+  hurry(sender: BatchedSender): boolean {
+    let hasWaited = false;
+    for (let index = 0; index < this.count; index++) {
+      if (this.#senders[index] !== sender) continue;
+      hasWaited = true;
+      this.#sendAt(index);
+    }
+    return hasWaited;
   }
 
   #sendAt(index: number): void {

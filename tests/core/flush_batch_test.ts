@@ -110,8 +110,7 @@ describe("FlushBatch", () => {
     const hasty = { sendBatched: () => void sent.push("hasty") };
     add("a");
     sends.add(hasty);
-    sends.hurry(hasty);
-    sends.hurry(hasty);
+    assertEquals([sends.hurry(hasty), sends.hurry(hasty)], [true, false]);
     assertEquals(sent, ["hasty"]);
     sends.send();
     assertEquals(sent, ["hasty", "a"]);
@@ -287,6 +286,23 @@ forEachBackend((backend) => {
       base.loop(EVLOOP_ONCE);
       assertEquals([all.repliesTo(1), all.repliesTo(2)], numbered(2));
       all.close();
+    });
+
+    it("hear nothing more when they are closed, neither that they have sent nor that they cannot", () => {
+      const all = new Answering(3);
+      const heard: string[] = [];
+      all.act = (nth) => {
+        // The reply of the first can never arrive.
+        if (nth === 1) descriptors.close(all.called[0]!);
+        if (nth !== 2) return;
+        for (const connection of all.connections) {
+          connection.setCallbacks({ write: () => heard.push("write"), event: () => heard.push("event") });
+          connection.close();
+        }
+      };
+      all.ask();
+      base.loop(EVLOOP_ONCE);
+      assertEquals(heard, []);
     });
 
     it("send what is queued when they are to be closed after that, and are closed", () => {
