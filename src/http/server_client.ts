@@ -75,8 +75,8 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
     if (this.stream.queuedBytes === 0) queueMicrotask(() => this.tellSent());
   }
 
-  /** Calls back whoever waits for everything to be sent, if it is. */
-  protected tellSent(): void {
+  /** Calls back whoever waits for everything to be sent, if it is, or when it has ended. */
+  protected tellSent(isSent: boolean = !this.closed): void {
     const { stream } = this;
     if (this.#sentCallbacks === null) return;
     if (!this.closed && stream.queuedBytes > 0) {
@@ -86,7 +86,7 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
     }
     const callbacks = this.#sentCallbacks;
     this.#sentCallbacks = null;
-    this.#tell(callbacks, !this.closed);
+    this.#tell(callbacks, isSent);
   }
 
   #tell(callbacks: readonly ((isSent: boolean) => void)[], isSent: boolean): void {
@@ -99,9 +99,9 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
     }
   }
 
-  /** It has ended: whoever wants to know is told. */
-  protected tellClosed(): void {
-    this.tellSent();
+  /** It has ended: whoever wants to know is told, and whether everything was sent before. */
+  protected tellClosed(isSent: boolean): void {
+    this.tellSent(isSent);
     try {
       this.onClose?.();
     } catch (error) {

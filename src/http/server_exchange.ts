@@ -93,6 +93,9 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   override close(): void {
+    if (this.closed) return;
+    // Replies that are queued may still wait for those of other clients.
+    const isSent = this.stream.sendLast();
     if (!this.release()) return;
     this.waiting = null;
     // Not given back, since it may be at work just now.
@@ -100,7 +103,7 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     const request = this.request;
     this.request = null;
     if (request !== null) this.#lose(request);
-    this.tellClosed();
+    this.tellClosed(isSent);
   }
 
   #lose(request: HttpRequest): void {

@@ -1,0 +1,61 @@
+/** Connections that are closed in the middle of a reply, by whom they do not expect it from. */
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { type HttpRequest, HttpServer } from "../../src/http/mod.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { get } from "./server_support.ts";
+
+describe("a client that is closed by the handler of another before its reply has left", () => {
+  forEachBackend((backend) => {
+    /** Has one of two clients served by `begin`; then the handler of the other closes that one. */
+    const closeByOther = (begin: (request: HttpRequest) => void): HttpServer => {
+      using base = backend.newBase();
+      let first: HttpRequest | null = null;
+      const server = new HttpServer(base, {}, (request) => {
+        if (first === null) {
+          begin(first = request);
+        } else {
+          first.connection.close();
+          request.reply(200, "other");
+        }
+      });
+      const peers = [0, 1].map(() => {
+        const [ours, theirs] = socketPair();
+        server.accept(ours);
+        return new SocketBufferEvent(base, theirs);
+      });
+      for (const peer of peers) peer.write(get("/"));
+      for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
+      for (const peer of peers) peer.close();
+      assertEquals(server.connectionCount, 1);
+      server.close();
+      return server;
+    };
+
+    it("still has it sent, which is told", () => {
+      const told: (boolean | string)[] = [];
+      closeByOther((request) => {
+        request.onComplete = (isSent) => told.push(isSent);
+        request.connection.onClose = () => told.push("closed");
+        request.reply(200, "first");
+      });
+      assertEquals(told, [true, "closed"]);
+    });
+
+    it("is not asked for the rest of it", () => {
+      const told: string[] = [];
+      const server = closeByOther((request) => {
+        request.onDrain = () => {
+          told.push("drain");
+          request.replyEnd();
+        };
+        request.onClose = () => told.push("closed");
+        request.replyStart(200);
+        request.replyChunk("first");
+      });
+      assertEquals(told, ["closed"]);
+      assertEquals(server.connectionCount, 0);
+    });
+  });
+});
