@@ -96,12 +96,13 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     if (this.closed) return;
     // Replies that are queued may still wait for those of other clients.
     const isSent = this.stream.sendLast();
+    const request = this.request;
+    // Before the output is given up: who is given memory back, and ends the reply then, does so in vain.
+    this.request = null;
     if (!this.release()) return;
     this.waiting = null;
     // Not given back, since it may be at work just now.
     this.parser = null;
-    const request = this.request;
-    this.request = null;
     if (request !== null) this.#lose(request);
     this.tellClosed(isSent);
   }

@@ -1,7 +1,7 @@
 /** Connections that are closed in the middle of a reply, by whom they do not expect it from. */
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { EvBuffer, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
 import { type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { get } from "./server_support.ts";
@@ -56,6 +56,37 @@ describe("a client that is closed by the handler of another before its reply has
       });
       assertEquals(told, ["closed"]);
       assertEquals(server.connectionCount, 0);
+    });
+  });
+});
+
+describe("a handler that ends its reply when its memory is given back", () => {
+  forEachBackend((backend) => {
+    it("does so in vain when that is because the connection is closed", () => {
+      using base = backend.newBase();
+      const told: string[] = [];
+      let connection: HttpRequest["connection"] | null = null;
+      const server = new HttpServer(base, {}, (request) => {
+        connection = request.connection;
+        request.connection.onClose = () => told.push("closed");
+        const piece = new EvBuffer();
+        piece.addReference(new Uint8Array(10_000_000), () => {
+          told.push("given back");
+          request.replyEnd();
+        });
+        request.replyStart(200);
+        request.replyChunk(piece);
+      });
+      const [ours, theirs] = socketPair();
+      server.accept(ours);
+      const peer = new SocketBufferEvent(base, theirs);
+      peer.write(get("/"));
+      for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
+      connection!.close();
+      assertEquals(server.connectionCount, 0);
+      peer.close();
+      server.close();
+      assertEquals([told, server.connectionCount], [["given back", "closed"], 0]);
     });
   });
 });
