@@ -61,6 +61,8 @@ export class Turn {
   take(flags: number): TurnOutcome {
     const reactor = this.#reactor;
     reactor.continueAsked = false;
+    // An error that has ended the loop leaves others untold.
+    this.#reportSending();
     if (reactor.exitAsked || reactor.breakAsked) return STOPPED;
     if (this.#isEmpty(flags)) return EMPTY;
     let timeoutMs = this.#timeToWaitMs(flags);
@@ -92,8 +94,7 @@ export class Turn {
     } finally {
       reactor.endPass();
     }
-    const { errors } = reactor.flushBatch;
-    while (errors.length > 0) this.#report(errors.shift());
+    this.#reportSending();
     runtime.drainMicrotasks?.();
     return RAN;
   }
@@ -113,6 +114,12 @@ export class Turn {
   #report(error: unknown): void {
     if (this.onError === undefined) throw error;
     this.onError(error);
+  }
+
+  /** Reports what callbacks have thrown while connections sent together. */
+  #reportSending(): void {
+    const { errors } = this.#reactor.flushBatch;
+    while (errors.length > 0) this.#report(errors.shift());
   }
 
   /** Waits in the backend, first without sleeping where a spin was asked for. */

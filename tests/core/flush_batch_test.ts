@@ -1,7 +1,14 @@
 /** Connections whose output leaves together, once a few callbacks have run. */
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ, EV_TIMEOUT, type EventBase, EVLOOP_ONCE, SocketBufferEvent } from "../../src/core/mod.ts";
+import {
+  EV_READ,
+  EV_TIMEOUT,
+  type EventBase,
+  EVLOOP_NONBLOCK,
+  EVLOOP_ONCE,
+  SocketBufferEvent,
+} from "../../src/core/mod.ts";
 import { FlushBatch } from "../../src/core/flush_batch.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { type Descriptors, readText, waitingBytes, writeText } from "../support/descriptors.ts";
@@ -285,6 +292,23 @@ forEachBackend((backend) => {
       all.ask();
       base.loop(EVLOOP_ONCE);
       assertEquals([all.repliesTo(1), all.repliesTo(2)], numbered(2));
+      all.close();
+    });
+
+    it("end the loop by what each of them throws, one after the other", () => {
+      const all = new Answering(2);
+      for (const connection of all.connections) {
+        connection.setCallbacks({
+          write: () => {
+            throw new Error("told of sending");
+          },
+        });
+      }
+      all.ask();
+      assertThrows(() => base.loop(EVLOOP_ONCE), Error, "told of sending");
+      // Nothing else has happened meanwhile that would have a callback run.
+      assertThrows(() => base.loop(EVLOOP_NONBLOCK), Error, "told of sending");
+      assertStrictEquals(base.loop(EVLOOP_NONBLOCK), 0);
       all.close();
     });
 
