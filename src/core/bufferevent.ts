@@ -264,10 +264,7 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     this.flush(EV_WRITE, BEV_FINISHED);
   }
 
-  /**
-   * @internal Sends what was queued by a callback that has ended and waits for others, before it is closed: nobody is called back for that, or
-   * ever again. Returns whether there was any, and nothing is left.
-   */
+  /** @internal Before closing: sends what waits for others, and calls back no more. Returns whether any did, and nothing is left. */
   sendLast(): boolean {
     return false;
   }

@@ -104,7 +104,7 @@ export abstract class SocketSending extends BufferEvent {
     else if (!this.is(IN_CALLBACK)) this.#scheduleFlush();
   }
 
-  /** @internal As {@linkcode BufferEvent.sendLast}. */
+  /** @internal As {@linkcode BufferEvent.sendLast}: what was queued by a callback that has ended leaves first. */
   override sendLast(): boolean {
     if (this.outputLength === 0) return false;
     this.callbacks = NO_CALLBACKS;
