@@ -1,6 +1,7 @@
 import { escapeHtml } from "./html_escape.ts";
 import { HttpHeaders } from "./headers.ts";
 import type { HttpReply } from "./reply.ts";
+import { bytesOf } from "./reply_body.ts";
 import type { HttpRequest } from "./request.ts";
 import { reasonPhrase } from "./status.ts";
 
@@ -60,6 +61,7 @@ export class ErrorPages {
         if (made !== undefined) {
           const contentType = made.contentType ?? HTML;
           new HttpHeaders({ "Content-Type": contentType });
+          if (typeof made.body !== "string") bytesOf(made.body);
           return { body: made.body, contentType };
         }
       } catch (error) {

@@ -18,6 +18,7 @@ export abstract class HttpReply extends StreamedReply {
    * @param headers fields besides those of {@linkcode ReplyState.replyHeaders}.
    * @throws {Error} when a reply has begun already.
    * @throws {RangeError} for another status.
+   * @throws {TypeError} for a body that is none.
    */
   reply(status: number, body: ReplyBody = NOTHING, headers?: HttpHeadersInit): void {
     if (!this.begin(status, headers)) {

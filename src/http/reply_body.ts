@@ -17,9 +17,12 @@ export interface FileBody {
 
 const encoder = new TextEncoder();
 
-/** @throws {TypeError} for a buffer that could not be emptied. */
+/** @throws {TypeError} for a buffer that could not be emptied, and for what is no body: it would be sent in part, or as nothing. */
 export function bytesOf(body: ReplyBody): Uint8Array | EvBuffer {
   if (typeof body === "string") return encoder.encode(body);
+  if (!(body instanceof Uint8Array) && !(body instanceof EvBuffer)) {
+    throw new TypeError("Cannot send a body, or a piece of one, that is neither text nor bytes nor a buffer");
+  }
   if (body instanceof EvBuffer && body.isFrontFrozen) throw new TypeError("Cannot send a buffer: its front is frozen");
   return body;
 }

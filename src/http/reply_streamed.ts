@@ -79,6 +79,7 @@ export abstract class StreamedReply extends ReplyState {
    * go on when {@linkcode StreamedReply.onDrain} is called.
    * @throws {Error} before {@linkcode StreamedReply.replyStart}, after the end.
    * @throws {RangeError} for more bytes than the declared Content-Length.
+   * @throws {TypeError} for a piece that is neither text nor bytes.
    */
   replyChunk(piece: ReplyBody, onSent?: (isSent: boolean) => void): number {
     const bytes = bytesOf(piece);
@@ -186,10 +187,11 @@ export abstract class StreamedReply extends ReplyState {
     signal.addEventListener("abort", onGone);
     try {
       for (;;) {
-        const piece = await pieces.next();
+        const { done, value } = await pieces.next();
         if (this.gone) return;
-        if (piece === null) break;
-        await this.replyWrite(piece);
+        if (done === true) break;
+        // What is no piece is refused there.
+        await this.replyWrite(value as Uint8Array | string);
       }
       this.replyEnd();
     } catch (error) {
@@ -206,7 +208,7 @@ export abstract class StreamedReply extends ReplyState {
 
 /** A stream or iteration, one piece after the other. */
 interface Pieces {
-  next(): Promise<Uint8Array | string | null>;
+  next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
   cancel(reason: unknown): Promise<void>;
 }
 
@@ -214,16 +216,13 @@ function piecesOf(source: ReplySource): Pieces {
   if (source instanceof ReadableStream) {
     const reader = source.getReader();
     return {
-      next: async () => (await reader.read()).value ?? null,
+      next: () => reader.read(),
       cancel: (reason) => reader.cancel(reason),
     };
   }
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   return {
-    next: async () => {
-      const result = await iterator.next();
-      return result.done === true ? null : result.value;
-    },
+    next: async () => await iterator.next(),
     cancel: async () => void await iterator.return?.(),
   };
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { peek } from "../core/host_insight.ts";
+import { bytesOf } from "./reply_body.ts";
 import type { HttpRequest } from "./request.ts";
 import type { ReplySource } from "./reply_streamed.ts";
 import { insideOf, takeKnownBody } from "./response_inside.ts";
@@ -81,7 +82,7 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   const next = reader.read();
   const second = await soon(next);
   if (request.finished) return;
-  if (second !== null && second.done) return sendWhole(request, status, fields, first.value);
+  if (second !== null && second.done) return sendWhole(request, status, fields, bytesOf(first.value) as Uint8Array);
   request.onClose = undefined;
   await request.replyFrom(status, rest(reader, first, next), fields);
 }

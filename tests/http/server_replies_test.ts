@@ -14,6 +14,16 @@ const stream: HttpHandler = (request) => {
   request.replyEnd();
 };
 
+const streamOf = (...pieces: unknown[]): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start(controller) {
+      for (const piece of pieces) {
+        controller.enqueue(typeof piece === "string" ? new TextEncoder().encode(piece) : piece as Uint8Array);
+      }
+      controller.close();
+    },
+  });
+
 describe("replies of an HttpServer", () => {
   it("stream in chunks over a connection that stays open", () =>
     withServer({}, stream, async ({ connect }) => {
@@ -249,6 +259,28 @@ describe("replies of an HttpServer", () => {
       await (await connect()).send(get("/")).untilGone();
       assertEquals(server.connectionCount, 0);
     });
+  });
+
+  it("are refused when they are neither text nor bytes, and cut when only a piece of them is not", async () => {
+    const wrong: readonly unknown[] = [null, 5, new ArrayBuffer(4), new Uint16Array([1, 2])];
+    for (const body of wrong) {
+      const piece = body as Uint8Array;
+      await withServer({}, (request) => {
+        if (request.path === "/whole") return request.reply(200, piece);
+        return request.replyFrom(200, request.path === "/list" ? ["one", piece, "two"] : streamOf("one", piece, "two"));
+      }, async ({ exchange, errors }) => {
+        assertStringIncludes(await exchange(get("/whole", "Connection: close\r\n")), "HTTP/1.1 500 ");
+        for (const path of ["/list", "/stream"]) {
+          const text = await exchange(get(path));
+          assertEquals([text.includes("one"), text.includes("two"), text.includes("\r\n0\r\n\r\n")], [
+            true,
+            false,
+            false,
+          ]);
+        }
+        assertEquals(errors.map((error) => error instanceof TypeError), [true, true, true]);
+      });
+    }
   });
 
   it("do not depend on what a handler returns", () => {

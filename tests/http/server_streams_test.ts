@@ -195,6 +195,7 @@ describe("an HttpServer", () => {
       if (status === 404) return `<p>${request?.path}</p>`;
       if (status === 400) return { body: JSON.stringify({ explanation }), contentType: "application/json" };
       if (status === 403) throw new Error("in the hook");
+      if (status === 409) return { body: 5 as unknown as string };
       return undefined;
     };
     return withServer(
@@ -207,6 +208,7 @@ describe("an HttpServer", () => {
         assertStringIncludes((await client.send(get("/410")).reply()).body, "<h1>410 Gone</h1>");
         assertStringIncludes((await client.send(get("/403")).reply()).body, "<h1>403 Forbidden</h1>");
         assertEquals(running.errors.map(String), ["Error: in the hook"]);
+        assertStringIncludes((await client.send(get("/409")).reply()).body, "<h1>409 Conflict</h1>");
         const text = await running.exchange("GARBAGE\r\n\r\n");
         assertStringIncludes(text, "Content-Type: application/json\r\n");
         assertStringIncludes(text, `{"explanation":`);
