@@ -72,10 +72,12 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   const { status, body } = response;
   if (body === null) return sendWhole(request, status, fields, null);
   const reader = body.getReader();
+  // The callbacks of the request are the handler's.
+  const { signal } = request;
   const onGone = (): void => {
-    reader.cancel(request.signal.reason).catch(() => {});
+    reader.cancel(signal.reason).catch(() => {});
   };
-  request.onClose = onGone;
+  signal.addEventListener("abort", onGone);
   const first = await reader.read();
   if (request.finished) return;
   if (first.done) return sendWhole(request, status, fields, null);
@@ -83,7 +85,7 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   const second = await soon(next);
   if (request.finished) return;
   if (second !== null && second.done) return sendWhole(request, status, fields, bytesOf(first.value) as Uint8Array);
-  request.onClose = undefined;
+  signal.removeEventListener("abort", onGone);
   await request.replyFrom(status, rest(reader, first, next), fields);
 }
 

@@ -137,6 +137,40 @@ describe("serve", () => {
     }
   });
 
+  it("cancels the body when the handler gives up, or the client goes, and leaves callbacks of the handler alone", async () => {
+    for (const pieces of [0, 1, 3]) {
+      for (const who of ["handler", "client"]) {
+        const told = signal();
+        const cancelled = signal();
+        let giveUp = (): void => {};
+        await withHandler((_request, { request }) => {
+          request.onClose = () => told.resolve();
+          giveUp = () => request.abort();
+          let count = 0;
+          return new Response(
+            new ReadableStream({
+              pull: async (controller) => {
+                if (count++ < pieces) controller.enqueue(new TextEncoder().encode("piece"));
+                else await new Promise(() => {});
+              },
+              cancel: () => cancelled.resolve(),
+            }),
+          );
+        }, async ({ connect, server }) => {
+          const client = await connect();
+          client.send(get("/"));
+          if (pieces > 0) await client.until("piece");
+          else await eventually("it is there", () => server.connectionCount === 1);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          if (who === "handler") giveUp();
+          else client.reset();
+          await cancelled.promise;
+          if (who === "client") await told.promise;
+        });
+      }
+    }
+  });
+
   it("makes a handler wait for its client", () => {
     let pulled = 0;
     return withHandler(() =>
