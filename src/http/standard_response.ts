@@ -71,6 +71,8 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   const fields = wireFields(response);
   const { status, body } = response;
   if (body === null) return sendWhole(request, status, fields, null);
+  // The rest of it would pass for all.
+  if (response.bodyUsed) throw new TypeError("Cannot reply: the body of the response was read already");
   const reader = body.getReader();
   // The callbacks of the request are the handler's.
   const { signal } = request;

@@ -110,6 +110,21 @@ describe("a response of a standard handler", () => {
     }
   });
 
+  it("of which a part was read is not sent as if the rest were all", async () => {
+    for (const pieces of [["a"], ["a", "b"]]) {
+      await withHandler(async () => {
+        const response = new Response(streamOf(...pieces));
+        const reader = response.body!.getReader();
+        await reader.read();
+        reader.releaseLock();
+        return response;
+      }, async ({ connect, errors }) => {
+        assertEquals((await (await connect()).send(get("/")).reply()).status, 500);
+        assertEquals(errors.map((error) => error instanceof TypeError), [true]);
+      });
+    }
+  });
+
   it("is sent piece by piece, as they come, when it is a stream", () => {
     const second = signal();
     let count = 0;
