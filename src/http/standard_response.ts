@@ -97,10 +97,12 @@ function wireFields({ url, headers }: Response): Fields {
   return [...headers].filter(([name]) => name !== "content-encoding" && name !== "content-length");
 }
 
-function replyWithoutBody(request: HttpRequest, { status, headers }: Response): void {
-  if (request.method !== "HEAD") return request.reply(status, undefined, headers);
+function replyWithoutBody(request: HttpRequest, response: Response): void {
+  const { status } = response;
+  const fields = wireFields(response);
+  if (request.method !== "HEAD") return request.reply(status, undefined, fields);
   // The length is that of what GET would get, which only the handler can know.
-  request.replyStart(status, headers);
+  request.replyStart(status, fields);
   request.replyEnd();
 }
 

@@ -199,6 +199,10 @@ describe("a response of a standard handler", () => {
         assertEquals([plain.body, plain.headers["x-own"]], ["plain", "own"]);
         const compressed = await client.send(get("/gzip")).reply();
         assertEquals([compressed.body, compressed.headers["content-encoding"]], ["compressed", undefined]);
+        // The head is that of GET, whichever way it was asked for.
+        const { headers } = await client.send(get("/gzip").replace("GET", "HEAD")).reply("HEAD");
+        assertEquals([headers["content-encoding"], headers["content-type"]], [undefined, "text/plain"]);
+        assert(headers["content-length"] === undefined || headers["content-length"] === "10");
         assertEquals(errors, []);
       });
     }));
