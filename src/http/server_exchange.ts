@@ -73,7 +73,7 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   protected override get isHeldUp(): boolean {
-    return this.is(PAUSED) || this.waiting !== null;
+    return this.is(PAUSED) || this.waiting !== null || this.isBackedUp();
   }
 
   errorPage(status: number, explanation: string, request: HttpReply): TypedPage {

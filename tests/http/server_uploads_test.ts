@@ -169,6 +169,27 @@ describe("a body that a handler takes while it comes", () => {
       assertEquals((await client.reply()).status, 408);
     }));
 
+  it("is not given up while nothing is read since the client has much of its reply still to take", () =>
+    withServer({ bodyTimeoutMs: 30, maxOutputBytes: 64 * 1024 }, undefined, async ({ connect, server }) => {
+      streamed(server, async (request) => {
+        request.pauseBody();
+        request.replyStart(200);
+        request.replyChunk("x".repeat(20_000_000));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        request.resumeBody();
+        request.replyChunk(`got ${await request.text()}.`);
+        request.replyEnd();
+      });
+      const client = await connect();
+      client.pause();
+      await client.sendAndWait("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbo");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await client.sendAndWait("dy");
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      client.resume();
+      await client.until("got body.");
+    }));
+
   it("whose callback throws costs its own request only", () =>
     withServer({}, undefined, async ({ connect, exchange, errors, server }) => {
       streamed(server, (request) => {

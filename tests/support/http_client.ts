@@ -104,6 +104,11 @@ export class HttpClient implements Disposable {
     this.#socket.pause();
   }
 
+  /** Reads again. */
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Ends our side and goes on reading. */
   end(): this {
     this.#socket.end();
