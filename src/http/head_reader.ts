@@ -28,6 +28,11 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestHea
     this.#allowHostMismatch = leniency.allowHostMismatch === true;
   }
 
+  /** The bit of the method of the request that is being read, or was refused; 0 while that is not known. */
+  get methodId(): number {
+    return this.begun ? this.line.methodId : this.head?.methodId ?? 0;
+  }
+
   override reset(): void {
     super.reset();
     this.#emptyLines = 0;
@@ -40,11 +45,11 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestHea
   override read(bytes: Uint8Array, start: number, end: number): ScanResult {
     let p = start;
     if (this.state < FIRST_LINE) {
-      if (!this.#skipEmptyLines(bytes, start, end)) return SCAN_FAULT;
-      p = this.position;
       // Here the last request is over for good; keeping its head would keep a read buffer alive while the connection
       // idles.
       this.head = undefined;
+      if (!this.#skipEmptyLines(bytes, start, end)) return SCAN_FAULT;
+      p = this.position;
       if (p === end) return SCAN_MORE;
       this.state = FIRST_LINE;
       this.line.reset(p);

@@ -69,6 +69,11 @@ export class RequestParser extends MessageParser {
     return this.#heads.head !== undefined;
   }
 
+  /** @internal The bit of the method of the current request, also of one that was refused; 0 while that is not known. */
+  get methodId(): number {
+    return this.#heads.methodId;
+  }
+
   /** Forgets everything about the current message, also an error, and waits for the beginning of another one. */
   override reset(): void {
     super.reset();

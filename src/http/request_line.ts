@@ -62,6 +62,7 @@ export class RequestLineScanner extends Scanner {
   /** Begins a line at `start`. */
   reset(start: number): void {
     this.start = start;
+    this.methodId = 0;
     this.#phase = IN_METHOD;
   }
 

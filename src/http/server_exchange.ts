@@ -2,6 +2,7 @@ import type { BufferEvent } from "../core/mod.ts";
 import { EV_READ } from "../core/mod.ts";
 import type { TypedPage } from "./error_page.ts";
 import { HttpHeaders } from "./headers.ts";
+import { EVHTTP_REQ_HEAD } from "./methods.ts";
 import type { RequestParser } from "./parser.ts";
 import type { HttpReply } from "./reply.ts";
 import type { HttpRequest } from "./request.ts";
@@ -189,7 +190,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     const request = this.request;
     this.request = null;
     this.waiting = null;
-    const isHead = request?.method === "HEAD";
+    // A request that nobody could understand may still have said that it wants no body.
+    const isHead = (request?.head ?? this.parser)?.methodId === EVHTTP_REQ_HEAD;
     const hasBegun = request?.replyStarted === true;
     // What it has to say about the rest of a body would be taken for the reply to the next request.
     const hasEnded = request === null && this.is(BODY_PENDING);

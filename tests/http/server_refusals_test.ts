@@ -96,6 +96,31 @@ describe("an HttpServer refuses", () => {
       ]);
     }));
 
+  it("HEAD without a body, also where it cannot be understood, and nothing else so", () =>
+    withServer({ limits: { maxBodyBytes: 1000 }, headerTimeoutMs: 20 }, echo, async ({ exchange }) => {
+      const rests: readonly (readonly [status: number, rest: string])[] = [
+        [400, `/ HTTP/1.1\r\n\r\n`],
+        [400, `/ HTTP/1.1\r\n${HOST}No colon\r\n\r\n`],
+        [400, `/\x80 HTTP/1.1\r\n${HOST}\r\n`],
+        [408, `/ HTTP/1.1\r\n${HOST}`],
+        [413, `/ HTTP/1.1\r\n${HOST}Content-Length: 1001\r\n\r\n`],
+        [414, `/${"x".repeat(9000)} HTTP/1.1\r\n${HOST}\r\n`],
+        [431, `/ HTTP/1.1\r\n${HOST}X: ${"x".repeat(40_000)}\r\n\r\n`],
+        [505, `/ HTTP/2.0\r\n${HOST}\r\n`],
+      ];
+      for (const [status, rest] of rests) {
+        for (const method of ["HEAD", "GET"]) {
+          const text = await exchange(`${method} ${rest}`);
+          assertStringIncludes(text, `HTTP/1.1 ${status} `);
+          assertEquals(text.endsWith("\r\n\r\n"), method === "HEAD", `${method} ${rest.slice(0, 100)}`);
+        }
+      }
+      const before = `HEAD / HTTP/1.1\r\n${HOST}\r\n`;
+      for (const garbage of ["\0\0\r\n\r\n", "\r\n".repeat(6), "\n"]) {
+        assertStringIncludes(await exchange(before + garbage), "</html>");
+      }
+    }));
+
   it("HEAD without a body", () =>
     withServer({}, echo, async ({ exchange }) => {
       const text = await exchange(`HEAD / HTTP/1.1\r\n${HOST}Expect: miracles\r\n\r\n`);
