@@ -105,11 +105,14 @@ export class StaticFiles {
    * Answers a request of method GET or HEAD.
    *
    * @returns false for any other method: nothing has been done then, and the answer is up to the caller.
+   * @throws {Error} when a reply has begun already.
    * @throws {SystemError} when reading fails in a way that says nothing about the request (EIO).
    */
   serve(request: HttpRequest): boolean {
     if ((request.head.methodId & (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD)) === 0) return false;
     if (request.finished) return true;
+    // Found out only when the file has been given away, it would stay open.
+    if (request.replyStarted) throw new Error("Cannot reply: a reply has begun already");
     request.replyHeaders.set("X-Content-Type-Options", "nosniff");
     const path = safePath(request.path);
     if (typeof path === "number") {

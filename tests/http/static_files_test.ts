@@ -367,6 +367,24 @@ describe("StaticFiles", () => {
     assertEquals(openDescriptorCount(), before);
   });
 
+  it("is an error in a reply that has begun, and leaves no descriptor open", async () => {
+    folder.file("www/a.txt", "a");
+    const files = new StaticFiles(join(folder.path, "www"));
+    const counts: number[] = [];
+    server = new RunningServer((request) => {
+      request.replyStart(200, { "Content-Length": "0" });
+      for (let count = 0; count < 2; count++) {
+        counts.push(openDescriptorCount());
+        assertThrows(() => files.serve(request), Error, "a reply has begun already");
+      }
+      counts.push(openDescriptorCount());
+      request.replyEnd();
+    });
+    client = new Client(server.port);
+    assertEquals((await get("/a.txt")).status, 200);
+    assertEquals(counts, Array(3).fill(counts[0]));
+  });
+
   it("refuses a root that is missing or no folder", () => {
     const missing = assertThrows(() => new StaticFiles(join(folder.path, "nothing")), SystemError, "Cannot find");
     assertEquals(missing.code, "ENOENT");
