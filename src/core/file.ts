@@ -188,6 +188,17 @@ export function listFolder(path: string, entriesMax: number = Infinity): FolderE
   return entries.map(({ name, type }) => ({ name, kind: kindOf(type) }));
 }
 
+/**
+ * Lists a folder that is open. Where the system can tell what that is (Linux), another one that has taken its place since, or that of a
+ * folder above it, is not what is listed.
+ *
+ * @throws as {@linkcode listFolder}.
+ * @internal
+ */
+export function listOpenFolder(folder: OpenFile, entriesMax: number): FolderEntry[] {
+  return listFolder(folder.actualPath === undefined ? folder.path : `${DESCRIPTOR_FOLDER}/${folder.fd}`, entriesMax);
+}
+
 function kindOf(type: number): FolderEntryKind {
   switch (type) {
     case DT_REG:

@@ -1,4 +1,5 @@
 import { type FolderEntry, listFolder, OpenFile, realPath, SystemError } from "../core/mod.ts";
+import { listOpenFolder } from "../core/file.ts";
 import { contentType } from "./content_types.ts";
 import { directoryPage } from "./directory_page.ts";
 import { EVHTTP_REQ_GET, EVHTTP_REQ_HEAD } from "./methods.ts";
@@ -207,7 +208,7 @@ export class StaticFiles {
 
   #sendListing(request: HttpRequest, { segments }: SafePath, folder: OpenFile): void {
     // One more than is shown tells whether that was all.
-    const found: FolderEntry[] = listFolder(folder.path, this.#entriesMax + 1);
+    const found: FolderEntry[] = listOpenFolder(folder, this.#entriesMax + 1);
     const entries = found.slice(0, this.#entriesMax).filter(({ name }) => this.#hidden || !isHidden(name));
     const path = segments.length === 0 ? "/" : `/${segments.join("/")}/`;
     request.replyHeaders.set("Content-Type", "text/html;charset=utf-8");

@@ -2,12 +2,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { StaticFiles, type StaticFilesOptions } from "../../mod.ts";
+import { OpenFile, StaticFiles, type StaticFilesOptions } from "../../mod.ts";
+import { os } from "../../src/ffi/mod.ts";
 import { Client, Folder, type Reply, RunningServer } from "./static_support.ts";
 
 const HTML = "text/html;charset=utf-8";
+const onLinux = os.name === "linux";
 
 function isReadable(path: string): boolean {
   try {
@@ -97,6 +99,30 @@ describe("StaticFiles", () => {
     const { status, body } = await get("/");
     assertEquals([status, body.includes("secret")], [200, false]);
     assertStringIncludes(body, "Index of /");
+  });
+
+  it("lists the folder that was looked at, whatever takes its place meanwhile", { ignore: !onLinux }, async () => {
+    folder.file("outside/secret.txt", "secret");
+    folder.file("www/list/a.txt", "a");
+    const list = join(folder.path, "www/list");
+    serve();
+    const isFolder = Object.getOwnPropertyDescriptor(OpenFile.prototype, "isFolder")!;
+    Object.defineProperty(OpenFile.prototype, "isFolder", {
+      configurable: true,
+      get(this: OpenFile): boolean {
+        if (this.path === list) {
+          renameSync(list, join(folder.path, "moved"));
+          symlinkSync("../outside", list);
+        }
+        return isFolder.get!.call(this);
+      },
+    });
+    try {
+      const { body } = await get("/list/");
+      assertEquals([body.includes("secret.txt"), body.includes("a.txt")], [false, true]);
+    } finally {
+      Object.defineProperty(OpenFile.prototype, "isFolder", isFolder);
+    }
   });
 
   it("follows links that stay inside, and its own when it is one", async () => {
