@@ -31,7 +31,8 @@ function urlOf(request: HttpRequest): string {
   const { target, head, connection } = request;
   if (/^https?:/i.test(target)) return new URL(target).href;
   const local = connection.localAddress;
-  const host = head.host ?? (local === undefined || local.family === "unix" ? "localhost" : formatSocketAddress(local));
+  // One that is empty is as good as none: in front of a path, a URL would take the first segment for the host.
+  const host = head.host || (local === undefined || local.family === "unix" ? "localhost" : formatSocketAddress(local));
   const base = `${connection.isSecure ? "https" : "http"}://${host}`;
   if (PLAIN_TARGET.test(target) && !DOT_SEGMENT.test(target)) return originOf(base) + target;
   return new URL(base + (target.startsWith("/") ? target : `/${target}`)).href;

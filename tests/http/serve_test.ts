@@ -210,6 +210,17 @@ describe("serve", () => {
       assertStringIncludes(text, "HTTP/1.1 400 ");
     }));
 
+  it("goes by its own address where a client names no host and may do so", () =>
+    withHandler((request) => new Response(request.url), async ({ connect, port }) => {
+      const client = await connect();
+      for (const host of ["", "Host:\r\n"]) {
+        for (const target of ["/", "//other/a", "/other/a|b"]) {
+          const { body } = await client.send(`GET ${target} HTTP/1.1\r\n${host}\r\n`).reply();
+          assertEquals(body, `http://127.0.0.1:${port}${target}`);
+        }
+      }
+    }, { leniency: { allowMissingHost: true } }));
+
   it("leaves nothing behind when it cannot listen", () => {
     using base = new EventBase();
     assertThrows(() => serve(base, { port: 0, host: "no address" }, describing), TypeError);
