@@ -13,7 +13,6 @@ export const TUNNEL = -3;
 /** What the reply says about the connection. */
 export type ConnectionField = "" | "close" | "keep-alive" | "Upgrade" | "close, Upgrade";
 
-const encoder = new TextEncoder();
 /** Room for the digits of a length and the two line ends behind them. */
 const LENGTH_ROOM = 24;
 /** Longer text is better left to TextEncoder. */
@@ -166,7 +165,7 @@ export class ReplyHead {
   }
 
   #makeStart(status: number): Uint8Array {
-    const start = encoder.encode(this.#startText(status, undefined, null));
+    const start = latin1Bytes(this.#startText(status, undefined, null));
     this.#starts[status] = start;
     return start;
   }

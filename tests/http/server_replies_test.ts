@@ -283,6 +283,17 @@ describe("replies of an HttpServer", () => {
     }
   });
 
+  it("name their server by the same bytes, whatever else their head says", () =>
+    withServer({ serverName: "caf\xe9" }, (request) => {
+      if (request.path !== "/plain") request.replyHeaders.set(request.path.slice(1), "own");
+      request.reply(200, "x");
+    }, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/plain", "/X-Own", "/Date"]) {
+        assertEquals((await client.send(get(path)).reply()).headers["server"], "caf\xe9");
+      }
+    }));
+
   it("do not depend on what a handler returns", () => {
     // What `return` hands out here is a number, although a handler is typed to return nothing.
     const handler = ((request: HttpRequest) => {
