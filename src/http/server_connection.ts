@@ -287,6 +287,8 @@ export class ServerConnection extends ServerExchange implements ByteSink {
 
   protected override endIfIdle(): void {
     if (this.phase === SERVING || this.waiting !== null) return;
+    // All of the request has come, and only a pause keeps its end from being told.
+    if (this.is(PAUSED) && this.parser?.bodyBytesLeft === 0) return;
     if (this.parser !== null && this.parser.inMessage) this.fail(400, "The request is incomplete");
     else if (this.output.length > 0) this.finish(false);
     else this.close();

@@ -3,7 +3,15 @@ import { describe, it } from "@std/testing/bdd";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectNet } from "node:net";
 import { join } from "node:path";
-import { EventBase, Listener, PairBufferEvent, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import {
+  EV_READ,
+  EV_TIMEOUT,
+  EventBase,
+  Listener,
+  PairBufferEvent,
+  SocketBufferEvent,
+  socketPair,
+} from "../../src/core/mod.ts";
 import { open, os } from "../../src/ffi/mod.ts";
 import { type HttpHandler, HttpServer, type StreamMaker } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -181,6 +189,33 @@ describe("what an HttpServer serves", () => {
     answered(base, client);
     server.close();
     assertEquals(stream.closed, true);
+  });
+
+  it("may end while its handler waits with the end of a body, and not before all of that has come", () => {
+    for (const length of [4, 5]) {
+      using base = new EventBase();
+      using server = new HttpServer(base);
+      const [client, stream] = PairBufferEvent.create(base);
+      server.setHandler((request) => {
+        request.onBody = (piece) => {
+          assertEquals(piece.length, 4);
+          request.pauseBody();
+          base.once(-1, EV_TIMEOUT, () => request.resumeBody(), 5);
+        };
+        request.onBodyEnd = () => request.reply(200, "all");
+      }, { streamBody: true });
+      server.serveStream(stream);
+      client.write(`POST / HTTP/1.1\r\nHost: test\r\nContent-Length: ${length}\r\n\r\nbody`);
+      client.endWriting();
+      let text = "";
+      client.setCallbacks({
+        read: () => void (text += client.input.takeText()),
+        event: () => base.loopBreak(),
+      });
+      client.enable(EV_READ);
+      base.dispatch();
+      assertStringIncludes(text, length === 4 ? "HTTP/1.1 200 " : "HTTP/1.1 400 ");
+    }
   });
 
   it("is closed when it cannot be served", () => {
