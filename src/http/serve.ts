@@ -45,9 +45,11 @@ const METHODS = ((1 << METHOD_NAMES.length) - 1) & ~FORBIDDEN;
  * @throws as {@linkcode HttpServer} and {@linkcode HttpServer.listen}.
  */
 export function serve(base: EventBase, options: ServeOptions, handler: FetchHandler): HttpServer {
+  // What is undefined has the default of this function, not that of the server.
+  const { allowedMethods = METHODS, defaultContentType = null } = options;
   const server = new HttpServer(
     base,
-    { allowedMethods: METHODS, defaultContentType: null, ...options },
+    { ...options, allowedMethods, defaultContentType },
     (request) => answer(request, handler),
     { streamBody: true },
   );

@@ -203,6 +203,21 @@ describe("serve", () => {
       }
     }));
 
+  it("has its own defaults also where an option is named and undefined", () =>
+    withHandler(() => {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new Uint8Array(1));
+          controller.close();
+        },
+      });
+      return new Response(body);
+    }, async ({ connect }) => {
+      const client = await connect();
+      const { status, headers } = await client.send(get("/").replace("GET", "PATCH")).reply();
+      assertEquals([status, headers["content-type"]], [200, undefined]);
+    }, { allowedMethods: undefined, defaultContentType: undefined }));
+
   it("refuses what has no URL", () =>
     withHandler(describing, async ({ connect }) => {
       const client = await connect();
