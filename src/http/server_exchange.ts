@@ -89,7 +89,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   /** Closes it if no request has begun; else the reply to that will be the last one. */
   closeIfIdle(): void {
     if (this.phase !== IDLE || this.waiting !== null) return;
-    if (this.output.length > 0) this.finish(false);
+    // A client that still takes its reply may be sending the next request, which would make the end a reset.
+    if (this.output.length > 0) this.finish(true);
     else this.close();
   }
 

@@ -257,6 +257,34 @@ describe("the last reply on a connection", () => {
     });
   });
 
+  it("arrives in full although the server drains and the client has asked for more", () => {
+    const body = "x".repeat(24 * MIB);
+    return withServer({}, (request) => request.reply(200, body), async ({ base, port, server }) => {
+      const client = unreadingClient(base, port);
+      client.write(get("/"));
+      await eventually("it is answered", () => server.connectionCount === 1 && client.output.length === 0);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const drained = server.drain();
+      client.write(get("/next"));
+      const ended = signal<number>();
+      let received = 0;
+      client.setCallbacks({
+        read: () => {
+          received += client.input.drain(Infinity);
+          // So slowly that much of it is still in the kernel when the server has sent all.
+          client.disable(EV_READ);
+          setTimeout(() => client.enable(EV_READ), 1);
+        },
+        event: (what) => ended.resolve(what),
+      });
+      client.enable(EV_READ);
+      assertEquals(await ended.promise & BEV_EVENT_EOF, BEV_EVENT_EOF);
+      assertLess(body.length, received);
+      client.close();
+      assertEquals(await drained, true);
+    });
+  });
+
   it("is not awaited from a client that resets the connection", () =>
     withServer({}, (request) => request.reply(200, "x".repeat(24 * MIB)), async ({ connect, server }) => {
       const client = await connect();
