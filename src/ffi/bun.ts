@@ -36,6 +36,13 @@ interface BunGlobals {
 
 const archNames: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
+/** One coding it is, whatever else is there that is none. */
+function fetchDecodes(contentEncoding: string): boolean {
+  const codings = contentEncoding.toLowerCase().split(",").map((coding) => coding.trim())
+    .filter((coding) => coding !== "" && coding !== "identity");
+  return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
+}
+
 /** Bun, as evbase sees it. */
 export function bunRuntime(): Runtime {
   // Bun's own synchronous import: other runtimes can read this file without resolving a `bun:` specifier, and no promise is
@@ -87,6 +94,7 @@ export function bunRuntime(): Runtime {
     drainMicrotasks: jsc.drainMicrotasks,
     estimateBytes: jsc.estimateShallowMemoryUsageOf,
     peek: globals.Bun.peek,
+    fetchDecodes,
     setImmediate: (callback) => globals.setImmediate(callback),
     createWaiter: (libcPath: string): Waiter => createWaiter(libcPath, addressOf),
   };

@@ -100,6 +100,7 @@ export function denoRuntime(): Runtime {
     drainMicrotasks: findMicrotaskDrain(),
     estimateBytes: undefined,
     peek: undefined,
+    fetchDecodes: (contentEncoding) => /^(?:gzip|br)$/i.test(contentEncoding),
     setImmediate: (callback) => void nodeSetImmediate(callback),
     createWaiter,
   };

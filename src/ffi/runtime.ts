@@ -96,6 +96,8 @@ export interface Runtime {
   readonly estimateBytes: ((object: object) => number) | undefined;
   /** What a promise has come to, or the promise itself while that is open; undefined where the runtime does not tell. */
   readonly peek: ((promise: Promise<unknown>) => unknown) | undefined;
+  /** Whether the runtime's `fetch()` decodes a body with this `Content-Encoding`; it leaves the field as it was either way. */
+  fetchDecodes(contentEncoding: string): boolean;
   /** Runs `callback` on the next turn of the host's loop. */
   setImmediate(callback: () => void): void;
   /** Creates a sleeper for `run()`; see {@linkcode Waiter}. */

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { peek } from "../core/host_insight.ts";
+import { fetchDecodes, peek } from "../core/host_insight.ts";
 import { bytesOf } from "./reply_body.ts";
 import type { HttpRequest } from "./request.ts";
 import type { ReplySource } from "./reply_streamed.ts";
@@ -91,9 +91,16 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   await request.replyFrom(status, rest(reader, first, next), fields);
 }
 
-/** The fields, as they are true of the body: what fetch() has decoded is not encoded any more, nor as long as it was. */
-function wireFields({ url, headers }: Response): Fields {
-  if (url === "" || !headers.has("content-encoding")) return headers;
+/**
+ * The fields, as they are true of the body: what fetch() has decoded is not encoded any more, nor as long as it was. Clients of ours, whose
+ * responses have a URL of their own, leave the fields of what they have not decoded only.
+ */
+function wireFields(response: Response): Fields {
+  const { headers } = response;
+  const encoding = headers.get("content-encoding");
+  if (encoding === null || response.url === "" || Object.hasOwn(response, "url") || !fetchDecodes(encoding)) {
+    return headers;
+  }
   return [...headers].filter(([name]) => name !== "content-encoding" && name !== "content-length");
 }
 

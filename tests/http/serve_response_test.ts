@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { HttpClient } from "../../src/http/mod.ts";
 import { insideOf } from "../../src/http/response_inside.ts";
 import { isBodyInMemory } from "../../src/http/response_memory.ts";
 import { withHandler } from "./serve_support.ts";
@@ -206,6 +207,47 @@ describe("a response of a standard handler", () => {
         assertEquals(errors, []);
       });
     }));
+
+  it("says of another server's body how it is encoded, whoever has decoded it or not", () => {
+    const encoders: Readonly<Record<string, (text: string) => Uint8Array>> = {
+      "gzip": gzipSync,
+      "BR": brotliCompressSync,
+      "deflate": deflateSync,
+      "zstd": zstdCompressSync,
+      "x-gzip": gzipSync,
+      "identity, gzip": gzipSync,
+      "gzip, gzip": (text) => gzipSync(gzipSync(text)),
+      "rot13": () => new TextEncoder().encode("cynva"),
+      "identity": (text) => new TextEncoder().encode(text),
+    };
+    const names = Object.keys(encoders);
+    const at = (path: string): string => names[Number(path.slice(1))]!;
+    return withServer({}, (request) => {
+      const name = at(request.path);
+      request.reply(200, encoders[name]!("plain"), { "Content-Encoding": name, "Content-Type": "a/b" });
+    }, async (upstream) => {
+      using client = new HttpClient(upstream.base);
+      await withHandler((request) => {
+        const { pathname, search } = new URL(request.url);
+        const url = `http://127.0.0.1:${upstream.port}${pathname}`;
+        return search === "" ? fetch(url, { method: request.method }) : client.fetch(url, { method: request.method });
+      }, async ({ connect, errors }) => {
+        const peer = await connect();
+        for (const search of ["", "?ours"]) {
+          for (const [index, name] of names.entries()) {
+            const { headers, body } = await peer.send(get(`/${index}${search}`)).reply();
+            const encoding = headers["content-encoding"];
+            const expected = encoding === undefined ? "plain" : encoders[name]!("plain");
+            const latin1 = typeof expected === "string" ? expected : String.fromCharCode(...expected);
+            assertEquals([encoding ?? name, body === latin1], [name, true], `${name}${search}`);
+            const head = await peer.send(get(`/${index}${search}`).replace("GET", "HEAD")).reply("HEAD");
+            if (search === "") assertEquals(head.headers["content-encoding"], encoding);
+          }
+        }
+        assertEquals(errors, []);
+      });
+    });
+  });
 });
 
 describe("what is known of a response beforehand", () => {
