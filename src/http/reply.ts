@@ -117,7 +117,9 @@ export abstract class HttpReply extends StreamedReply {
     if (status !== 101 && status !== 200) {
       throw new RangeError(`Cannot take a connection over with status ${status}: 101 or 200 is needed`);
     }
-    const upgrade = head.methodId === EVHTTP_REQ_CONNECT ? undefined : head.upgrade;
+    const offered = head.methodId === EVHTTP_REQ_CONNECT ? undefined : head.upgrade;
+    // Elements of a list may be empty (RFC 9110 section 5.6.1.2), and are no protocols.
+    const upgrade = offered?.split(",").map((protocol) => protocol.trim()).find((protocol) => protocol !== "");
     if (status === 101 ? upgrade === undefined : head.methodId !== EVHTTP_REQ_CONNECT) {
       const needed = status === 101 ? "offers no other protocol" : "is not CONNECT";
       throw new TypeError(`Cannot take a connection over with status ${status}: the request ${needed}`);
@@ -128,7 +130,7 @@ export abstract class HttpReply extends StreamedReply {
     }
     if (this.gone) throw goneError();
     const fields = this.replyHeaders;
-    if (upgrade !== undefined && !fields.has("upgrade")) fields.set("Upgrade", upgrade.split(",")[0]!.trim());
+    if (upgrade !== undefined && !fields.has("upgrade")) fields.set("Upgrade", upgrade);
     this.state = FINISHED;
     link.heads.write(link.output, status, undefined, fields, TUNNEL, status === 101 ? "Upgrade" : "");
     return link.takeOver();

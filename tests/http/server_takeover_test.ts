@@ -139,6 +139,18 @@ describe("a connection that a handler takes over", () => {
     });
   });
 
+  it("goes on with the first protocol that is one, and with none where none is", () =>
+    withServer({}, (request) => {
+      if (request.path === "/none") assertThrows(() => request.takeOver(101), TypeError, "offers no other protocol");
+      if (request.path === "/none") return request.reply(200, "still here");
+      request.takeOver(101).closeAfterFlush();
+    }, async ({ exchange }) => {
+      const offer = (path: string, protocols: string): Promise<string> =>
+        exchange(get(path, `Connection: Upgrade, close\r\nUpgrade: ${protocols}\r\n`));
+      assertStringIncludes(await offer("/", " , echo, other"), "\r\nUpgrade: echo\r\n");
+      for (const protocols of ["", ",", " ,\t,"]) assertStringIncludes(await offer("/none", protocols), "still here");
+    }));
+
   it("cannot be taken over any more when the client has gone", () => {
     const asked = signal<HttpRequest>();
     return withServer({}, (request) => asked.resolve(request), async ({ connect, server }) => {
