@@ -98,16 +98,20 @@ export class Compression {
     return new DeflateEncoder(coding === "deflate" ? "deflate" : "gzip", this.#level);
   }
 
+  /** Takes `identity` away, which has done what it is for when the head is written, and is not to be sent (RFC 9110 section 8.4). */
+  dropIdentity(fields: HttpHeaders): void {
+    if (fields.get("content-encoding")?.toLowerCase() === "identity") fields.delete("content-encoding");
+  }
+
   #choose(
     head: RequestHead,
     status: number,
     fields: HttpHeaders,
     codings: readonly ContentCoding[],
   ): ContentCoding | null {
-    const encoding = fields.get("content-encoding");
-    // It has done what it is for, and is not to be sent (RFC 9110 section 8.4).
-    if (encoding?.toLowerCase() === "identity") fields.delete("content-encoding");
-    if (isBodyless(status) || status === 206 || encoding !== undefined || fields.has("content-range")) return null;
+    if (isBodyless(status) || status === 206 || fields.has("content-encoding") || fields.has("content-range")) {
+      return null;
+    }
     if (/\bno-transform\b/i.test(fields.getAll("cache-control").join())) return null;
     const type = (fields.get("content-type") ?? this.#defaultType).split(";")[0]!.trim().toLowerCase();
     if (!this.#isType(type)) return null;

@@ -148,6 +148,7 @@ export abstract class ReplyState {
     // From here on bytes are on their way, so that after a failure only the end of the connection can tell the client.
     this.state = STREAMING;
     const { link, fields } = this;
+    if (fields !== null) link.compression?.dropIdentity(fields);
     if (
       !link.mayKeepAlive || (isWhole && !link.isBodyRead) || fields?.get("connection")?.toLowerCase() === "close"
     ) this.keepAlive = false;

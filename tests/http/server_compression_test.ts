@@ -179,6 +179,24 @@ describe("an HttpServer that compresses", () => {
       assertEquals([plain.body, plain.headers["vary"], plain.headers["etag"]], [TEXT, "Accept-Encoding", '"tag"']);
     }));
 
+  it("never sends identity as a coding, however long the body is", () => {
+    const fields = { "Content-Encoding": "Identity" };
+    return withServer({ compression: { minBytes: 10, maxBytes: 20 } }, (request) => {
+      const body = "x".repeat(Number(request.query));
+      if (request.path === "/whole") return request.reply(200, body, fields);
+      const framing = { ...fields, ...(request.path === "/declared" ? { "Content-Length": String(body.length) } : {}) };
+      return request.replyFrom(200, [body], framing);
+    }, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/whole", "/declared", "/pieces"]) {
+        for (const length of [0, 5, 15, 25]) {
+          const { headers, body } = await client.send(accepting(`${path}?${length}`, "gzip")).reply();
+          assertEquals([headers["content-encoding"], body.length], [undefined, length], `${path} ${length}`);
+        }
+      }
+    });
+  });
+
   it("tells HEAD what GET would get, without a body", () =>
     withServer({ compression: true }, handler, async ({ connect }) => {
       const client = await connect();
