@@ -136,6 +136,13 @@ async function end(child: ChildProcess, folder: string): Promise<void> {
     child.kill("SIGKILL");
     await ended;
   }
-  // Its helpers may take a moment longer.
-  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  // Its helpers may take a moment longer, and write meanwhile. Deno tries once, whatever maxRetries says.
+  for (let tries = 1;; tries++) {
+    try {
+      return rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (tries === 20) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
