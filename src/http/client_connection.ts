@@ -2,6 +2,7 @@ import type { BufferEvent, EventBase, SocketAddress } from "../core/mod.ts";
 import { reactorOf } from "../core/event_base.ts";
 import { setNoDelay } from "../core/tcp_options.ts";
 import { tellSoon } from "../core/tell_soon.ts";
+import { runAll } from "../core/run_all.ts";
 import { hostField } from "./client_authority.ts";
 import { HttpClientError } from "./client_error.ts";
 import {
@@ -15,7 +16,6 @@ import { type ClientSettings, clientSettings, type HttpClientConnectionOptions }
 import { ClientStream, type ClientStreamOwner } from "./client_stream.ts";
 import { Dialer } from "./dialer.ts";
 import type { StreamTarget } from "./connector_options.ts";
-import { runAll } from "./run_all.ts";
 
 /**
  * A client's connection to one server (libevent's evhttp_connection): requests wait in a queue, one is under way at a time, and the

@@ -2,12 +2,12 @@ import type { EventBase } from "../core/mod.ts";
 import { reactorOf } from "../core/event_base.ts";
 import { tellSoon } from "../core/tell_soon.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
+import { runAll } from "../core/run_all.ts";
 import { HttpClientConnection } from "./client_connection.ts";
 import { HttpClientError, type HttpClientErrorCode } from "./client_error.ts";
 import type { HttpClientRequest, RequestOwner } from "./client_request.ts";
 import type { HttpClientConnectionOptions } from "./client_settings.ts";
 import type { StreamTarget } from "./connector_options.ts";
-import { runAll } from "./run_all.ts";
 
 /** How many connections and waiting requests there may be. */
 export interface ClientPoolLimits {

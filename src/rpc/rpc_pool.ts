@@ -1,6 +1,7 @@
 import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
 import type { EventBase } from "../core/mod.ts";
+import { runAll } from "../core/run_all.ts";
 import type { HttpClientConnection, HttpClientResponse } from "../http/mod.ts";
 import {
   type AnyPoolCall,
@@ -262,17 +263,4 @@ export class RpcPool implements Disposable {
 function checkTimeout(ms: number): number {
   if (!(ms > 0)) throw new RangeError(`Cannot set a timeout of ${ms} ms: expected a number above zero`);
   return ms;
-}
-
-/** Runs all of them, whatever they throw; then throws the first of it. */
-function runAll(steps: readonly (() => void)[]): void {
-  let failure: { readonly error: unknown } | null = null;
-  for (const step of steps) {
-    try {
-      step();
-    } catch (error) {
-      failure ??= { error };
-    }
-  }
-  if (failure !== null) throw failure.error;
 }
