@@ -217,6 +217,7 @@ export class SocketBufferEvent extends SocketReading {
    * not heard of any more.
    */
   takeFd(): number {
+    this.#sendWaiting();
     this.#abandonHost();
     const fd = this.socketFd;
     if (fd < 0) return -1;
@@ -236,12 +237,19 @@ export class SocketBufferEvent extends SocketReading {
    * @throws {Error} when the connection is closed.
    */
   replaceFd(fd: number): void {
+    // Or it would go to the wrong peer. And first of all, since whoever hears that it has left may close the connection.
+    if (fd !== this.socketFd) this.#sendWaiting();
     if (this.closed) throw new Error("Cannot replace the descriptor: the connection is closed");
     if (fd === this.socketFd) return;
     if (fd >= 0) prepare(fd);
     const old = this.takeFd();
     if (old >= 0 && !this.is(KEEPS_OPEN)) close(old);
     if (fd >= 0) this.#take(fd);
+  }
+
+  /** Before the socket is given up: sends what was queued by a callback that has ended, and waits for others. It may be closed by that. */
+  #sendWaiting(): void {
+    if (this.outputLength > 0) this.reactor.flushBatch.hurry(this);
   }
 
   #take(fd: number): void {

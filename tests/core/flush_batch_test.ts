@@ -329,6 +329,42 @@ forEachBackend((backend) => {
       assertEquals(heard, []);
     });
 
+    it("send before they give up their socket, to the peer that it was for", () => {
+      for (const how of ["takeFd", "replaceFd"] as const) {
+        const all = new Answering(2);
+        const [other, otherPeer] = descriptors.socketpair();
+        all.act = (nth) => {
+          if (nth !== 2) return;
+          const first = all.connections[all.peers.indexOf(all.called[0]!)]!;
+          if (how === "takeFd") first.takeFd();
+          else first.replaceFd(other);
+        };
+        all.ask();
+        base.loop(EVLOOP_ONCE);
+        base.loop(EVLOOP_NONBLOCK);
+        assertEquals(waitingBytes(otherPeer), 0);
+        assertEquals([1, 2].map((nth) => all.hasReplied(nth)), [true, true]);
+        assertEquals([all.repliesTo(1), all.repliesTo(2)], numbered(2));
+        all.close();
+      }
+    });
+
+    it("take no other socket when they are closed as they hear that they have sent", () => {
+      const all = new Answering(2);
+      const [other] = descriptors.socketpair();
+      all.act = (nth) => {
+        if (nth !== 2) return;
+        const first = all.connections[all.peers.indexOf(all.called[0]!)]!;
+        first.setCallbacks({ write: () => first.close() });
+        assertThrows(() => first.replaceFd(other), Error, "closed");
+        assertStrictEquals(first.fd, -1);
+      };
+      all.ask();
+      base.loop(EVLOOP_ONCE);
+      assertEquals([all.repliesTo(1), all.repliesTo(2)], numbered(2));
+      all.close();
+    });
+
     it("send what is queued when they are to be closed after that, and are closed", () => {
       const all = new Answering(3);
       all.act = (nth) => {
