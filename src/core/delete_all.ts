@@ -9,14 +9,32 @@ import type { Reactor } from "./reactor.ts";
  * @internal
  */
 export function deleteAll(reactor: Reactor): void {
+  const errors: unknown[] = [];
+  // Until nothing is left, since a finalizer may have added more, or who is given memory back.
+  do {
+    for (const event of waiting(reactor)) event.delete();
+    emptyQueues(reactor, errors);
+    // Only now, since a finalizer may have made one.
+    closeDependents(reactor, errors);
+  } while (waiting(reactor).size > 0 || firstQueued(reactor) !== null);
+  reactor.prepareWatchers.clear();
+  reactor.checkWatchers.clear();
+  if (errors.length > 0) throw errors[0];
+}
+
+/** All events that wait for a descriptor, a signal or a time. */
+function waiting(reactor: Reactor): Set<LoopEvent> {
   const found = new Set<LoopEvent>();
   for (let fd = 0; fd < reactor.fds.limit; fd++) {
     for (let event = reactor.fds.headOf(fd); event !== null; event = event.fdNext) found.add(event);
   }
   reactor.signals.forEach((event) => found.add(event));
   reactor.timers.forEach((event) => found.add(event));
-  for (const event of found) event.delete();
-  const errors: unknown[] = [];
+  return found;
+}
+
+/** Takes all callbacks out of their queues, and runs the finalizers among them. */
+function emptyQueues(reactor: Reactor, errors: unknown[]): void {
   // From the start after each, since a finalizer may finalize an event of a queue that has been emptied already.
   for (let queued = firstQueued(reactor); queued !== null; queued = firstQueued(reactor)) {
     try {
@@ -27,7 +45,9 @@ export function deleteAll(reactor: Reactor): void {
       errors.push(error);
     }
   }
-  // Only now, since a finalizer may have made one.
+}
+
+function closeDependents(reactor: Reactor, errors: unknown[]): void {
   for (const dependent of reactor.dependents) {
     try {
       dependent.close();
@@ -35,9 +55,6 @@ export function deleteAll(reactor: Reactor): void {
       errors.push(error);
     }
   }
-  reactor.prepareWatchers.clear();
-  reactor.checkWatchers.clear();
-  if (errors.length > 0) throw errors[0];
 }
 
 function firstQueued(reactor: Reactor): LoopCallback | null {

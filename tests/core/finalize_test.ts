@@ -1,12 +1,19 @@
 /** The place to release what an event's callback uses: called when that callback is certain never to run again. */
-import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { chooseBackend } from "../../src/backends/mod.ts";
-import { EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EVLOOP_ONCE } from "../../src/core/constants.ts";
+import {
+  EV_PERSIST,
+  EV_READ,
+  EV_SIGNAL,
+  EV_TIMEOUT,
+  EVENT_BASE_COUNT_ADDED,
+  EVLOOP_ONCE,
+} from "../../src/core/constants.ts";
 import { disableDebugMode, enableDebugMode } from "../../src/core/debug_mode.ts";
 import { EventBase } from "../../src/core/event_base.ts";
 import type { LoopEvent } from "../../src/core/event.ts";
-import { dumpEvents, serialOf } from "../../src/core/introspection.ts";
+import { countEvents, dumpEvents, serialOf } from "../../src/core/introspection.ts";
 import { os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, writeText } from "../support/descriptors.ts";
@@ -173,6 +180,24 @@ describe("EventBase.close", () => {
     });
     base.close();
     assertEquals(log, ["first", "other"]);
+  });
+
+  it("deletes what finalizers add meanwhile, and runs the finalizers of that", () => {
+    const base = new EventBase();
+    const log: string[] = [];
+    const added: LoopEvent[] = [];
+    base.timer(() => {}).finalize(() => {
+      added.push(
+        base.timer(() => log.push("called")).add(1000),
+        base.timer(() => log.push("called")).add(base.commonTimeout(1000)),
+        base.signal("SIGUSR2", () => log.push("called")).add(),
+      );
+      base.timer(() => {}).finalize(() => log.push("finalized"));
+    });
+    base.close();
+    assertEquals(log, ["finalized"]);
+    assertEquals(added.map((event) => event.pending()), [0, 0, 0]);
+    assertStrictEquals(countEvents(base, EVENT_BASE_COUNT_ADDED), 0);
   });
 
   it("gives the backend back once, though a finalizer closes the base again", () => {
