@@ -46,6 +46,7 @@ export class QuestionDesk implements QuestionOwner {
   readonly #waiting = new Set<Question>();
   #active = 0;
   #asked = 0;
+  #isPumping = false;
   /** Whether it was closed: nothing may be asked any more. */
   isClosed = false;
 
@@ -169,11 +170,17 @@ export class QuestionDesk implements QuestionOwner {
 
   /** Begins with what waits, as far as there is room. */
   pump(): void {
-    if (this.#waiting.size === 0) return;
-    for (const question of this.#waiting) {
-      if (!this.#hasRoom()) return;
-      this.#waiting.delete(question);
-      this.#start(question);
+    // What is over as soon as it begins makes room for the next one: that is begun with here, and not by a call inside of this one for each that waits.
+    if (this.#waiting.size === 0 || this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      for (const question of this.#waiting) {
+        if (!this.#hasRoom()) return;
+        this.#waiting.delete(question);
+        this.#start(question);
+      }
+    } finally {
+      this.#isPumping = false;
     }
   }
 

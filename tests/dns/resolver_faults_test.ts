@@ -223,6 +223,19 @@ forEachBackend((backend) => {
     assert(time.elapsedMs < 100, `it took ${time.elapsedMs} ms`);
   });
 
+  it("thousands that wait are all told when they can ask nobody", (base) => {
+    using resolver = resolverFor(base, []);
+    resolver.clearNameserversAndSuspend();
+    const outcomes = new Outcomes(base);
+    for (let index = 0; index < 4000; index++) resolver.query(`n${index}.test`, "A", {}, outcomes.note);
+    assertEquals(resolver.waitingCount, 4000);
+    resolver.resume();
+    assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
+    outcomes.untilThereAre(4000);
+    assertEquals([...new Set(outcomes.list)], ["DNS_NO_SERVERS"]);
+    assertEquals(outcomes.errors.map(({ host }) => host), Array.from({ length: 4000 }, (_, index) => `n${index}.test`));
+  });
+
   it("is closed with its base, and whoever waits is told then", (base) => {
     const controller = new AbortController();
     const server = new ScriptedServer(base, () => {});
