@@ -83,16 +83,20 @@ export class AddressLookup implements DnsRequest, Delivery {
     const name = names[++this.#index]!;
     const options = { useTcp, ignoreTruncation, noCache, deadlineMs: Math.max(0, this.#endMs - this.#base.now()) };
     this.#outcomes.clear();
-    this.#lookups = families.map((family) =>
-      new Lookup(
+    this.#lookups = [];
+    for (const family of families) {
+      // The log hook, which is told that the first is asked, may have cancelled all of it.
+      if (this.isOver) return;
+      const lookup = new Lookup(
         this.#surroundings,
         [name],
         family === "ipv4" ? EVDNS_TYPE_A : EVDNS_TYPE_AAAA,
         options,
         (error, answer) => this.#answered(family, error ?? answer!),
-      )
-    );
-    for (const lookup of this.#lookups) lookup.start();
+      );
+      this.#lookups.push(lookup);
+      lookup.start();
+    }
   }
 
   #answered(family: IpFamily, outcome: DnsAnswer | DnsError): void {

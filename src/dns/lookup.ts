@@ -92,12 +92,15 @@ export class Lookup implements DnsRequest, QuestionListener, Delivery, DeadlineM
       this.#isAsking = true;
       const question = this.#surroundings.desk.ask(this.#names[++this.#index]!, this.#type, way, this);
       this.#isAsking = false;
-      if (!this.#goesOn && this.#outcome === null) this.#question = question;
+      // The log hook, which is told that it is asked, may have cancelled it meanwhile.
+      if (this.isOver) question?.leave(this);
+      else if (!this.#goesOn) this.#question = question;
     } while (this.#goesOn);
   }
 
   questionEnded(outcome: DnsAnswer | DnsError): void {
     this.#question = null;
+    if (this.isOver) return;
     // A failure is no reason to take another name than the first that might be meant; that there is none is.
     if (!(outcome instanceof DnsError) || !isEmpty(outcome)) return this.#end(outcome);
     if (outcome.code === "DNS_NODATA") this.#noData ??= outcome;
@@ -108,6 +111,7 @@ export class Lookup implements DnsRequest, QuestionListener, Delivery, DeadlineM
 
   #end(outcome: DnsAnswer | DnsError): void {
     this.#outcome = outcome;
+    this.#goesOn = false;
     if (this.#abort !== undefined) this.#options.signal!.removeEventListener("abort", this.#abort);
     this.deadlineList?.remove(this);
     const question = this.#question;

@@ -129,6 +129,11 @@ export class QuestionDesk implements QuestionOwner {
    * @returns the question, for {@linkcode Question.leave}; null when there is an answer already.
    */
   ask(name: string, type: number, way: QuestionWay, listener: QuestionListener): Question | null {
+    if (this.isClosed) {
+      // The log hook has closed it, between two names of a lookup.
+      listener.questionEnded(new DnsError("DNS_SHUTDOWN", name));
+      return null;
+    }
     const { settings } = this;
     const key = normalDnsName(name);
     const noCache = way.noCache || !settings.cache;

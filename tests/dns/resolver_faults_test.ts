@@ -204,6 +204,48 @@ forEachBackend((backend) => {
     for (let closeAt = 1; closeAt <= all.length; closeAt++) run(closeAt);
   });
 
+  it("the log hook may cancel what is asked, which is told once then", (base) => {
+    using server = new ScriptedServer(base, (query) => query.refuse(3));
+    for (const closeAt of [1, 2, 3, 4]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      let notes = 0;
+      using resolver = resolverFor(base, [server.address], {
+        search: ["sub.test"],
+        cache: false,
+        log: (_level, message) => {
+          if (message.startsWith("Asking") && ++notes === closeAt) controller.abort();
+        },
+      });
+      const told: (string | undefined)[] = [];
+      const before = server.asked.length;
+      resolver.query("name", "A", { signal }, (error) => void told.push(error?.code));
+      resolver.lookup("host", 80, { signal }, (error) => void told.push(error?.code));
+      base.loopExit(60_000);
+      base.dispatch();
+      assertEquals(told, ["DNS_CANCELLED", "DNS_CANCELLED"], `at ${closeAt}`);
+      assertEquals([resolver.inflightCount, resolver.waitingCount], [0, 0]);
+      assert(server.asked.length - before <= closeAt);
+    }
+  });
+
+  it("the log hook may close the resolver when another question begins in place of one that is over", (base) => {
+    using server = new ScriptedServer(base, (query) => query.refuse(3));
+    using resolver = resolverFor(base, [server.address], {
+      search: ["sub.test"],
+      maxInflight: 1,
+      log: (_level, message) => {
+        if (message.endsWith("other.test. A")) resolver.close();
+      },
+    });
+    const told: (string | undefined)[] = [];
+    resolver.query("name", "A", {}, (error) => void told.push(error?.code));
+    resolver.query("other.test.", "A", {}, (error) => void told.push(error?.code));
+    base.loopExit(60_000);
+    base.dispatch();
+    assertEquals(told.sort(), ["DNS_SHUTDOWN", "DNS_SHUTDOWN"]);
+  });
+
   it("a port where nobody listens is noticed by all who ask it at one time", (base, time) => {
     for (const isInLoop of [false, true]) {
       for (let count = 1; count <= 5; count++) {
