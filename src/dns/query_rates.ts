@@ -1,4 +1,5 @@
-import { parseIpv4, parseIpv6, type SocketAddress } from "../core/mod.ts";
+import type { SocketAddress } from "../core/mod.ts";
+import { addressBytes, isMappedIpv4 } from "./address_policy.ts";
 
 /** Networks that are told apart; more of them share. A power of two. */
 const SLOTS = 4096;
@@ -42,10 +43,12 @@ export class QueryRates {
 
   #slotOf(address: SocketAddress): number {
     if (address.family === "unix") return 0;
-    const bytes = address.family === "ipv4" ? parseIpv4(address.host) : parseIpv6(address.host);
-    const prefix = address.family === "ipv4" ? 3 : 7;
+    const bytes = addressBytes(address.host);
+    // A socket for both families sees IPv4 addresses as mapped ones.
+    const isIpv4 = bytes !== undefined && isMappedIpv4(bytes);
+    const [start, end] = isIpv4 ? [12, 15] : [0, 7];
     let hash = this.#seed;
-    for (let index = 0; index < prefix; index++) hash = Math.imul(hash ^ (bytes?.[index] ?? 0), 0x0100_0193);
+    for (let index = start; index < end; index++) hash = Math.imul(hash ^ (bytes?.[index] ?? 0), 0x0100_0193);
     return (hash ^ hash >>> 15) & (SLOTS - 1);
   }
 }

@@ -249,6 +249,9 @@ describe("the limits of a DNS server", () => {
     assertEquals([1, 2, 3].map((last) => ask(`192.0.2.${last}`, 1000)), [PASS, PASS, DROP]);
     const v6 = ["2001:db8::1", "2001:db8:0:ff::2", "2001:db8::3", "2001:db8::4", "2001:db8::5"];
     assertEquals(v6.map((host) => ask(host, 0)), [PASS, PASS, PASS, PASS, CUT]);
+    const mapped = [1, 2, 3, 4, 5].map((last) => `::ffff:198.51.100.${last}`);
+    assertEquals(mapped.map((host) => ask(host, 0)), [PASS, PASS, PASS, PASS, CUT]);
+    assertStrictEquals(ask("::ffff:203.0.113.1", 0), PASS);
   });
 
   it("have a handler's errors logged at most once a second when nobody is told", () => {
