@@ -27,11 +27,13 @@ export interface DnsRoute {
   /** How it asks. */
   readonly transport: "udp" | "tcp" | "tls";
   /**
-   * Sends an answer, or drops it with null; told once. Answers whether it is on its way.
+   * Writes an answer, which {@linkcode DnsRoute.finish} is to send at once. Nothing has happened when this throws.
    *
    * @param query whose question the answer has in place of its own, and `name` the name of that, if it is known.
    */
-  finish(reply: DnsMessage | null, query: PlainQuery | null, name: string | undefined): boolean;
+  write(reply: DnsMessage, query: PlainQuery | null, name: string | undefined): void;
+  /** Sends what was written, or nothing at all; told once. Answers whether it is on its way. Handlers of other queries may be called meanwhile. */
+  finish(hasReply: boolean): boolean;
 }
 
 /** What a whole answer consists of; see {@linkcode DnsServerRequest.answer}. */
@@ -215,9 +217,10 @@ export class DnsServerRequest {
       throw new RangeError(`Cannot respond with code ${rcode}: it must be a whole number from 0 to 4095`);
     }
     if (this.#isDone) return false;
-    const sent = this.#route.finish(this.#reply(rcode), this.#plain, this.#question?.name);
+    this.#route.write(this.#reply(rcode), this.#plain, this.#question?.name);
+    // The next query of the connection may have its turn in there, and its handler look at this one.
     this.#isDone = true;
-    return sent;
+    return this.#route.finish(true);
   }
 
   #reply(rcode: number): DnsMessage {
@@ -267,6 +270,6 @@ export class DnsServerRequest {
   drop(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    this.#route.finish(null, null, undefined);
+    this.#route.finish(false);
   }
 }

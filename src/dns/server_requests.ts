@@ -70,11 +70,17 @@ class Route implements DnsRoute {
     this.#source = this.#source.keep();
   }
 
-  finish(reply: DnsMessage | null, query: PlainQuery | null, name: string | undefined): boolean {
+  write(reply: DnsMessage, query: PlainQuery | null, name: string | undefined): void {
     // An answer that cannot be written throws here, and the query goes on waiting.
-    const sent = this.#requests.send(reply, query, name, this.#bytesMax, this.#source);
-    if (this.pending !== null) this.#requests.settled(this.pending);
-    return sent;
+    this.#requests.write(reply, query, name, this.#bytesMax);
+  }
+
+  finish(hasReply: boolean): boolean {
+    try {
+      return this.#requests.send(hasReply, this.#source);
+    } finally {
+      if (this.pending !== null) this.#requests.settled(this.pending);
+    }
   }
 }
 
@@ -182,20 +188,20 @@ export class ServerRequests {
     this.#waiting.add(pending);
   }
 
-  /** Sends an answer, or none. */
-  send(
-    reply: DnsMessage | null,
-    query: PlainQuery | null,
-    name: string | undefined,
-    bytesMax: number,
-    source: QuerySource,
-  ): boolean {
-    if (this.#isClosed) return false;
-    if (reply === null) return source.finish(null, 0);
+  /** Writes an answer. */
+  write(reply: DnsMessage, query: PlainQuery | null, name: string | undefined, bytesMax: number): void {
+    if (this.#isClosed) return;
     const writer = this.#writer;
     writeMessage(writer, reply, bytesMax, query, name);
     const { edns } = reply;
     if (edns !== undefined && edns.options.at(-1) === PADDING) padAnswer(writer, edns);
+  }
+
+  /** Sends the answer that was just written, or none. */
+  send(hasReply: boolean, source: QuerySource): boolean {
+    if (this.#isClosed) return false;
+    if (!hasReply) return source.finish(null, 0);
+    const writer = this.#writer;
     const isCut = (writer.bytes[2]! & DNS_FLAG_TRUNCATED >> 8) !== 0;
     const sent = source.finish(writer.bytes, writer.length);
     if (sent) this.counts.answered++;

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EV_READ, EventBase, ipSocketAddress, setLogCallback } from "../../src/core/mod.ts";
 import {
@@ -134,6 +134,28 @@ describe("the limits of a DNS server", () => {
     }
     client.reply(10);
     assertEquals(client.replies.map(({ id }) => id), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it("have a query that is answered done with before the next one of its connection has its turn", () => {
+    using base = new EventBase();
+    const requests: DnsServerRequest[] = [];
+    const seen: unknown[] = [];
+    using server = new DnsServer(base, { maxPipelined: 1 }, (request) => {
+      for (const before of requests) seen.push(before.isDone, before.respond());
+      requests.push(request);
+    });
+    using client = new TcpClient(base, server.listen({ port: 0 }).port);
+    client.send(query("a", "A", { id: 1 }));
+    client.send(query("b", "A", { id: 2 }));
+    until(base, () => requests.length === 1, "the first request");
+    settle(base);
+    assertThrows(() => requests[0]!.respond(-1), RangeError);
+    assertStrictEquals(requests[0]!.respond(), true);
+    assertEquals([requests.length, seen, server.pendingCount], [2, [true, false], 1]);
+    requests[1]!.respond();
+    client.reply(2);
+    settle(base);
+    assertEquals([client.replies.map(({ id }) => id), server.pendingCount], [[1, 2], 0]);
   });
 
   it("leave queries unread while the client does not read its answers, and lose none", () => {
