@@ -53,6 +53,8 @@ export interface DnsServerAnswer {
 /**
  * A query that waits for its answer (libevent's evdns_server_request). Records are added, then {@linkcode DnsServerRequest.respond} sends them;
  * or {@linkcode DnsServerRequest.answer} does both.
+ *
+ * What it says of the query may be read until it is answered and its handler has returned, or the promise of its handler is settled.
  */
 export class DnsServerRequest {
   // Most queries are such that nothing is made of them before somebody wants to see it.
@@ -252,7 +254,7 @@ export class DnsServerRequest {
     return !this.#options.some(({ code }) => code === PADDING.code);
   }
 
-  /** It is not answered yet, and the memory of the query is used for others now. @internal */
+  /** It is needed still, and the memory of the query is used for others now. @internal */
   keep(): void {
     this.#plain?.keep();
   }

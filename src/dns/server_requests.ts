@@ -65,7 +65,7 @@ class Route implements DnsRoute {
     return this.#source.transport;
   }
 
-  /** The query is not answered yet. */
+  /** It is needed longer than the call of the handler. */
   keep(): void {
     this.#source = this.#source.keep();
   }
@@ -178,10 +178,13 @@ export class ServerRequests {
       return;
     }
     this.counts.handled++;
-    this.#call(request);
+    const goesOn = this.#call(request);
+    // A handler may look at what it has answered until its promise is settled.
+    if (goesOn || !request.isDone) {
+      route.keep();
+      request.keep();
+    }
     if (request.isDone || this.#isClosed) return;
-    route.keep();
-    request.keep();
     const pending = new Pending(request, (late) => this.#fail(late));
     route.pending = pending;
     this.pendingCount++;
@@ -209,13 +212,16 @@ export class ServerRequests {
     return sent;
   }
 
-  #call(request: DnsServerRequest): void {
+  /** Has a query handled; answers whether its handler goes on behind the call. */
+  #call(request: DnsServerRequest): boolean {
     try {
       const promise = this.#handler(request);
-      if (typeof promise?.then !== "function") return;
+      if (typeof promise?.then !== "function") return false;
       promise.then(() => this.#fail(request), (error) => this.#handlerFailed(error, request));
+      return true;
     } catch (error) {
       this.#handlerFailed(error, request);
+      return false;
     }
   }
 

@@ -194,6 +194,31 @@ describe("a DNS server", () => {
     assertStrictEquals(server.pendingCount, 0);
   });
 
+  it("shows a handler with a promise its own query behind the answer, whatever others have asked meanwhile", async () => {
+    using base = new EventBase();
+    const gates: (() => void)[] = [];
+    const seen: string[] = [];
+    const told: string[] = [];
+    const shown = ({ question, remoteAddress, query }: DnsServerRequest): string =>
+      `${query.id} ${question.name} ${"port" in remoteAddress ? remoteAddress.port : ""}`;
+    using server = new DnsServer(base, { onError: (_, request) => told.push(shown(request)) }, async (request) => {
+      request.respond();
+      await new Promise<void>((resolve) => gates.push(resolve));
+      seen.push(shown(request));
+      throw new Error("on purpose");
+    });
+    const { port } = server.listen({ port: 0 });
+    using one = new UdpClient(base, port);
+    using other = new UdpClient(base, port);
+    one.ask(query("first", "A", { id: 1 }));
+    other.ask(query("other", "A", { id: 2 }));
+    for (const open of gates) open();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assertEquals(seen.map((text) => text.split(" ").slice(0, 2)), [["1", "first"], ["2", "other"]]);
+    assertStrictEquals(new Set(seen.map((text) => text.split(" ")[2])).size, 2);
+    assertEquals(told, seen);
+  });
+
   it("answers SERVFAIL when the handler throws, its promise fails or brings no answer, or time runs out", async () => {
     using base = new EventBase();
     const told: string[] = [];
