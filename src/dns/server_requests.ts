@@ -1,5 +1,6 @@
 import { EVENT_LOG_WARN, type EventBase, type SocketAddress } from "../core/mod.ts";
 import { DeadlineList, type DeadlineMember } from "../core/deadline_list.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { log } from "../core/log.ts";
 import { DNS_ERR_SERVERFAILED, DNS_FLAG_TRUNCATED, DNS_OPCODE_QUERY } from "./constants.ts";
 import { type DnsRoute, DnsServerRequest } from "./dns_server_request.ts";
@@ -202,7 +203,8 @@ export class ServerRequests {
 
   /** Sends the answer that was just written, or none. */
   send(hasReply: boolean, source: QuerySource): boolean {
-    if (this.#isClosed) return false;
+    // Without a loop nothing is sent and no connection looked after; it is too late for an answer, which is no fault of a handler.
+    if (this.#isClosed || reactorOf(this.#base).closed) return false;
     if (!hasReply) return source.finish(null, 0);
     const writer = this.#writer;
     const isCut = (writer.bytes[2]! & DNS_FLAG_TRUNCATED >> 8) !== 0;

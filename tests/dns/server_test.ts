@@ -219,6 +219,38 @@ describe("a DNS server", () => {
     assertEquals(told, seen);
   });
 
+  it("sends nothing more when its base was closed, whatever handlers do then", async () => {
+    const base = new EventBase();
+    const waiting: DnsServerRequest[] = [];
+    let failHandler = (): void => {};
+    const told: string[] = [];
+    const server = new DnsServer(base, { onError: (error) => told.push(String(error)) }, (request) => {
+      waiting.push(request);
+      if (request.question.name !== "fails") return;
+      return new Promise<void>((_, reject) => failHandler = () => reject(new Error("on purpose")));
+    });
+    const { port } = server.listen({ port: 0 });
+    const udp = new UdpClient(base, port);
+    const tcp = ["responds", "drops", "fails"].map((name) => {
+      const client = new TcpClient(base, port);
+      client.send(query(name));
+      return client;
+    });
+    udp.send(query("responds"));
+    until(base, () => waiting.length === 4, "the requests");
+    base.close();
+    failHandler();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    for (const request of waiting) {
+      if (request.question.name === "responds") assertStrictEquals(request.respond(), false);
+      else request.drop();
+      assert(request.isDone);
+    }
+    assertEquals([told, server.pendingCount], [["Error: on purpose"], 0]);
+    server.close();
+    for (const client of [udp, ...tcp]) client[Symbol.dispose]();
+  });
+
   it("answers SERVFAIL when the handler throws, its promise fails or brings no answer, or time runs out", async () => {
     using base = new EventBase();
     const told: string[] = [];
