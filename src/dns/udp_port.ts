@@ -2,10 +2,14 @@ import {
   Datagram,
   type DatagramOptions,
   type EventBase,
+  parseIpv4,
+  parseIpv6,
   type ReceivedDatagram,
   type SocketAddress,
   type SystemError,
 } from "../core/mod.ts";
+import { optionalAddress } from "../core/socket_address.ts";
+import { getsockname } from "../ffi/mod.ts";
 import { DNS_FLAG_RESPONSE, DNS_FLAG_TRUNCATED } from "./constants.ts";
 import { udpAnswerBytes } from "./query_intake.ts";
 import { DROP, PASS, QueryRates } from "./query_rates.ts";
@@ -65,7 +69,7 @@ export class UdpPort {
     this.socket = new Datagram(base, {
       ...options,
       // Asking the kernel where each datagram came in is needed only where there are several ways.
-      packetInfo: options.packetInfo ?? (options.host === "0.0.0.0" || options.host === "::"),
+      packetInfo: options.packetInfo ?? hasManyAddresses(options),
       onError: options.onError ?? (onSystemError === undefined ? undefined : (error) => onSystemError(error)),
     }, (datagram) => this.#received(datagram));
   }
@@ -89,6 +93,15 @@ export class UdpPort {
     this.#requests.counts.limited++;
     if (verdict !== DROP) answerCut(datagram);
   }
+}
+
+/** Whether a socket is bound to all addresses of this host. */
+function hasManyAddresses({ host, fd }: DatagramOptions): boolean {
+  const address = fd === undefined ? undefined : optionalAddress(fd, getsockname);
+  const name = address === undefined || address.family === "unix" ? host : address.host;
+  if (name === undefined) return false;
+  const bytes = parseIpv4(name) ?? parseIpv6(name);
+  return bytes !== null && bytes.every((byte) => byte === 0);
 }
 
 /** Sends the query back as a cut answer without anything in it: whoever is really there asks again over TCP. */

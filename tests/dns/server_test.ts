@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertFalse, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EventBase } from "../../src/core/mod.ts";
+import { Datagram, EventBase } from "../../src/core/mod.ts";
 import {
   buildDnsMessage,
   DNS_ERR_FORMAT,
@@ -20,6 +20,7 @@ import {
   EVDNS_FLAGS_AA,
   EVDNS_FLAGS_RD,
 } from "../../src/dns/mod.ts";
+import { fcntl, os } from "../../src/ffi/mod.ts";
 import { settle, until } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
@@ -478,6 +479,24 @@ describe("a DNS server", () => {
     const six = server.listen({ host: "::1", port: 0 });
     using udp = new UdpClient(base, six.port, "::1");
     assertStrictEquals(udp.ask(query("a")).answers.length, 1);
+  });
+
+  it("answers from there also where all addresses are written otherwise, or a socket is open already", () => {
+    using base = new EventBase();
+    using server = new DnsServer(base, {}, oneAddress);
+    const original = new Datagram(base, { host: "0.0.0.0", port: 0 });
+    const duplicate = fcntl(original.fd, os.constants.F_DUPFD_CLOEXEC, 0);
+    original.close();
+    const sockets = [
+      server.listenUdp({ fd: duplicate }),
+      server.listenUdp({ host: "0:0:0:0:0:0:0:0", port: 0, dualStack: true }),
+    ];
+    for (const { port } of sockets) {
+      for (const host of ["127.0.0.1", "127.0.0.2"]) {
+        using udp = new UdpClient(base, port, host);
+        assertStrictEquals(udp.ask(query("a")).answers.length, 1);
+      }
+    }
   });
 
   it("listens on several sockets, and does not mind that some were closed", () => {
