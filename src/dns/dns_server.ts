@@ -35,9 +35,9 @@ export interface DnsTcpListenOptions extends Omit<ListenerOptions, "blocking"> {
 
 /** What a {@linkcode DnsServer} has done so far. */
 export interface DnsServerCounts {
-  /** Messages received, except what was cut on its way. */
+  /** Messages received. */
   readonly received: number;
-  /** Of these, those not answered on purpose: no DNS header, or responses. */
+  /** Of these, those not answered on purpose: no DNS header, responses, datagrams longer than `ednsUdpSize` or cut on their way. */
   readonly ignored: number;
   /** Those that could not be understood, answered with FORMERR. */
   readonly malformed: number;
