@@ -6,7 +6,7 @@ import { type EventBase, SystemError } from "../../src/core/mod.ts";
 import { getSocketOption, interfaceIndex, os, runtime } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { canHaveOwnNetwork, commandFor, inOwnNetwork, OWN_NETWORK_NEEDS } from "../support/own_network.ts";
-import { settle } from "./bufferevent_support.ts";
+import { settle, until } from "./bufferevent_support.ts";
 import { Sockets, untilReceived } from "./datagram_support.ts";
 
 const LOOPBACK = os.name === "linux" ? "lo" : "lo0";
@@ -118,6 +118,20 @@ forEachBackend((backend) => {
       assertEquals(untilReceived(base, client, 1), ["answer"]);
       assertEquals(groups, [[group, interfaceIndex(LOOPBACK)]]);
       assertEquals(server.counts.errors, 0);
+    });
+
+    it("does both on a dual-stack socket", { ignore: os.name !== "linux" }, () => {
+      const groups: unknown[] = [];
+      const server = sockets.open({ host: "::", port: 0, dualStack: true, packetInfo: true }, (datagram) => {
+        groups.push([datagram.localAddress, datagram.interfaceIndex]);
+        datagram.reply("answer");
+      });
+      server.join(group, { interface: LOOPBACK });
+      const client = sockets.receiver({ host: "127.0.0.1", port: 0, multicastInterface: LOOPBACK });
+      client.socket.send("x", to(server.port));
+      until(base, () => client.texts.length + server.counts.errors === 1, "the answer");
+      assertEquals(server.lastError, null);
+      assertEquals(groups, [[`::ffff:${group}`, interfaceIndex(LOOPBACK)]]);
     });
 
     it("says what is wrong", () => {

@@ -271,6 +271,23 @@ forEachBackend((backend) => {
       assertEquals(server.counts.errors, 0);
     });
 
+    it("answers IPv4 broadcasts on a dual-stack socket, from the address of this host", {
+      ignore: os.name !== "linux",
+    }, () => {
+      const found: unknown[] = [];
+      const server = sockets.open({ host: "::", port: 0, dualStack: true, packetInfo: true }, (datagram) => {
+        found.push(datagram.localAddress);
+        assert(datagram.reply("here"));
+      });
+      const peers: unknown[] = [];
+      const client = sockets.open({ port: 0, broadcast: true }, ({ sender }) => peers.push(sender));
+      client.send("who is there?", { family: "ipv4", host: "127.255.255.255", port: server.port });
+      until(base, () => peers.length + server.counts.errors === 1, "the answer");
+      assertEquals(found, ["::ffff:127.255.255.255"]);
+      assertEquals(server.lastError, null);
+      assertEquals(peers, [{ family: "ipv4", host: "127.0.0.1", port: server.port }]);
+    });
+
     it("of IPv6 serves IPv4 only when it is dual-stack, and then reaches it by plain addresses", () => {
       const dual = sockets.receiver({ host: "::", port: 0, dualStack: true });
       const four = sockets.receiver({ port: 0 });

@@ -67,4 +67,21 @@ describe("packet info", { ignore: os.name !== "linux" }, () => {
     assertEquals(reply(six(0xff, 2)), []);
     assertEquals(reply(piece(SOL_SOCKET, 29, [1, 2, 3])), []);
   });
+
+  it("of an IPv4 packet on a dual-stack socket is read in IPv6's form, and answered from where IPv4's says", () => {
+    const mapped = (...host: number[]): number[] =>
+      piece(IPPROTO_IPV6, IPV6_PKTINFO, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...host, 7, 0, 0, 0]);
+    const answer = piece(IPPROTO_IP, IP_PKTINFO, [0, 0, 0, 0, 10, 0, 0, 1, 0, 0, 0, 0]);
+    const group = mapped(239, 255, 77, 77);
+    for (const pieces of [[group, four], [four, group]]) {
+      assertEquals(read(...pieces), { localAddress: "::ffff:239.255.77.77", interfaceIndex: 7 });
+      assertEquals(reply(...pieces), answer);
+    }
+    // Without it only what can be told by the address itself is not answered from.
+    assertEquals(reply(group), []);
+    assertEquals(reply(mapped(255, 255, 255, 255)), []);
+    const one = mapped(223, 0, 0, 1);
+    one[16 + 16] = 0;
+    assertEquals(reply(mapped(223, 0, 0, 1)), one);
+  });
 });
