@@ -98,7 +98,12 @@ export class HostLoop {
       // Perhaps that of a later run, if this one is over: it looks around and sleeps on.
       this.#reactor.wakeSleeper?.();
     };
-    until.then(() => settle(null), (reason) => settle({ reason }));
+    try {
+      until.then(() => settle(null), (reason) => settle({ reason }));
+    } catch (reason) {
+      // As a promise takes it that is resolved with such an object.
+      if (!awaited.isSettled) settle({ reason });
+    }
     return awaited;
   }
 

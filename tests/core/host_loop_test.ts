@@ -211,6 +211,14 @@ forEachBackend(({ newBase, open }) => {
       await base.run({ until: Promise.reject(undefined) }).then(() => "?", (error) => error),
       undefined,
     );
+    const broken: PromiseLike<void> = {
+      then(): never {
+        throw reason;
+      },
+    };
+    assertStrictEquals(await base.run({ until: broken }).catch((error) => error), reason);
+    // Nothing of it keeps the loop.
+    assertFalse(await base.run());
     const stopped = failing();
     base.once(-1, EV_TIMEOUT, () => base.loopBreak(), 1);
     assert(await base.run({ until: stopped }));
