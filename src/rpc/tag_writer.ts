@@ -232,11 +232,10 @@ export class TagWriter {
   /** Something is complete: hands it over where there is a buffer for it. */
   #written(): void {
     if (this.#output === null || this.#depth > 0) return;
-    try {
-      this.#output.addSlice(this.#bytes, 0, this.#length);
-    } finally {
-      // What a frozen buffer has refused must not come before the next record.
-      this.#length = 0;
-    }
+    // Before it is handed over: a callback on the buffer may write the next record, and what a frozen buffer refuses must not come before
+    // that either.
+    const count = this.#length;
+    this.#length = 0;
+    this.#output.addSlice(this.#bytes, 0, count);
   }
 }

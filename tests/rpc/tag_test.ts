@@ -111,6 +111,30 @@ describe("TagWriter writes", () => {
     assertStrictEquals(hex(writer.take()), "010101");
   });
 
+  it("each record once, also those that a callback on the buffer writes", () => {
+    const output = new EvBuffer();
+    const writer = new TagWriter(output);
+    const remark = output.addCallback(() => {
+      output.removeCallback(remark);
+      writer.int(2, 2);
+    });
+    writer.int(1, 1);
+    writer.int(3, 3);
+    assertStrictEquals(hex(output.take()), "010101020102030103");
+  });
+
+  it("each record once, whatever a callback on the buffer throws", () => {
+    const output = new EvBuffer();
+    const writer = new TagWriter(output);
+    const faulty = output.addCallback(() => {
+      throw new Error("not now");
+    });
+    assertThrows(() => writer.int(1, 1), Error, "not now");
+    output.removeCallback(faulty);
+    writer.int(3, 3);
+    assertStrictEquals(hex(output.take()), "010101030103");
+  });
+
   it("nothing of a record that its buffer does not take, nor later", () => {
     const output = new EvBuffer();
     const payload = bufferOf(bytes('"ab"'));
