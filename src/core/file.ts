@@ -114,7 +114,7 @@ export class OpenFile implements Disposable {
     return this.#status.modifiedMs;
   }
 
-  /** Inode number: with the file system's it identifies the file, whatever its names. */
+  /** Inode number: with the file system's it identifies the file, whatever its names. One of more than 53 bits is folded to so many. */
   get inode(): number {
     return this.#status.inode;
   }

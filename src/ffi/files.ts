@@ -7,7 +7,7 @@
 import { check, errno, sys, sysFcntl, sysFcntlPadded, sysLinux } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
 import { allocate, cString, stringAt, stringIn } from "./strings.ts";
-import { get } from "./struct.ts";
+import { get, getBig, type NumberField } from "./struct.ts";
 
 const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NONBLOCK } = os.constants;
 
@@ -172,9 +172,9 @@ export interface FileStatus {
   readonly size: number;
   /** Time of the last change of content, in milliseconds since 1970. */
   readonly modifiedMs: number;
-  /** Device number, which with `inode` identifies the file. */
+  /** Device number, which with `inode` identifies the file. One of more than 53 bits is folded to so many. */
   readonly device: number;
-  /** Inode number. */
+  /** Inode number, likewise. */
   readonly inode: number;
 }
 
@@ -199,9 +199,18 @@ function readStat(): FileStatus {
     mode: get(statView, fields.mode),
     size: get(statView, fields.size),
     modifiedMs: get(statView, fields.mtimeSec) * 1000 + Math.floor(get(statView, fields.mtimeNsec) / 1e6),
-    device: get(statView, fields.dev),
-    inode: get(statView, fields.ino),
+    device: identityIn(fields.dev),
+    inode: identityIn(fields.ino),
   };
+}
+
+/**
+ * A number that tells files apart. File systems may have inode numbers of all 64 bits: overlays say above which layer a file is of, and what
+ * comes over the network or from a program is anything; and some devices are negative numbers made longer. So the upper bits count, too.
+ */
+function identityIn(field: NumberField): number {
+  const whole = BigInt.asUintN(64, getBig(statView, field));
+  return Number(BigInt.asUintN(53, whole ^ whole >> 53n << 42n));
 }
 
 const pathBytes = allocate(4096);

@@ -39,6 +39,7 @@ import {
   write,
   writev,
 } from "../../src/ffi/mod.ts";
+import { sys } from "../../src/ffi/libc.ts";
 import { Descriptors, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
 
 const { F_DUPFD, F_GETFD, F_GETFL, FD_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY } = os.constants;
@@ -306,6 +307,35 @@ describe("file calls", () => {
       assertEquals([again.device, again.inode], [found.device, found.inode]);
       const other = status(descriptors.own(open(file("b", ""), O_RDONLY)));
       assertNotEquals(other.inode, found.inode);
+    });
+
+    it("tells files apart where inode and device numbers have all of 64 bits", () => {
+      const fd = descriptors.own(open(file("a", "12345"), O_RDONLY));
+      const calls: { fstat: typeof sys.fstat } = sys;
+      const real = calls.fstat;
+      const { ino, dev } = os.structs.stat.fields;
+      const identityWith = (number: bigint): number[] => {
+        calls.fstat = (fd, bytes) => {
+          const result = real(fd, bytes);
+          const view = new DataView(bytes!.buffer);
+          for (const { offset, width } of [ino, dev]) if (width === 8) view.setBigUint64(offset, number, true);
+          return result;
+        };
+        const { inode, device, size } = status(fd);
+        assertStrictEquals(size, 5);
+        return [inode, device];
+      };
+      try {
+        assertStrictEquals(identityWith(2n ** 53n - 1n)[0], 2 ** 53 - 1);
+        const [inode, device] = identityWith(2n ** 63n + 2n);
+        for (const other of [2n, 2n ** 63n + 3n, 2n ** 62n + 2n]) {
+          assertNotEquals(identityWith(other), [inode, device]);
+        }
+        assertEquals(identityWith(2n ** 63n + 2n), [inode, device]);
+        assertNotEquals(identityWith(2n ** 64n - 2n), identityWith(2n ** 64n - 3n));
+      } finally {
+        calls.fstat = real;
+      }
     });
 
     it("tells the size of a file beyond 4 GiB", () => {
