@@ -42,6 +42,8 @@ export interface RpcCallOwner {
   hasHooks(side: RpcHookSide): boolean;
   /** Asks the hooks of a side; the call is paused until they have decided. */
   passHooks(context: RpcServerHookContext, done: (goesOn: boolean) => void): void;
+  /** Tells of what has gone wrong where nobody is left to throw it at. */
+  report(error: unknown, http: HttpRequest): void;
 }
 
 /** @internal */
@@ -96,9 +98,16 @@ export class ServedCall<Request, Reply> implements RpcCall<Request, Reply> {
       http,
     });
     this.#owner.passHooks(context, (goesOn) => {
-      if (goesOn) sendReply(http, body);
-      else refuse(http);
-      body.close();
+      try {
+        if (goesOn) sendReply(http, body);
+        else refuse(http);
+      } catch (error) {
+        // A hook has made it a reply that cannot be sent, maybe long after this was called.
+        refuse(http);
+        this.#owner.report(error, http);
+      } finally {
+        body.close();
+      }
     });
   }
 

@@ -17,7 +17,7 @@ import { TagError } from "./tag_error.ts";
 export interface RpcServerOptions {
   /** Limits of requests, and how deep replies may be; how long a request may be is the HTTP server's `maxBodyBytes`. */
   readonly limits?: Partial<RpcLimits> | undefined;
-  /** Told what handlers and hooks throw; `console.error` by default. */
+  /** Told what handlers and hooks throw, and why a message that a hook has changed is none any more; `console.error` by default. */
   readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
 }
 
@@ -165,8 +165,8 @@ export class RpcServer implements Disposable {
       call = new ServedCall(this.#owner, method, http, meta, request);
     } catch (error) {
       refuse(http);
-      if (error instanceof TagError) return;
-      throw error;
+      if (!(error instanceof TagError)) this.#onError(error, http);
+      return;
     }
     try {
       const result = handler(call.request, call);
@@ -222,6 +222,7 @@ export class RpcServer implements Disposable {
       limits: this.#limits,
       hasHooks: (side) => this.#hooks.has(side),
       passHooks: (context, done) => this.#passHooks(context, done),
+      report: (error, http) => this.#onError(error, http),
     };
   }
 }

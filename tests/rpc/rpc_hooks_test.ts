@@ -93,6 +93,37 @@ forEachBackend((backend) => {
         assertEquals(pair.errors, []);
       }));
 
+    it("hears of a message that it has spoilt by a 503, as does whoever hears of errors", () =>
+      withPair(base, async (pair) => {
+        pair.rpc.register(Sum, sum);
+        pair.connect();
+        const hooks: ((context: RpcServerHookContext) => RpcHookResult | Promise<RpcHookResult>)[] = [
+          () => EVRPC_CONTINUE,
+          async () => {
+            await Promise.resolve();
+            return EVRPC_CONTINUE;
+          },
+          (context) => {
+            setTimeout(() => context.resume(EVRPC_CONTINUE), 1);
+            return EVRPC_PAUSE;
+          },
+        ];
+        for (const side of [EVRPC_INPUT, EVRPC_OUTPUT] as const) {
+          for (const hook of hooks) {
+            const handle = pair.rpc.addHook(side, (context) => {
+              context.body.freezeFront();
+              return hook(context);
+            });
+            const error = await rejection(pair.pool.call(Sum, { each: [1] }, { timeoutMs: 10_000 })) as RpcError;
+            assertStrictEquals(error.response?.status, 503);
+            assertStrictEquals(pair.errors.length, 1);
+            assertInstanceOf(pair.errors.pop(), TypeError);
+            pair.rpc.removeHook(handle);
+          }
+        }
+        assertEquals(await pair.pool.call(Sum, { each: [1] }), { total: 1 });
+      }));
+
     it("is told at once when it resumes with what is no end of a pause", () =>
       withPair(base, async (pair) => {
         pair.rpc.register(Sum, sum);
