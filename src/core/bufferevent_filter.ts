@@ -94,8 +94,10 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #writeTimer: InactivityTimer;
   #closed = false;
   #closing = false;
-  // A transform is running: what it does to the buffers must not start it again.
-  #transforming = 0;
+  // Its transform is running: what that does to the buffers must not start it again. It may well start the other one: what is written as
+  // data comes in has nobody else to send it.
+  #makesInput = false;
+  #makesOutput = false;
 
   /**
    * Takes a connection over, and enables both its directions; it reads when the filter does.
@@ -138,7 +140,7 @@ export class FilterBufferEvent extends BufferEvent {
     if (added > 0) {
       this.#updateTimers();
       this.#processOutput(BEV_NORMAL, true);
-    } else if (this.#transforming === 0) {
+    } else if (!this.#makesOutput) {
       // Drained by hand. What a transform takes is not gone yet.
       this.outputShrank();
     }
@@ -253,7 +255,6 @@ export class FilterBufferEvent extends BufferEvent {
     if (this.readRuns) this.underlying.resume(EV_READ, SUSPEND_FILTER);
     else this.underlying.suspend(EV_READ, SUSPEND_FILTER);
     this.#updateTimers();
-    if (this.#transforming !== 0) return;
     // Both may have been left lying while they were not wanted. Whoever called us does not expect to be called back.
     if (this.underlying.input.length > 0) this.#processInput(BEV_NORMAL, true);
     this.#processOutput(BEV_NORMAL, true);
@@ -269,11 +270,11 @@ export class FilterBufferEvent extends BufferEvent {
   /** Makes input out of what has come underneath; returns whether something was done. */
   #processInput(mode: number, defer: boolean): boolean {
     const { underlying, input } = this;
-    if (this.#closed || this.#transforming !== 0 || (mode === BEV_NORMAL && !this.readRuns)) return false;
+    if (this.#closed || this.#makesInput || (mode === BEV_NORMAL && !this.readRuns)) return false;
     const lengthBefore = input.length;
     let result = BEV_OK;
     let done = false;
-    this.#transforming++;
+    this.#makesInput = true;
     input.unfreezeBack();
     try {
       for (let moving = true; moving;) {
@@ -288,7 +289,7 @@ export class FilterBufferEvent extends BufferEvent {
         moving = progress && result === BEV_OK && underlying.input.length > 0 && (mode !== BEV_NORMAL || this.readRuns);
       }
     } finally {
-      this.#transforming--;
+      this.#makesInput = false;
       input.freezeBack();
       if (done) this.#readTimer.restart();
       // Also of what came about before a transform has thrown.
@@ -301,12 +302,12 @@ export class FilterBufferEvent extends BufferEvent {
   /** Makes output for underneath out of what is queued; returns whether something was done. */
   #processOutput(mode: number, defer: boolean): boolean {
     const { output, underlying } = this;
-    if (this.#closed || this.#transforming !== 0) return false;
+    if (this.#closed || this.#makesOutput) return false;
     if (mode === BEV_NORMAL && (!this.writeRuns || output.length === 0 || underlying.outputFull)) return false;
     const queued = output.length;
     let result = BEV_OK;
     let done = false;
-    this.#transforming++;
+    this.#makesOutput = true;
     output.unfreezeFront();
     try {
       for (let moving = true; moving;) {
@@ -321,7 +322,7 @@ export class FilterBufferEvent extends BufferEvent {
           (mode !== BEV_NORMAL || (this.writeRuns && !underlying.outputFull));
       }
     } finally {
-      this.#transforming--;
+      this.#makesOutput = false;
       output.freezeFront();
       // Also of what was taken before a transform has thrown.
       if (!this.#closed) this.#outputTaken(done || output.length !== queued, result !== BEV_ERROR, defer);

@@ -261,6 +261,41 @@ forEachBackend((backend) => {
         assertEquals(inputText(far), "abc!");
       });
 
+      it("sends what is written while its input is made", () => {
+        for (const by of ["its transform", "a callback on its input"]) {
+          const [one, other] = PairBufferEvent.create(base);
+          other.enable(EV_READ);
+          const top: FilterBufferEvent = new FilterBufferEvent(one, {
+            input: (source, target, limit) => {
+              if (by === "its transform") top.write("pong");
+              source.removeBuffer(target, limit);
+              return BEV_OK;
+            },
+          });
+          if (by !== "its transform") top.input.addCallback((_, { added }) => added > 0 && top.write("pong"));
+          top.enable(EV_READ);
+          other.write("ping");
+          settle(base);
+          assertEquals([inputText(other), inputText(top)], ["pong", "ping"], by);
+          top.close();
+        }
+      });
+
+      it("goes on with its input when that is drained while its output is made", () => {
+        const top = filter();
+        top.setWatermark(EV_READ, 0, 2);
+        top.enable(EV_READ);
+        far.write("abcd");
+        settle(base);
+        const told = journal(top);
+        top.output.addCallback((_, { deleted }) => {
+          if (deleted > 0) top.input.drain(2);
+        });
+        top.write("x");
+        settle(base);
+        assertEquals([inputText(top), told.includes("read")], ["cd", true]);
+      });
+
       it("is not kept busy by a transform that calls nothing a success", () => {
         let calls = 0;
         const top = filter({
