@@ -84,7 +84,7 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #closeToo = (): void => this.close();
   readonly #holdOpen = (): boolean => this.hasUntold;
   readonly #shrinkToo = (begun: boolean): void => {
-    if (begun) this.streamBegun(!this.underlying.isConnected);
+    if (begun) this.#renew();
     else if (this.underlying.outputOver) this.endOutput();
     else this.outputShrank();
   };
@@ -94,6 +94,8 @@ export class FilterBufferEvent extends BufferEvent {
   readonly #writeTimer: InactivityTimer;
   #closed = false;
   #closing = false;
+  // The output transform has been told that no more follows, has left nothing over, and nothing has been written since.
+  #finished = false;
   // Its transform is running: what that does to the buffers must not start it again. It may well start the other one: what is written as
   // data comes in has nobody else to send it.
   #makesInput = false;
@@ -138,6 +140,7 @@ export class FilterBufferEvent extends BufferEvent {
   protected override outputChanged(added: number): void {
     if (this.#closed) return;
     if (added > 0) {
+      this.#finished = false;
       this.#updateTimers();
       this.#processOutput(BEV_NORMAL, true);
     } else if (!this.#makesOutput) {
@@ -191,11 +194,22 @@ export class FilterBufferEvent extends BufferEvent {
       if (!this.#closing) {
         this.#closing = true;
         this.retire();
-        this.#processOutput(BEV_FINISHED, true);
+        this.#finish();
       }
     } finally {
       this.#closeIfDone();
     }
+  }
+
+  /** Runs the output transform for the last time, unless that has been done: what it adds to the end is not wanted twice. */
+  #finish(): void {
+    if (!this.#finished) this.#processOutput(BEV_FINISHED, true);
+  }
+
+  /** There is a new stream underneath, with an end of its own. */
+  #renew(): void {
+    this.#finished = false;
+    this.streamBegun(!this.underlying.isConnected);
   }
 
   /** Goes on with closing, which waits for what is to be told, and then for what is to be sent underneath. */
@@ -217,7 +231,7 @@ export class FilterBufferEvent extends BufferEvent {
   /** Runs the output transform for the last time, and has the connection underneath end once it has sent everything. */
   override endWriting(): void {
     if (this.#closed) return;
-    this.#processOutput(BEV_FINISHED, true);
+    this.#finish();
     const { underlying } = this;
     if (underlying.queuedBytes === 0) return underlying.endWriting();
     // From the loop, which knows whom to tell of what a transform underneath may throw.
@@ -321,6 +335,7 @@ export class FilterBufferEvent extends BufferEvent {
         moving = progress && result === BEV_OK && output.length > 0 &&
           (mode !== BEV_NORMAL || (this.writeRuns && !underlying.outputFull));
       }
+      if (mode === BEV_FINISHED) this.#finished = output.length === 0;
     } finally {
       this.#makesOutput = false;
       output.freezeFront();

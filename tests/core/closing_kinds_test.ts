@@ -182,6 +182,29 @@ forEachBackend((backend) => {
         filter.close();
       });
 
+      it("ends what it sends once, although its writing was ended before, unless more was written meanwhile", () => {
+        for (const [more, expected] of [["", "x."], ["y", "x.y."]] as const) {
+          const [one, other] = PairBufferEvent.create(base);
+          other.enable(EV_READ);
+          const filter = new FilterBufferEvent(one, {
+            deferCallbacks,
+            output: (source, target, limit, mode) => {
+              source.removeBuffer(target, limit);
+              if (mode === BEV_FINISHED) target.add(".");
+              return BEV_OK;
+            },
+          });
+          filter.write("x");
+          filter.endWriting();
+          filter.endWriting();
+          filter.write(more);
+          filter.closeAfterFlush();
+          settle(base);
+          assertEquals([filter.closed, other.input.takeText()], [true, expected]);
+          other.close();
+        }
+      });
+
       it("leaves the connection underneath open where it is to be kept, and tells what is due before", () => {
         const filter = new FilterBufferEvent(under, { deferCallbacks, keepOpen: true });
         const told = journal(filter);
