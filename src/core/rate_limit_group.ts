@@ -4,6 +4,7 @@ import { EV_READ, EV_WRITE } from "./constants.ts";
 import { LoopEvent } from "./event.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
+import { runAll } from "./run_all.ts";
 import { SUSPEND_GROUP } from "./suspension.ts";
 import { TokenBucket } from "./token_bucket.ts";
 
@@ -194,9 +195,16 @@ export class RateLimitGroup implements Disposable {
 
   /** Stops directions for which nothing is left, and lets those go on that have got something. */
   #review(directions: number): void {
-    if ((directions & EV_READ) !== 0) this.#reviewOne(EV_READ);
-    if ((directions & EV_WRITE) !== 0) this.#reviewOne(EV_WRITE);
-    this.#wait();
+    try {
+      if ((directions & EV_READ) !== 0) this.#reviewOne(EV_READ);
+    } finally {
+      // Whatever a callback on a buffer of a member that goes on has thrown.
+      try {
+        if ((directions & EV_WRITE) !== 0) this.#reviewOne(EV_WRITE);
+      } finally {
+        this.#wait();
+      }
+    }
   }
 
   #reviewOne(direction: number): void {
@@ -208,7 +216,7 @@ export class RateLimitGroup implements Disposable {
 
   #stop(direction: number): void {
     this.#suspended |= direction;
-    for (const member of this.#members) member.suspend(direction, SUSPEND_GROUP);
+    runAll(stepsOf(this.#members, (member) => member.suspend(direction, SUSPEND_GROUP)));
   }
 
   /** Lets everybody go on, beginning with a random member: the first ones may leave nothing for the others. */
@@ -216,12 +224,11 @@ export class RateLimitGroup implements Disposable {
     this.#suspended &= ~direction;
     const members = [...this.#members];
     const first = Math.floor(Math.random() * members.length);
-    for (let index = 0; index < members.length; index++) {
+    const inTurn = [...members.slice(first), ...members.slice(0, first)];
+    runAll(stepsOf(inTurn, (member) => {
       // One that goes on at once may have stopped the others again.
-      if ((this.#suspended & direction) !== 0) return;
-      const member = members[(first + index) % members.length]!;
-      if (this.#members.has(member)) member.resume(direction, SUSPEND_GROUP);
-    }
+      if ((this.#suspended & direction) === 0 && this.#members.has(member)) member.resume(direction, SUSPEND_GROUP);
+    }));
   }
 
   /** Comes back for what stands still, when a tick has brought enough for one member. */
@@ -241,9 +248,15 @@ export class RateLimitGroup implements Disposable {
 
   #refilled(): void {
     this.#bucket.fill(this.base.now());
-    this.#goIfEnough(EV_READ);
-    this.#goIfEnough(EV_WRITE);
-    this.#wait();
+    try {
+      this.#goIfEnough(EV_READ);
+    } finally {
+      try {
+        this.#goIfEnough(EV_WRITE);
+      } finally {
+        this.#wait();
+      }
+    }
   }
 
   #goIfEnough(direction: number): void {
@@ -253,12 +266,20 @@ export class RateLimitGroup implements Disposable {
   /** Lets all members go; they are not limited by it any more (bufferevent_rate_limit_group_free). */
   close(): void {
     this.#closed = true;
-    for (const member of [...this.#members]) this.remove(member);
-    this.#refill.close();
+    try {
+      runAll(stepsOf([...this.#members], (member) => this.remove(member)));
+    } finally {
+      this.#refill.close();
+    }
   }
 
   /** Same as {@linkcode RateLimitGroup.close}. */
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** What is done with each member, one after the other: what a callback on the buffers of one may throw is nothing to the others. */
+function* stepsOf(members: Iterable<BufferEvent>, step: (member: BufferEvent) => void): Iterable<() => void> {
+  for (const member of members) yield () => step(member);
 }

@@ -204,6 +204,35 @@ forEachBackend((backend) => {
       }
     });
 
+    it("lets all of its members go on, and go, although a callback of each throws as it does", () => {
+      for (const closes of [false, true]) {
+        withVirtualTime(backend, (base) => {
+          let thrown = 0;
+          base.onError = () => thrown++;
+          const group = new RateLimitGroup(base, new RateLimit({ writeRate: 1000, tickMs: 100 }));
+          const pairs = [1, 2, 3].map(() => PairBufferEvent.create(base));
+          for (const [near, far] of pairs) {
+            group.add(near);
+            far.enable(EV_READ);
+            far.input.addCallback(() => {
+              throw new Error("on purpose");
+            });
+          }
+          group.decrementWrite(1500);
+          for (const [near] of pairs) near.write("x");
+          if (closes) assertThrows(() => group.close(), Error, "on purpose");
+          else runFor(base, 300);
+          assertEquals(pairs.map(([, far]) => far.input.length), [1, 1, 1]);
+          assertEquals([group.size, thrown], closes ? [0, 0] : [3, 1]);
+          group.close();
+          for (const [near, far] of pairs) {
+            near.close();
+            far.close();
+          }
+        });
+      }
+    });
+
     it("survives members that close each other as they go on", () => {
       withPairs(6, (base, senders, receivers) => {
         using group = new RateLimitGroup(base, new RateLimit({ readRate: 70, tickMs: 100 }));
