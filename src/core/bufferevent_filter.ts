@@ -190,6 +190,7 @@ export class FilterBufferEvent extends BufferEvent {
    */
   override closeAfterFlush(): void {
     if (this.#closed) return;
+    if (this.#makesOutput) return this.#soon(() => this.closeAfterFlush());
     try {
       if (!this.#closing) {
         this.#closing = true;
@@ -199,6 +200,11 @@ export class FilterBufferEvent extends BufferEvent {
     } finally {
       this.#closeIfDone();
     }
+  }
+
+  /** For what the output transform itself asks for, or a callback on its buffers: what is being made comes before the end. */
+  #soon(callback: () => void): void {
+    new Deferred(this.base, this.priority, callback).schedule();
   }
 
   /** Runs the output transform for the last time, unless that has been done: what it adds to the end is not wanted twice. */
@@ -231,6 +237,7 @@ export class FilterBufferEvent extends BufferEvent {
   /** Runs the output transform for the last time, and has the connection underneath end once it has sent everything. */
   override endWriting(): void {
     if (this.#closed) return;
+    if (this.#makesOutput) return this.#soon(() => this.endWriting());
     this.#finish();
     const { underlying } = this;
     if (underlying.queuedBytes === 0) return underlying.endWriting();

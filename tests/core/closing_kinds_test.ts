@@ -205,6 +205,30 @@ forEachBackend((backend) => {
         }
       });
 
+      it("sends what its transform makes when that asks for the end", () => {
+        for (const end of ["closeAfterFlush", "endWriting"] as const) {
+          const [one, other] = PairBufferEvent.create(base);
+          other.enable(EV_READ);
+          const filter: FilterBufferEvent = new FilterBufferEvent(one, {
+            deferCallbacks,
+            output: (source, target, _limit, mode) => {
+              const bytes = source.take();
+              if (bytes.length > 0) filter[end]();
+              target.add(bytes);
+              if (mode === BEV_FINISHED) target.add(".");
+              return BEV_OK;
+            },
+          });
+          const told = journal(other);
+          filter.write("quit");
+          settle(base);
+          assertEquals([other.input.takeText(), told.at(-1)], ["quit.", "EOF|READING"], end);
+          assertEquals(filter.closed, end === "closeAfterFlush");
+          filter.close();
+          other.close();
+        }
+      });
+
       it("leaves the connection underneath open where it is to be kept, and tells what is due before", () => {
         const filter = new FilterBufferEvent(under, { deferCallbacks, keepOpen: true });
         const told = journal(filter);
