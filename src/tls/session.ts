@@ -8,6 +8,7 @@ import { allocate, type Word } from "../ffi/mod.ts";
 import { pointerTo } from "./certificates.ts";
 import { takeErrors } from "./error_queue.ts";
 import { NULL, openssl } from "./openssl.ts";
+import { textAt } from "./openssl_text.ts";
 
 /** The session of a connection as bytes, in OpenSSL's own form, or null when the server will not take it up again. */
 export function exportSession(connection: Word): Uint8Array | null {
@@ -84,4 +85,51 @@ export class SessionCache {
   clear(): void {
     this.#sessions.clear();
   }
+}
+
+/** What one connection has to do with the sessions that are remembered: it takes one up, and brings new ones. */
+export class ConnectionSession {
+  readonly #cache: SessionCache;
+  readonly #key: string;
+  /** What was offered to the server, or remembered since. */
+  #known: Uint8Array | null = null;
+
+  /** @param key what sessions with the same peer are remembered by. */
+  constructor(cache: SessionCache, key: string) {
+    this.#cache = cache;
+    this.#key = key;
+  }
+
+  /** Offers the server the session that is given, or else the one that is remembered, if any. */
+  offer(connection: Word, given: Uint8Array | undefined): void {
+    const session = given ?? this.#cache.take(this.#key);
+    if (session === undefined) return;
+    offerSession(connection, session);
+    if (this.#cache.isUsed) this.#known = session;
+  }
+
+  /**
+   * Remembers the session of a connection if there is a new one. What others have taken up meanwhile, or what was forgotten, does not
+   * come back.
+   *
+   * @param isOpening whether the handshake has just ended.
+   */
+  keep(connection: Word, isOpening: boolean): void {
+    if (!this.#cache.isUsed) return;
+    const session = exportSession(connection);
+    if (session === null) return;
+    // Before TLS 1.3 a session that was taken up goes on, and mostly there is no other.
+    if (this.#known !== null && isSame(session, this.#known) && !(isOpening && isOlder(connection))) return;
+    this.#known = session;
+    this.#cache.put(this.#key, session);
+  }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
+
+/** Whether it speaks TLS 1.2 or something older. */
+function isOlder(connection: Word): boolean {
+  return textAt(openssl().ssl.SSL_get_version(connection)) !== "TLSv1.3";
 }

@@ -22,7 +22,7 @@ import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
 import { RecordCutter } from "./record_cutter.ts";
-import { exportSession, offerSession, type SessionCache } from "./session.ts";
+import { ConnectionSession, exportSession } from "./session.ts";
 import { type DirectSender, type SharedBios, sharedBios } from "./shared_bios.ts";
 import type { TlsContext } from "./tls_context.ts";
 import type { TlsEngineOptions } from "./tls_engine_options.ts";
@@ -72,8 +72,7 @@ export class TlsEngine {
   #sender: DirectSender | null;
   readonly #cutter = new RecordCutter();
   readonly #host: HostName | null;
-  readonly #sessionKey: string;
-  readonly #sessions: SessionCache;
+  readonly #session: ConnectionSession;
   #context: TlsContext;
   #hello: ClientHelloReader | null = null;
   #ssl: Word = NULL;
@@ -100,9 +99,8 @@ export class TlsEngine {
     this.#output = output;
     const { hostname, serverName, verifyHostname, session } = options;
     this.#host = hostname === undefined ? null : new HostName(hostname);
-    this.#sessionKey = options.sessionKey ?? hostname ?? "";
-    // Those of the context as it is now: what this connection is judged by is not what a reloaded one goes by.
-    this.#sessions = context.sessions;
+    // With those of the context as it is now: what this connection is judged by is not what a reloaded one goes by.
+    this.#session = new ConnectionSession(context.sessions, options.sessionKey ?? hostname ?? "");
     if (context.role === "server") {
       if (context.choosesByHello) {
         this.#hello = new ClientHelloReader();
@@ -130,8 +128,7 @@ export class TlsEngine {
     if (context.alpn !== null && context.alpn.length > 0) {
       ssl.SSL_set_alpn_protos(this.#ssl, context.alpn, context.alpn.length);
     }
-    const known = session ?? this.#sessions.take(this.#sessionKey);
-    if (known !== undefined) offerSession(this.#ssl, known);
+    this.#session.offer(this.#ssl, session);
   }
 
   #open(context: TlsContext): void {
@@ -344,7 +341,7 @@ export class TlsEngine {
     if (doubt !== null) return this.#fail(doubt);
     this.#state = OPEN;
     this.outcome = ENGINE_CONNECTED;
-    this.#keepSession();
+    this.#session.keep(this.#ssl, true);
   }
 
   #read(max: number): void {
@@ -363,20 +360,13 @@ export class TlsEngine {
       return;
     }
     const error = ssl.SSL_get_error(this.#ssl, got);
-    if (error === c.SSL_ERROR_WANT_READ) this.#keepSession();
+    if (error === c.SSL_ERROR_WANT_READ) this.#session.keep(this.#ssl, false);
     else if (error !== c.SSL_ERROR_ZERO_RETURN) this.#failed("read from");
     else {
       this.#ended = true;
       this.outcome = ENGINE_ENDED;
     }
     this.answeredBytes += this.#bios.drain(this.#output);
-  }
-
-  /** A client remembers its session whenever there may be a new one. */
-  #keepSession(): void {
-    if (!this.#sessions.isUsed) return;
-    const session = exportSession(this.#ssl);
-    if (session !== null) this.#sessions.put(this.#sessionKey, session);
   }
 
   /** A call has failed, and OpenSSL's queue says why. */

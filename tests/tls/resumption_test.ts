@@ -1,7 +1,7 @@
 /** A session that is taken up again skips verification, so it must not lead to where verification would have refused. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { afterEach, beforeEach, describe } from "@std/testing/bdd";
-import { EventBase } from "../../src/core/mod.ts";
+import { EV_READ, EV_WRITE, EventBase } from "../../src/core/mod.ts";
 import { allocate } from "../../src/ffi/mod.ts";
 import type { TlsBufferEventOptions, TlsContext, TlsVersion } from "../../src/tls/mod.ts";
 import { until } from "../core/bufferevent_support.ts";
@@ -101,6 +101,14 @@ describe("a server that verifies clients", () => {
 describe("a client that remembers sessions", () => {
   withBase();
 
+  /** Has a server say something, behind a record that is no data where there is such a thing. */
+  function sayMore({ client, server }: Ends): void {
+    const { length } = client.input;
+    server.updateKeys();
+    server.write("more");
+    until(base, () => client.input.length > length, "more");
+  }
+
   it("forgets them when it is reloaded, and takes none of connections that are older", () => {
     for (const maxVersion of versions) {
       using clients = clientContext({ maxVersion, sessionsMax: 4 });
@@ -116,6 +124,37 @@ describe("a client that remembers sessions", () => {
       closeBoth(older);
       const newer = talk(clients, servers);
       assertEquals([newer.client.details.sessionReused, clients.sessionCount], [false, 1]);
+      closeBoth(newer);
+    }
+  });
+
+  it("remembers none again that another connection has taken up, or that it was told to forget", () => {
+    for (const maxVersion of versions) {
+      using clients = clientContext({ maxVersion, sessionsMax: 4 });
+      using servers = serverContext();
+      const older = talk(clients, servers);
+      const contexts = { client: clients, server: servers };
+      assertEquals(clients.sessionCount, 1);
+      const newer = openEnds(base, null, { contexts });
+      // Not yet.
+      newer.client.disable(EV_READ | EV_WRITE);
+      assertEquals(clients.sessionCount, 0);
+      sayMore(older);
+      assertEquals(clients.sessionCount, 0, maxVersion);
+      // The server has sent no other ticket yet, and this one is used up; before TLS 1.3 it is the session that goes on.
+      newer.client.setCallbacks({
+        event: () => assertEquals(clients.sessionCount, maxVersion === "TLSv1.3" ? 0 : 1, maxVersion),
+      });
+      newer.client.enable(EV_READ | EV_WRITE);
+      shakeHands(base, newer);
+      assert(newer.client.details.sessionReused);
+      sayMore(newer);
+      assertEquals(clients.sessionCount, 1, maxVersion);
+      clients.forgetSessions();
+      sayMore(older);
+      sayMore(newer);
+      assertEquals(clients.sessionCount, 0, maxVersion);
+      closeBoth(older);
       closeBoth(newer);
     }
   });
