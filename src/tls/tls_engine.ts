@@ -18,6 +18,7 @@ import {
 } from "./engine_outcome.ts";
 import { clearErrors, queuedError, takeErrors } from "./error_queue.ts";
 import { HostName } from "./host_name.ts";
+import { KeyUpdate } from "./key_update.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
@@ -73,6 +74,7 @@ export class TlsEngine {
   readonly #cutter = new RecordCutter();
   readonly #host: HostName | null;
   readonly #session: ConnectionSession;
+  readonly #keys = new KeyUpdate();
   #context: TlsContext;
   #hello: ClientHelloReader | null = null;
   #ssl: Word = NULL;
@@ -181,10 +183,11 @@ export class TlsEngine {
    * slab of the thread. Must not be called while {@linkcode TlsEngine.hasMore}.
    *
    * @param max most bytes of plaintext to give.
-   * @returns the index up to which bytes were taken.
+   * @returns the index up to which bytes were taken; `start` when something was to be said first, so that they are to be fed again.
    */
   feed(bytes: Uint8Array, start: number, end: number, max: number = RECORD_BYTES_MAX): number {
     this.outcome = ENGINE_NOTHING;
+    if (this.#saysKeys()) return start;
     // RFC 8446 section 6.1: what comes after close_notify is ignored.
     if (this.#state > OPEN || this.#ended) return end;
     if (this.#hello !== null) return this.#readHello(this.#hello, bytes, start, end);
@@ -202,8 +205,17 @@ export class TlsEngine {
   /** Goes on with a record that was read in part; as {@linkcode TlsEngine.feed}. */
   readMore(max: number): void {
     this.outcome = ENGINE_NOTHING;
+    if (this.#saysKeys()) return;
     this.hasMore = false;
     if (this.#state === OPEN) this.#read(max);
+  }
+
+  /** Has new keys that were asked for announced before anything is read; whether they were. Then we may be closed, or elsewhere. */
+  #saysKeys(): boolean {
+    if (!this.#keys.isOwed || this.#state !== OPEN) return false;
+    this.#keys.say(this.#ssl);
+    this.#bios.drain(this.#output);
+    return true;
   }
 
   /**
@@ -215,6 +227,7 @@ export class TlsEngine {
    */
   write(address: Word, length: number, isLast = false): number {
     clearErrors();
+    this.#keys.isOwed = false;
     let written = this.#lib.ssl.SSL_write(this.#ssl, address, length);
     this.writeBlocked = false;
     if (written <= 0) {
@@ -230,6 +243,7 @@ export class TlsEngine {
   shutdown(): void {
     if (this.#state !== OPEN || this.#closeSent) return;
     this.#closeSent = true;
+    this.#keys.say(this.#ssl);
     clearErrors();
     this.#lib.ssl.SSL_shutdown(this.#ssl);
     takeErrors();
@@ -253,9 +267,9 @@ export class TlsEngine {
     this.#fail(error);
   }
 
-  /** Asks for new keys of both sides (TLS 1.3), with the next write. */
+  /** Asks for new keys of both sides (TLS 1.3), with what is sent next, or before something is read. */
   updateKeys(): boolean {
-    return this.#state === OPEN && this.#lib.ssl.SSL_key_update(this.#ssl, c.SSL_KEY_UPDATE_REQUESTED) === 1;
+    return this.#state === OPEN && this.#keys.ask(this.#ssl);
   }
 
   /** Begins a renegotiation (TLS 1.2 and older); false where there is none. */

@@ -225,6 +225,56 @@ describe("two engines", () => {
     });
   });
 
+  it("announce new keys that were asked for to nobody else, whatever comes before the next write", () => {
+    withSides({}, (client, server) => {
+      withSides({}, (otherClient, otherServer) => {
+        shakeHands(client, server);
+        shakeHands(otherClient, otherServer);
+        for (const max of [undefined, 3]) {
+          assert(client.engine.updateKeys());
+          server.write("to be read");
+          client.receive(server.output.take(), Infinity, max);
+          otherClient.write("b");
+          exchange(otherClient, otherServer);
+          client.write("a");
+          exchange(client, server);
+        }
+        // In the middle of a record as well.
+        server.write("to be read");
+        const bytes = server.output.take();
+        for (let at = 0; at < bytes.length;) at = client.engine.feed(bytes, at, bytes.length, 3);
+        assert(client.engine.hasMore);
+        assert(client.engine.updateKeys());
+        while (client.engine.hasMore) client.engine.readMore(3);
+        otherClient.write("b");
+        exchange(otherClient, otherServer);
+        client.write("a");
+        exchange(client, server);
+        assertEquals([server.plain, otherServer.plain], ["aaa", "bbb"]);
+        assertEquals(client.plain, "to be readto be read");
+        assertEquals([client, server, otherClient, otherServer].map(({ engine }) => engine.error), [
+          null,
+          null,
+          null,
+          null,
+        ]);
+      });
+    });
+  });
+
+  it("announce new keys that were asked for before their end", () => {
+    withSides({}, (client, server) => {
+      shakeHands(client, server);
+      assert(client.engine.updateKeys());
+      client.engine.shutdown();
+      exchange(client, server);
+      assertEquals(server.outcomes, [ENGINE_CONNECTED, ENGINE_ENDED]);
+      server.write("so long");
+      exchange(client, server);
+      assertEquals([client.plain, client.engine.error], ["so long", null]);
+    });
+  });
+
   it("do not mix their bytes up when many of them take turns", () => {
     using clients = clientContext();
     using servers = serverContext();
