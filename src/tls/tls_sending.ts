@@ -145,7 +145,8 @@ export abstract class TlsSending extends TlsConnection {
       if (this.output.length === 0) this.close();
       return;
     }
-    if (this.output.length > 0) return;
+    // What was written behind our end is never sent.
+    if (this.output.length > 0 && !this.engine.isCloseSent) return;
     this.engine.shutdown();
     if (this.underlying.output.length > 0) this.underlying.flush();
     if (this.closed || this.underlying.output.length > 0) return;

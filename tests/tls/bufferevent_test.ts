@@ -276,6 +276,21 @@ forEachBackend((backend) => {
       assertEquals(server.input.length, 0);
     });
 
+    it("closes though something was written behind its end, which stays unsent", () => {
+      for (const closeTimeoutMs of [0, 20]) {
+        const { client, server } = connected({ clientEnd: { closeTimeoutMs } });
+        const told = journal(server);
+        client.disable(EV_READ);
+        client.write("in time");
+        client.endWriting();
+        until(base, () => told.includes("EOF|READING"), "the end");
+        client.write("too late");
+        client.closeAfterFlush();
+        until(base, () => client.closed, "closed");
+        assertEquals(inputText(server), "in time");
+      }
+    });
+
     it("loses nothing when a callback throws in the middle of what has come", () => {
       const { client, server } = connected();
       let got = "";
