@@ -135,7 +135,7 @@ export abstract class TlsConnection extends BufferEvent {
   /**
    * Shakes hands anew (bufferevent_ssl_renegotiate): TLS 1.2 and older, where the context allows it.
    *
-   * @returns whether that is possible.
+   * @returns whether that is possible; for a client it is not while a watermark or limit has had a record read in part only.
    */
   renegotiate(): boolean {
     if (!this.engine.renegotiate()) return false;

@@ -62,7 +62,7 @@ export class TlsEngine {
   outcome: EngineOutcome = ENGINE_NOTHING;
   /** Whether a record was only read in part, so that {@linkcode TlsEngine.readMore} has more of it. */
   hasMore = false;
-  /** Whether what is to be sent must wait for the peer, which happens in a renegotiation only. */
+  /** Whether what is to be sent, or our end, must wait for the peer, which happens in a renegotiation only. */
   writeBlocked = false;
   /** How many bytes it has answered with on its own account to what it was fed. Whoever sees to their leaving may count anew. */
   answeredBytes = 0;
@@ -239,13 +239,13 @@ export class TlsEngine {
     return written;
   }
 
-  /** Says that nothing more will be sent (close_notify). Does nothing during the handshake, after a failure, or a second time. */
+  /** Says once that nothing more will be sent (close_notify), if it is open; while that is blocked it is to be called again. */
   shutdown(): void {
     if (this.#state !== OPEN || this.#closeSent) return;
-    this.#closeSent = true;
     this.#keys.say(this.#ssl);
     clearErrors();
-    this.#lib.ssl.SSL_shutdown(this.#ssl);
+    this.#closeSent = this.#lib.ssl.SSL_shutdown(this.#ssl) >= 0;
+    this.writeBlocked = !this.#closeSent;
     takeErrors();
     this.#bios.drain(this.#output);
   }
@@ -272,20 +272,18 @@ export class TlsEngine {
     return this.#state === OPEN && this.#keys.ask(this.#ssl);
   }
 
-  /** Begins a renegotiation (TLS 1.2 and older); false where there is none. */
+  /** Begins a renegotiation (TLS 1.2 and older); false where there is none, and where the rest of a record would break it. */
   renegotiate(): boolean {
     if (this.#state !== OPEN || !this.#context.renegotiates) return false;
+    if (this.hasMore && this.#context.role === "client") return false;
     const begun = this.#lib.ssl.SSL_renegotiate(this.#ssl) === 1;
     takeErrors();
-    if (begun) this.#renegotiateNow();
-    return begun;
-  }
-
-  #renegotiateNow(): void {
+    if (!begun) return false;
     setOffered(this.#context.alpn);
     this.#lib.ssl.SSL_do_handshake(this.#ssl);
     takeErrors();
     this.#bios.drain(this.#output);
+    return true;
   }
 
   /** The session, to be taken up by a later connection; null when there is none (yet: in TLS 1.3 it comes after the handshake). */

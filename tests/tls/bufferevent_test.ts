@@ -276,6 +276,19 @@ forEachBackend((backend) => {
       assertEquals(server.input.length, 0);
     });
 
+    it("announces its end once a renegotiation that is under way has ended", () => {
+      const reneg = { maxVersion: "TLSv1.2", allowRenegotiation: true } as const;
+      for (const end of ["closeAfterFlush", "endWriting"] as const) {
+        const { client, server } = connected({ client: reneg, server: reneg, clientEnd: { closeTimeoutMs: 2000 } });
+        const told = journal(server);
+        client.disable(EV_READ);
+        assert(client.renegotiate());
+        client[end]();
+        until(base, () => told.length > 0, "the end");
+        assertEquals([told, server.error], [["EOF|READING"], null], end);
+      }
+    });
+
     it("closes though something was written behind its end, which stays unsent", () => {
       for (const closeTimeoutMs of [0, 20]) {
         const { client, server } = connected({ clientEnd: { closeTimeoutMs } });

@@ -212,6 +212,41 @@ describe("two engines", () => {
     });
   }
 
+  const renegotiating: Setup = {
+    client: { maxVersion: "TLSv1.2", allowRenegotiation: true },
+    server: { allowRenegotiation: true },
+  };
+
+  it("announce their end as soon as a renegotiation that is under way allows it", () => {
+    withSides(renegotiating, (client, server) => {
+      shakeHands(client, server);
+      assert(client.engine.renegotiate());
+      client.engine.shutdown();
+      assertEquals([client.engine.isCloseSent, client.engine.writeBlocked], [false, true]);
+      exchange(client, server);
+      client.engine.shutdown();
+      assertEquals([client.engine.isCloseSent, client.engine.writeBlocked], [true, false]);
+      exchange(client, server);
+      assertEquals(server.outcomes, [ENGINE_CONNECTED, ENGINE_ENDED]);
+    });
+  });
+
+  it("renegotiate in the middle of a record only where that breaks nothing", () => {
+    withSides(renegotiating, (client, server) => {
+      shakeHands(client, server);
+      server.write("to be read");
+      const bytes = server.output.take();
+      assertEquals(client.engine.feed(bytes, 0, bytes.length, 3), bytes.length);
+      assertEquals([client.engine.hasMore, client.engine.renegotiate()], [true, false]);
+      client.engine.readMore(100);
+      assert(client.engine.renegotiate());
+      exchange(client, server);
+      client.write("still there");
+      exchange(client, server);
+      assertEquals([server.plain, client.engine.error], ["still there", null]);
+    });
+  });
+
   it("change their keys midway with TLS 1.3", () => {
     withSides({}, (client, server) => {
       shakeHands(client, server);
