@@ -37,6 +37,8 @@ const TICKET_KEY_BYTES = 80;
  * @param ticketKeys of an earlier context, so that its tickets stay good; null for new ones.
  */
 export function buildServerContext(options: TlsServerOptions, ticketKeys: Uint8Array | null): Word {
+  // Also when it is made anew with another identity.
+  if (options.certificate === undefined) throw new TypeError("Cannot serve TLS without a certificate");
   const { ssl } = openssl();
   return build(ssl.TLS_server_method(), options, (ctx) => {
     const { clientCertificate = "none" } = options;

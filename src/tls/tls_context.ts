@@ -74,7 +74,6 @@ export class TlsContext implements Disposable, SecureLayer {
    * @throws {TypeError} or {RangeError} for options that make no sense, such as no certificate.
    */
   static server(options: TlsServerOptions): TlsContext {
-    if (options.certificate === undefined) throw new TypeError("Cannot serve TLS without a certificate");
     for (const context of Object.values(options.serverNames ?? {})) requireRole(context, "server");
     return new TlsContext(
       "server",

@@ -279,6 +279,8 @@ describe("a server's context", () => {
     folder.write("reloaded.crt", next.certificate);
     const error = assertThrows(() => servers.reload(), TlsError) as TlsError;
     assertEquals(error.code, "TLS_KEY_MISMATCH");
+    // Without a certificate nobody could be served.
+    assertThrows(() => servers.reload({}), TypeError, "without a certificate");
     folder.write("reloaded.key", next.key);
     servers.reload();
 
