@@ -1,8 +1,8 @@
 /** Holds the numbers we took from OpenSSL's headers against those headers: the compiler judges them without producing code. */
 import { assertEquals, assertGreater } from "@std/assert";
-import { describe } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import * as constants from "../../src/tls/openssl_constants.ts";
 import { alertNames } from "../../src/tls/alerts.ts";
 import { reasonCodes } from "../../src/tls/error_queue.ts";
@@ -79,4 +79,12 @@ describe("the numbers from OpenSSL's headers", () => {
       assertEquals(complaints(assertions(entries)), "");
     });
   }
+});
+
+describe("the codes for what OpenSSL says", () => {
+  it("are all in the guide", () => {
+    const guide = readFileSync(new URL("../../docs/tls.md", import.meta.url), "utf8");
+    const missing = Object.values(reasonCodes).filter((code) => !guide.includes(`\`${code}\``));
+    assertEquals(missing, []);
+  });
 });
