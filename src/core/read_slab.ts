@@ -1,4 +1,4 @@
-import { type Address, addressOf, allocate, recv, recvAt } from "../ffi/mod.ts";
+import { addressOf, allocate, recvAt, runtime, type Word } from "../ffi/mod.ts";
 
 /** Small reads fill the first half before a new slab is taken; a large one always finds the other half free. */
 const SLAB_BYTES = 128 * 1024;
@@ -18,18 +18,18 @@ export class ReadSlab {
   start = 0;
   /** Where it ends. */
   end = 0;
-  #address: Address = 0;
+  #word: Word = runtime.word(0);
 
   /** Receives at most `max` bytes. Returns how many came, 0 at the end of the stream, or `-errno`. */
   receive(fd: number, max: number): number {
     if (this.bytes.length - this.end < ROOM_MIN) {
       this.bytes = allocate(SLAB_BYTES);
-      this.#address = addressOf(this.bytes);
+      this.#word = runtime.word(addressOf(this.bytes));
       this.end = 0;
     }
     this.start = this.end;
     const room = Math.min(max, this.bytes.length - this.end);
-    const received = this.end === 0 ? recv(fd, this.bytes, room, 0) : recvAt(fd, this.#address + this.end, room, 0);
+    const received = recvAt(fd, this.#word, this.end, room, 0);
     if (received > 0) this.end += received;
     return received;
   }

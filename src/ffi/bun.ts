@@ -89,6 +89,7 @@ export function bunRuntime(): Runtime {
     addressOf,
     viewAt: (address: Address, length: number): ArrayBuffer => ffi.toArrayBuffer(address, 0, length),
     word: (value: number): Word => value,
+    wordAt: (word: Word, offset: number): Word => (word as number) + offset,
     createCallback: createCallback as Runtime["createCallback"],
     claimSignal: () => {},
     drainMicrotasks: jsc.drainMicrotasks,

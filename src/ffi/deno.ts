@@ -90,6 +90,7 @@ export function denoRuntime(): Runtime {
     addressOf,
     viewAt,
     word: (value: number): Word => BigInt(value),
+    wordAt: (word: Word, offset: number): Word => (word as bigint) + BigInt(offset | 0),
     createCallback: createCallback as Runtime["createCallback"],
     claimSignal(name: string): void {
       if (!lateSignals.includes(name)) return;

@@ -109,19 +109,19 @@ export function send(fd: number, bytes: Uint8Array, length: number, flags: numbe
   return result < 0 ? -errno[0]! : result;
 }
 
-// Mostly it is the same address again, and on Deno making C's number of it costs 100 ns.
-let receiveAddress: Address = 0;
-let receiveWord: Word = runtime.word(0);
+// Mostly it is the same address again, and on Deno making C's number of it costs 50 to 100 ns.
 let sendAddress: Address = 0;
 let sendWord: Word = runtime.word(0);
 
-/** {@linkcode recv} into memory at `address`: 100 ns cheaper than `readv` and free of a view per call. */
-export function recvAt(fd: number, address: Address, length: number, flags: number): number {
-  if (address !== receiveAddress) {
-    receiveAddress = address;
-    receiveWord = runtime.word(address);
-  }
-  const result = sysAddressed.recv(fd, receiveWord, length, flags);
+/** {@linkcode recv} into memory `offset` bytes behind `word`: 100 ns cheaper than `readv` and free of a view per call. */
+export function recvAt(fd: number, word: Word, offset: number, length: number, flags: number): number {
+  const result = sysAddressed.recv(fd, offset === 0 ? word : runtime.wordAt(word, offset), length, flags);
+  return result < 0 ? -errno[0]! : result;
+}
+
+/** {@linkcode send} from memory `offset` bytes behind `word`. */
+export function sendFrom(fd: number, word: Word, offset: number, length: number, flags: number): number {
+  const result = sysAddressed.send(fd, offset === 0 ? word : runtime.wordAt(word, offset), length, flags);
   return result < 0 ? -errno[0]! : result;
 }
 
