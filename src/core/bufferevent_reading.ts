@@ -45,7 +45,12 @@ export abstract class SocketReading extends SocketSendingNow {
   // The callbacks of all connections: closures would be two more objects for each of them.
   static readonly #readable: EventCallback = (what, event) => {
     const connection = event.owner as SocketReading;
-    connection.guard(what, connection.#onReadable);
+    const isInner = connection.beginCallback();
+    try {
+      connection.#onReadable(what);
+    } finally {
+      connection.endCallback(isInner);
+    }
   };
 
   /** Waits for readability; null without a socket. */

@@ -1,4 +1,4 @@
-import { close, os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
+import { close, os, type SystemError, systemError } from "../ffi/mod.ts";
 import { BufferEvent, NO_CALLBACKS } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
@@ -17,7 +17,6 @@ import {
   WRITE_WATCHED,
 } from "./connection_state.ts";
 import {
-  BEV_EVENT_CONNECTED,
   BEV_EVENT_ERROR,
   BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
@@ -30,7 +29,7 @@ import { type EventCallback, LoopEvent } from "./event.ts";
 import type { EventBase } from "./event_base.ts";
 import { watch } from "./watch.ts";
 
-const { EAGAIN, EINTR, ECONNREFUSED } = os.errno as Record<string, number>;
+const { EAGAIN, EINTR } = os.errno as Record<string, number>;
 
 /** What takes longer to send than this many bytes gains nothing by waiting for others. */
 const TOGETHER_MAX = 16 * 1024;
@@ -91,7 +90,7 @@ export abstract class SocketSending extends BufferEvent {
 
   #scheduleFlush(): void {
     const extras = this.needExtras();
-    extras.flush ??= new Deferred(this.base, this.priority, () => this.#endCallback());
+    extras.flush ??= new Deferred(this.base, this.priority, () => this.#sendQueued());
     extras.flush.schedule();
   }
 
@@ -126,41 +125,6 @@ export abstract class SocketSending extends BufferEvent {
   /** Gives up the events of the descriptor, which may be closed then. */
   protected abstract closeEvents(): void;
 
-  /** A connect has begun: `result` is what the system call said, and told later in any case. */
-  protected connectBegun(result: number, underWay: boolean): void {
-    this.mark(CONNECTING, true);
-    this.mark(SENDING_FAILED, false);
-    this.enabledBits |= EV_WRITE;
-    this.streamBegun(true);
-    if (underWay) {
-      this.update();
-    } else {
-      // Also an immediate refusal is told from the loop, never from inside this call. It may have been closed by then, or given
-      // another descriptor, perhaps of the same number; but not the same event.
-      const { readEvent } = this;
-      new Deferred(this.base, this.priority, () => {
-        if (this.is(CONNECTING) && this.readEvent === readEvent) this.#connectFailed(result);
-      }).schedule();
-    }
-  }
-
-  /** A connect has begun that has no socket yet, since it first looks for an address. */
-  protected lookupBegun(): void {
-    this.mark(CONNECTING, true);
-    this.mark(SENDING_FAILED, false);
-    this.enabledBits |= EV_WRITE;
-    this.streamBegun(true);
-  }
-
-  /** It has ended without a socket. */
-  protected lookupFailed(error: SystemError): void {
-    this.mark(CONNECTING, false);
-    this.enabledBits &= ~EV_WRITE;
-    this.mark(SENDING_FAILED, true);
-    this.error = error;
-    this.tell(BEV_EVENT_ERROR);
-  }
-
   /** Forgets what was under way on a descriptor that is given up. */
   protected forgetSending(): void {
     if (this.extras !== null) this.extras.sentAhead = this.extras.failureAhead = 0;
@@ -177,12 +141,13 @@ export abstract class SocketSending extends BufferEvent {
     if ((this.enabledBits & EV_WRITE) !== 0) this.mark(SENDING_FAILED, false);
     const writing = this.is(CONNECTING) || (this.is(WRITE_WATCHED) && this.outputLength > 0 && this.writeRuns);
     if (writing !== this.is(WRITE_WATCHED) || (writing && this.is(WRITE_TIMEOUT_NEW))) {
-      this.#watchWrite(writing);
+      this.watchWrite(writing);
     }
     if (!writing && this.outputLength > 0 && this.writeRuns) this.flushSoon();
   }
 
-  #watchWrite(on: boolean): void {
+  /** Watches for writability, or no longer. */
+  protected watchWrite(on: boolean): void {
     // The descriptor may just have been given up, or the base; and most connections never have to wait for writability.
     if (this.socketFd < 0 || this.reactor.closed || (this.writeEvent === null && !on)) return;
     const event = this.writeEvent ??= this.#openWriteEvent();
@@ -191,7 +156,7 @@ export abstract class SocketSending extends BufferEvent {
     this.mark(WRITE_WATCHED, on && error === null);
     if (error === null) return;
     this.tellSoon(error, BEV_EVENT_ERROR | (this.is(CONNECTING) ? 0 : BEV_EVENT_WRITING));
-    this.#giveUpSending();
+    this.giveUpSending();
   }
 
   #openWriteEvent(): LoopEvent {
@@ -209,30 +174,39 @@ export abstract class SocketSending extends BufferEvent {
 
   /** Runs a handler of ours, then sends what its callbacks have queued. */
   protected guard(what: number, handler: (this: this, what: number) => void): void {
-    const outer = this.is(IN_CALLBACK);
-    this.mark(IN_CALLBACK, true);
+    const isInner = this.beginCallback();
     try {
       handler.call(this, what);
     } finally {
-      this.mark(IN_CALLBACK, outer);
-      this.#endCallback();
+      this.endCallback(isInner);
     }
+  }
+
+  /** What callbacks queue from now on is sent when they end. Returns whether that was so already. */
+  protected beginCallback(): boolean {
+    const isInner = this.is(IN_CALLBACK);
+    this.mark(IN_CALLBACK, true);
+    return isInner;
+  }
+
+  /** They have ended, whatever they have thrown. */
+  protected endCallback(isInner: boolean): void {
+    this.mark(IN_CALLBACK, isInner);
+    this.#sendQueued();
   }
 
   /** What deferred callbacks queue is sent when they end, too. */
   protected override runDeferredCalls(): void {
-    const outer = this.is(IN_CALLBACK);
-    this.mark(IN_CALLBACK, true);
+    const isInner = this.beginCallback();
     try {
       super.runDeferredCalls();
     } finally {
-      this.mark(IN_CALLBACK, outer);
-      this.#endCallback();
+      this.endCallback(isInner);
     }
   }
 
   /** Sends what was queued, or lets it leave together with that of others. */
-  #endCallback(): void {
+  #sendQueued(): void {
     if (this.#maySendTogether()) this.reactor.flushBatch.add(this);
     else this.sendBatched();
   }
@@ -259,42 +233,28 @@ export abstract class SocketSending extends BufferEvent {
 
   /** All was sent, or drained by hand: without data there is nothing to wait for, and no timeout runs. */
   #outputEmptied(): void {
-    this.#watchWrite(false);
+    this.watchWrite(false);
     if (this.is(CLOSING)) this.#scheduleFlush();
   }
+
+  /** A connect that was under way has ended. */
+  protected abstract finishConnect(): void;
 
   /** The socket is writable, a connect has ended, or neither happened in time. */
   protected onWritable(what: number): void {
     if (what === EV_TIMEOUT) {
-      this.#giveUpSending();
+      this.giveUpSending();
       this.tell(BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING);
     } else if (this.is(CONNECTING)) {
-      this.#finishConnect();
+      this.finishConnect();
     } else {
       this.#send();
     }
   }
 
-  #finishConnect(): void {
-    const error = takeSocketError(this.socketFd);
-    // Nothing was taken: the socket stays writable, and the next turn asks again.
-    if (error === -EINTR!) return;
-    if (error !== 0) return this.#connectFailed(error > 0 ? -error : error);
-    this.mark(CONNECTING, false);
-    this.#watchWrite(false);
-    this.update();
-    this.tell(BEV_EVENT_CONNECTED);
-  }
-
-  #connectFailed(result: number): void {
-    this.#giveUpSending();
-    const facts = result === -ECONNREFUSED! ? { hint: "nobody listens there" } : {};
-    this.error = systemError(result, "connect", "connect", facts);
-    this.tell(BEV_EVENT_ERROR);
-  }
-
-  #giveUpSending(): void {
-    this.#watchWrite(false);
+  /** Nothing can be sent any more, and a connect that is under way has failed. */
+  protected giveUpSending(): void {
+    this.watchWrite(false);
     this.enabledBits &= ~EV_WRITE;
     this.mark(SENDING_FAILED, true);
     if (!this.is(CONNECTING)) return;
@@ -310,11 +270,27 @@ export abstract class SocketSending extends BufferEvent {
   #send(): boolean {
     // Asked for by a callback on the buffer, whose change is part of what is being sent.
     if (this.is(SENDING)) return false;
-    const { output, socketFd: fd } = this;
+    const { output, socketFd: fd, extras } = this;
     let budget = this.rates === null ? this.writeMax : this.maxToWrite;
-    const { extras } = this;
-    let total = this.#sentAhead;
-    if (total > 0) extras!.sentAhead = 0;
+    let total = 0;
+    let ahead = 0;
+    if (extras !== null) {
+      total = extras.sentAhead;
+      ahead = extras.failureAhead;
+      extras.sentAhead = 0;
+    }
+    if (total === 0 && ahead === 0 && this.rates === null && this.writeRuns) {
+      // Nearly always that is all.
+      const { length } = output;
+      const sent = output.sendLone(fd, budget);
+      if (sent === length && length > 0) {
+        this.#sent(fd, sent);
+        return true;
+      }
+      if (sent < 0) ahead = sent;
+      else total = sent;
+      budget -= total;
+    }
     let failure: ConnectionFailure | null = null;
     // What was queued before the call that is under way.
     let before = 0;
@@ -324,9 +300,8 @@ export abstract class SocketSending extends BufferEvent {
       // A callback on the buffer may close the connection, take its descriptor away, or disable writing.
       while (budget > 0 && output.length > 0 && this.socketFd === fd && this.writeRuns) {
         before = output.length;
-        const ahead = extras === null ? 0 : extras.failureAhead;
         const sent = ahead < 0 ? ahead : output.sendTo(fd, budget);
-        if (ahead < 0) extras!.failureAhead = 0;
+        if (ahead < 0 && extras !== null) extras.failureAhead = 0;
         before = 0;
         if (sent < 0) {
           // Interrupted for ever would be a loop without end: the next turn tries again.
@@ -361,7 +336,7 @@ export abstract class SocketSending extends BufferEvent {
     if (this.rates !== null && total > 0) this.rates.charge(EV_WRITE, total);
     if (this.socketFd !== fd) return;
     const rest = output.length > 0 && this.writeRuns;
-    if (rest !== this.is(WRITE_WATCHED)) this.#watchWrite(rest);
+    if (rest !== this.is(WRITE_WATCHED)) this.watchWrite(rest);
     if (total === 0) return;
     if (this.is(CLOSING) && output.length === 0) {
       // The last write is not told of.
@@ -373,7 +348,7 @@ export abstract class SocketSending extends BufferEvent {
   /** What is queued will never be sent. */
   #sendingFailed(failure: ConnectionFailure): void {
     const { output } = this;
-    this.#giveUpSending();
+    this.giveUpSending();
     output.unfreezeFront();
     try {
       output.drain(output.length);

@@ -1,5 +1,5 @@
 import { type Address, os, sendAt } from "../ffi/mod.ts";
-import { SocketSending } from "./bufferevent_sending.ts";
+import { SocketConnecting } from "./bufferevent_connecting.ts";
 import { CLOSED, CONNECTING, SENDING, WRITE_WATCHED } from "./connection_state.ts";
 
 const { EAGAIN, EINTR } = os.errno as Record<string, number>;
@@ -14,7 +14,7 @@ const BEFORE_MAX = 4096;
  * What a {@linkcode SocketBufferEvent} sends at once, from memory that its owner has back when the call returns, instead of copying it for
  * later. That something has left, or that the kernel has refused it, is told when what is queued would have been sent.
  */
-export abstract class SocketSendingNow extends SocketSending {
+export abstract class SocketSendingNow extends SocketConnecting {
   /**
    * @internal Sends memory that only the caller sees, without a buffer in between, where nothing is queued and nothing stands in the
    * way; returns how many of the bytes the kernel has taken. The rest is to be queued.

@@ -27,6 +27,7 @@ import { optionalAddress } from "./socket_address.ts";
 
 export type { ConnectOptions, ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 export { SocketReading } from "./bufferevent_reading.ts";
+export { SocketConnecting } from "./bufferevent_connecting.ts";
 export { SocketSending } from "./bufferevent_sending.ts";
 export { SocketSendingNow } from "./bufferevent_sending_now.ts";
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Address } from "../ffi/mod.ts";
+import type { Address, Word } from "../ffi/mod.ts";
 import type { ChunkPool } from "./chunk_pool.ts";
 
 export type { Address } from "../ffi/mod.ts";
@@ -88,6 +88,8 @@ export class Chain {
   exposed = false;
   /** The kernel's address of `bytes[0]`; 0 until the first system call that needs it. */
   address: Address = 0;
+  /** The same as C takes it; null until it is needed. */
+  word: Word | null = null;
   /** The owner of borrowed bytes. */
   source: ChainSource | null;
   /** For a file: the file offset that index 0 stands for. It keeps `start` and `end` small integers whatever the file's size. */
@@ -172,6 +174,7 @@ export function shareChain(chain: Chain, pool: ChunkPool): Chain {
   if (chain.source === null) {
     const chunk = new Chain(CHAIN_MEMORY, chain.bytes, chain.limit, null);
     chunk.address = chain.address;
+    chunk.word = chain.word;
     chain.kind = CHAIN_REFERENCE;
     chain.limit = 0;
     chain.source = new ChunkSource(chunk, pool);
@@ -210,5 +213,6 @@ function borrow(chain: Chain, source: ChainSource, end: number): Chain {
   other.end = end;
   other.exposed = chain.exposed;
   other.address = chain.address;
+  other.word = chain.word;
   return other;
 }

@@ -11,7 +11,7 @@ import { type ChunkPool, sharedChunkPool } from "./chunk_pool.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
 import { type BufferCallback, BufferCallbackEntry, BufferCallbacks } from "./evbuffer_callbacks.ts";
-import { readIntoQueue, receiveIntoQueue, writeChains } from "./evbuffer_io.ts";
+import { readIntoQueue, receiveIntoQueue, sendLone, writeChains } from "./evbuffer_io.ts";
 import { Reservation } from "./evbuffer_reserve.ts";
 
 /**
@@ -230,6 +230,14 @@ export abstract class BufferBase {
   /** {@linkcode BufferBase.writeTo} for descriptors known to be sockets, which are cheaper to send to than to write to. */
   sendTo(fd: number, bytesMax = Infinity): number {
     return this.#writeTo(fd, bytesMax, true);
+  }
+
+  /**
+   * @internal Sends all there is, frozen or not, if that lies in one piece of the buffer's own memory and nobody looks; the owner, who asks
+   * for it, does not hear of the change. Returns 0 if it is otherwise, how many bytes were sent, or `-errno`.
+   */
+  sendLone(fd: number, bytesMax: number): number {
+    return this.#callbacks === null ? sendLone(fd, this.queue, bytesMax) : 0;
   }
 
   #writeTo(fd: number, bytesMax: number, isSocket: boolean): number {

@@ -64,6 +64,7 @@ export {
   type ConnectTarget,
   SocketBufferEvent,
   type SocketBufferEventOptions,
+  SocketConnecting,
   SocketReading,
   SocketSending,
   SocketSendingNow,

@@ -130,6 +130,13 @@ export function countWrites(connection: BufferEvent): number[] {
     results.push(result);
     return result;
   };
+  const sendLone = output.sendLone.bind(output);
+  output.sendLone = (fd, bytesMax) => {
+    const result = sendLone(fd, bytesMax);
+    // Else it was no case for it.
+    if (result !== 0) results.push(result);
+    return result;
+  };
   if (connection instanceof SocketBufferEvent) {
     // What leaves past the output.
     const sendNow = connection.sendNow.bind(connection);
