@@ -32,12 +32,17 @@ export class DeadlineList<T extends DeadlineMember<T>> {
   head: T | null = null;
   #tail: T | null = null;
   readonly #durationMs: number;
+  readonly #slackMs: number;
   readonly #reactor: Reactor;
   readonly #event: LoopEvent;
 
-  /** @param durationMs the time that members usually have; Infinity: for ever. */
-  constructor(base: EventBase, durationMs: number) {
+  /**
+   * @param durationMs the time that members usually have; Infinity: for ever.
+   * @param slackMs so much more they may have, so that those whose deadline moves often keep their place for a while.
+   */
+  constructor(base: EventBase, durationMs: number, slackMs: number = 0) {
     this.#durationMs = durationMs;
+    this.#slackMs = slackMs;
     this.#reactor = reactorOf(base);
     this.#event = new LoopEvent(base, -1, 0, () => this.#sweep(), true);
     this.#event.level = base.priorities >> 1;
@@ -48,7 +53,11 @@ export class DeadlineList<T extends DeadlineMember<T>> {
    * at once unless it gets less time than the others.
    */
   add(member: T, delayMs: number = this.#durationMs): void {
-    const deadlineMs = this.#reactor.clock.now() + delayMs;
+    let deadlineMs = this.#reactor.clock.now() + delayMs;
+    if (delayMs === this.#durationMs && this.#slackMs > 0) {
+      if (member.deadlineList === this && member.deadlineMs >= deadlineMs) return;
+      deadlineMs += this.#slackMs;
+    }
     if (member.deadlineList !== this || member !== this.#tail) {
       member.deadlineList?.remove(member);
       let before = this.#tail;

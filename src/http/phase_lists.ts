@@ -25,7 +25,7 @@ export class PhaseLists {
 
   /** Makes empty lists. */
   constructor(base: EventBase, timeouts: HttpTimeouts) {
-    this.idle = new DeadlineList(base, timeouts.keepAliveTimeoutMs);
+    this.idle = idleList(base, timeouts);
     this.readingHead = new DeadlineList(base, timeouts.headerTimeoutMs);
     this.readingBody = new DeadlineList(base, timeouts.bodyTimeoutMs);
     this.unhurried = new DeadlineList(base, Infinity);
@@ -34,7 +34,7 @@ export class PhaseLists {
 
   /** Gives those that wait other times, which begin now. */
   setTimeouts(base: EventBase, timeouts: HttpTimeouts): void {
-    this.idle = moved(this.idle, new DeadlineList(base, timeouts.keepAliveTimeoutMs));
+    this.idle = moved(this.idle, idleList(base, timeouts));
     this.readingHead = moved(this.readingHead, new DeadlineList(base, timeouts.headerTimeoutMs));
     this.readingBody = moved(this.readingBody, new DeadlineList(base, timeouts.bodyTimeoutMs));
   }
@@ -55,6 +55,11 @@ export class PhaseLists {
       list.close();
     }
   }
+}
+
+/** A list that busy connections need not be moved in with each request, for which each lasts a hundredth longer at most. */
+function idleList(base: EventBase, { keepAliveTimeoutMs }: HttpTimeouts): DeadlineList<ServerStream> {
+  return new DeadlineList(base, keepAliveTimeoutMs, keepAliveTimeoutMs === Infinity ? 0 : keepAliveTimeoutMs / 128);
 }
 
 /** Moves everybody from one list to the other; the first one is closed. */

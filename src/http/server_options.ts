@@ -12,7 +12,7 @@ export type HttpHandler = (request: HttpRequest) => void | Promise<void>;
 
 /** How long a server waits, in milliseconds; Infinity: for ever. */
 export interface HttpTimeouts {
-  /** For the next request on an idle connection, which is closed then; 75 s by default. */
+  /** For the next request on an idle connection, which is closed then, or up to 1/128 later; 75 s by default. */
   readonly keepAliveTimeoutMs: number;
   /** For a whole head, from its first byte; 408 then. 20 s by default. */
   readonly headerTimeoutMs: number;

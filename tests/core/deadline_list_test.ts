@@ -86,6 +86,28 @@ forEachBackend((backend) => {
       longer.close();
     });
 
+    it("leaves a member in its place that is added again within the slack, and gives nobody less than its time", () => {
+      const slack = new DeadlineList<Member>(base, 100, 20);
+      for (const member of [a, b, c]) slack.add(member);
+      passTime(base, 15);
+      turn();
+      slack.add(a);
+      assertEquals(namesIn(slack), "abc");
+      assertGreaterOrEqual(a.deadlineMs, base.now() + 100);
+      passTime(base, 10);
+      turn();
+      slack.add(a);
+      assertEquals(namesIn(slack), "bca");
+      assertGreaterOrEqual(a.deadlineMs, base.now() + 100);
+      // Another time than usual counts as it is.
+      slack.add(b, 5);
+      assertEquals(namesIn(slack), "bca");
+      passTime(base, 6);
+      turn();
+      assertEquals(passed, ["b"]);
+      slack.close();
+    });
+
     it("puts a member that gets less time before the others, and fires in its time", () => {
       list.add(a, 10_000);
       list.add(b, 20_000);
