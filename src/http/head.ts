@@ -1,19 +1,11 @@
-import { authorityEnd, authorityStart } from "./authority.ts";
 import { headersOver, type HttpHeaders } from "./headers.ts";
-import { latin1 } from "../core/latin1.ts";
-import { methodName } from "./methods.ts";
-import { ReceivedFields } from "./received_fields.ts";
-
-/** The connection stays open after the reply. */
-export const HEAD_KEEP_ALIVE = 1;
-/** The client waits for 100 before it sends the body. */
-export const HEAD_EXPECT_CONTINUE = 2;
-/** The client expects something that is not known here. */
-export const HEAD_EXPECT_UNKNOWN = 4;
-/** The client offers to change the protocol. */
-export const HEAD_UPGRADE = 8;
-/** The target is a whole URI. */
-export const HEAD_ABSOLUTE = 16;
+import {
+  HEAD_EXPECT_CONTINUE,
+  HEAD_EXPECT_UNKNOWN,
+  HEAD_KEEP_ALIVE,
+  HEAD_UPGRADE,
+  type RequestText,
+} from "./request_text.ts";
 
 /**
  * The request line and the header section of one request. It stays valid for ever: it refers to the bytes that arrived,
@@ -21,60 +13,34 @@ export const HEAD_ABSOLUTE = 16;
  * {@linkcode retain}.
  */
 export class RequestHead {
+  readonly #text: RequestText;
+  #headers: HttpHeaders | undefined = undefined;
+
+  /** @internal */
+  constructor(text: RequestText) {
+    this.#text = text;
+  }
+
   /**
    * The method's bit (`EVHTTP_REQ_GET` and so on), or 0 for a method without one; then {@linkcode method} has its name.
    */
-  readonly methodId: number;
+  get methodId(): number {
+    return this.#text.methodId;
+  }
+
   /** The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1. */
-  readonly versionMinor: number;
-
-  readonly #flags: number;
-  #bytes: Uint8Array;
-  #start: number;
-  #targetStart: number;
-  #targetEnd: number;
-  #fieldsStart: number;
-  #fieldsEnd: number;
-  #target: string | undefined = undefined;
-  #fields: ReceivedFields | undefined = undefined;
-  #headers: HttpHeaders | undefined = undefined;
-
-  /** For the parser. Offsets point into `bytes`; `flags` is a sum of the `HEAD_*` bits. */
-  constructor(
-    bytes: Uint8Array,
-    start: number,
-    targetStart: number,
-    targetEnd: number,
-    fieldsStart: number,
-    fieldsEnd: number,
-    methodId: number,
-    versionMinor: number,
-    flags: number,
-  ) {
-    this.methodId = methodId;
-    this.versionMinor = versionMinor;
-    this.#flags = flags;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#targetStart = targetStart;
-    this.#targetEnd = targetEnd;
-    this.#fieldsStart = fieldsStart;
-    this.#fieldsEnd = fieldsEnd;
+  get versionMinor(): number {
+    return this.#text.versionMinor;
   }
 
   /** The method, spelled as it arrived. */
   get method(): string {
-    return methodName(this.methodId) ??
-      latin1(this.#bytes, this.#start, this.#targetStart - 1);
+    return this.#text.method;
   }
 
   /** The request target, spelled as it arrived (RFC 9112 section 3.2). */
   get target(): string {
-    return this.#target ??= latin1(
-      this.#bytes,
-      this.#targetStart,
-      this.#targetEnd,
-    );
+    return this.#text.target;
   }
 
   /**
@@ -82,35 +48,32 @@ export class RequestHead {
    * target in asterisk form, and "" for CONNECT, whose target is an authority.
    */
   get path(): string {
-    const { start, end } = this.#pathRange();
-    if (start === end) return this.#isOriginOrAbsolute() ? "/" : "";
-    return latin1(this.#bytes, start, end);
+    return this.#text.path;
   }
 
   /** What follows the first "?" of the target, without it; undefined when there is no "?". */
   get query(): string | undefined {
-    const { end } = this.#pathRange();
-    return end < this.#targetEnd ? latin1(this.#bytes, end + 1, this.#targetEnd) : undefined;
+    return this.#text.query;
   }
 
   /** The header fields. */
   get headers(): HttpHeaders {
-    return this.#headers ??= headersOver(this.#receivedFields());
+    return this.#headers ??= headersOver(this.#text.fields);
   }
 
   /** Whether the connection may serve another request: the default of HTTP/1.1, and on request with HTTP/1.0. */
   get keepAlive(): boolean {
-    return (this.#flags & HEAD_KEEP_ALIVE) !== 0;
+    return (this.#text.flags & HEAD_KEEP_ALIVE) !== 0;
   }
 
   /** Whether the client waits for a 100 before it sends the body. Never true for HTTP/1.0 (RFC 9110 section 10.1.1). */
   get expectContinue(): boolean {
-    return (this.#flags & HEAD_EXPECT_CONTINUE) !== 0;
+    return (this.#text.flags & HEAD_EXPECT_CONTINUE) !== 0;
   }
 
   /** Whether the client expects something other than 100-continue, which a server answers with 417. */
   get expectUnknown(): boolean {
-    return (this.#flags & HEAD_EXPECT_UNKNOWN) !== 0;
+    return (this.#text.flags & HEAD_EXPECT_UNKNOWN) !== 0;
   }
 
   /**
@@ -118,17 +81,7 @@ export class RequestHead {
    * (RFC 9112 section 3.2.2), or else the Host field; undefined when there is neither.
    */
   get host(): string | undefined {
-    if ((this.#flags & HEAD_ABSOLUTE) === 0) return this.headers.get("host");
-    const start = authorityStart(
-      this.#bytes,
-      this.#targetStart,
-      this.#targetEnd,
-    );
-    return latin1(
-      this.#bytes,
-      start,
-      authorityEnd(this.#bytes, start, this.#targetEnd),
-    );
+    return this.#text.isAbsolute ? this.#text.authority : this.headers.get("host");
   }
 
   /**
@@ -136,61 +89,26 @@ export class RequestHead {
    * Connection field names Upgrade too and the version is 1.1 (RFC 9110 section 7.8).
    */
   get upgrade(): string | undefined {
-    return (this.#flags & HEAD_UPGRADE) === 0 ? undefined : this.headers.getAll("upgrade").join(", ");
+    return this.isUpgrade ? this.headers.getAll("upgrade").join(", ") : undefined;
   }
 
   /** Whether {@linkcode upgrade} says anything: the client offers to go on with another protocol. */
   get isUpgrade(): boolean {
-    return (this.#flags & HEAD_UPGRADE) !== 0;
+    return (this.#text.flags & HEAD_UPGRADE) !== 0;
+  }
+
+  /**
+   * Whether it refers to nothing but memory of its own: it was told to {@linkcode retain}, or is the same as one that was, byte by byte.
+   */
+  get isRetained(): boolean {
+    return this.#text.isOwn;
   }
 
   /**
    * Copies the head out of the memory it was received in, so that a request that is answered late does not keep a whole
-   * read buffer alive. What was made from the head before, such as {@linkcode headers}, follows. A second call copies
-   * again but is otherwise harmless.
+   * read buffer alive. What was made from the head before, such as {@linkcode headers}, follows.
    */
   retain(): void {
-    const delta = -this.#start;
-    const length = this.#fieldsEnd + delta;
-    const copy = new Uint8Array(new ArrayBuffer(length));
-    copy.set(this.#bytes.subarray(this.#start, this.#fieldsEnd));
-    this.#bytes = copy;
-    this.#start = 0;
-    this.#targetStart += delta;
-    this.#targetEnd += delta;
-    this.#fieldsStart += delta;
-    this.#fieldsEnd += delta;
-    this.#fields?.moveTo(copy, this.#fieldsStart);
-  }
-
-  #receivedFields(): ReceivedFields {
-    return this.#fields ??= new ReceivedFields(
-      this.#bytes,
-      this.#fieldsStart,
-      this.#fieldsEnd,
-    );
-  }
-
-  #isOriginOrAbsolute(): boolean {
-    return (this.#flags & HEAD_ABSOLUTE) !== 0 ||
-      this.#bytes[this.#targetStart] === 0x2f;
-  }
-
-  #pathRange(): { start: number; end: number } {
-    const bytes = this.#bytes;
-    const targetEnd = this.#targetEnd;
-    let start = this.#targetStart;
-    if ((this.#flags & HEAD_ABSOLUTE) !== 0) {
-      start = authorityEnd(
-        bytes,
-        authorityStart(bytes, start, targetEnd),
-        targetEnd,
-      );
-    } else if (bytes[start] !== 0x2f && bytes[start] !== 0x2a) {
-      start = targetEnd;
-    }
-    let end = start;
-    while (end < targetEnd && bytes[end] !== 0x3f) end++;
-    return { start, end };
+    this.#text.retain();
   }
 }

@@ -1,23 +1,25 @@
 import { authorityEnd, authorityStart, isSameHost } from "./authority.ts";
 import { FACT_HOST } from "./framing.ts";
-import { RequestHead } from "./head.ts";
 import { headFault, headFlags, longestHead } from "./head_rules.ts";
+import { KnownHead } from "./known_head.ts";
 import { KnownSection } from "./known_section.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import { BETWEEN, FIELDS, FIRST_LINE, MessageHeadReader } from "./message_head_reader.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
 import { CR, LF, SCAN_DONE, SCAN_FAULT, SCAN_MORE, type ScanResult } from "./parse_tables.ts";
 import { RequestLineScanner } from "./request_line.ts";
+import { RequestText } from "./request_text.ts";
 
 /** Of an empty line before the first one, CR was read. */
 const EMPTY_LINE_LF = 1;
 
 /** Reads request heads: leading empty lines, the request line and the header section. */
-export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestHead> {
+export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestText> {
   readonly #allowBareLf: boolean;
   readonly #requireHost: boolean;
   readonly #allowHostMismatch: boolean;
-  readonly #known: KnownSection = new KnownSection();
+  readonly #knownHead: KnownHead = new KnownHead();
+  readonly #knownSection: KnownSection = new KnownSection();
   #emptyLines = 0;
 
   /** Makes a reader with these bounds and leniencies. */
@@ -51,6 +53,8 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestHea
       if (!this.#skipEmptyLines(bytes, start, end)) return SCAN_FAULT;
       p = this.position;
       if (p === end) return SCAN_MORE;
+      const known = this.#knownHead.text;
+      if (known !== null && known.isAt(bytes, p, end)) return this.#repeat(known, p);
       this.state = FIRST_LINE;
       this.line.reset(p);
     }
@@ -90,11 +94,11 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestHea
       if (result !== SCAN_DONE) return result;
       p = this.line.position;
       this.state = FIELDS;
-      if (this.#known.isAt(bytes, p, end, this.fields)) return SCAN_DONE;
+      if (this.#knownSection.isAt(bytes, p, end, this.fields)) return SCAN_DONE;
       this.fields.reset(p, this.limits.maxHeaderBytes, this.limits.maxHeaderCount);
     }
     const result = this.fields.scan(bytes, p, end);
-    if (result === SCAN_DONE) this.#known.remember(bytes, this.fields);
+    if (result === SCAN_DONE) this.#knownSection.remember(bytes, this.fields);
     return result;
   }
 
@@ -111,20 +115,34 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestHea
       this.fault = fault;
       return SCAN_FAULT;
     }
-    this.head = new RequestHead(
+    const text = new RequestText(
       bytes,
       line.start,
       line.targetStart,
       line.targetEnd,
       fields.start,
       fields.end,
+      fields.position,
       line.methodId,
       minor,
       headFlags(facts, minor, line.absolute),
     );
+    this.#knownHead.consider(text, facts, fields.contentLength);
+    this.head = text;
     this.facts = facts;
     this.contentLength = fields.contentLength;
     this.state = BETWEEN;
+    this.#emptyLines = 0;
+    return SCAN_DONE;
+  }
+
+  /** The head that is known has come again, at `start`. */
+  #repeat(text: RequestText, start: number): ScanResult {
+    const { facts, contentLength } = this.#knownHead;
+    this.head = text;
+    this.facts = facts;
+    this.contentLength = contentLength;
+    this.position = start + text.length;
     this.#emptyLines = 0;
     return SCAN_DONE;
   }

@@ -13,7 +13,13 @@ import {
   FACT_UPGRADE,
   FACT_UPGRADE_OPTION,
 } from "./framing.ts";
-import { HEAD_ABSOLUTE, HEAD_EXPECT_CONTINUE, HEAD_EXPECT_UNKNOWN, HEAD_KEEP_ALIVE, HEAD_UPGRADE } from "./head.ts";
+import {
+  HEAD_ABSOLUTE,
+  HEAD_EXPECT_CONTINUE,
+  HEAD_EXPECT_UNKNOWN,
+  HEAD_KEEP_ALIVE,
+  HEAD_UPGRADE,
+} from "./request_text.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
 

@@ -3,7 +3,7 @@
  * asks for the next event when it is ready for one, which is all that back-pressure and pipelining need.
  */
 import { FACT_CODED, FACT_LENGTH } from "./framing.ts";
-import type { RequestHead } from "./head.ts";
+import { RequestHead } from "./head.ts";
 import { HeadReader } from "./head_reader.ts";
 import { type HttpLeniency, type HttpLimits, httpLimits } from "./limits.ts";
 import { MessageParser, type ParserEvent } from "./message_parser.ts";
@@ -37,6 +37,7 @@ const NO_LENIENCY: HttpLeniency = Object.freeze({});
  */
 export class RequestParser extends MessageParser {
   readonly #heads: HeadReader;
+  #head: RequestHead | undefined = undefined;
 
   /**
    * Makes a parser. Limits from {@linkcode httpLimits} are taken as they are, so that connections can share one object.
@@ -59,9 +60,17 @@ export class RequestParser extends MessageParser {
    * @throws {TypeError} when no head has been parsed.
    */
   get head(): RequestHead {
-    const head = this.#heads.head;
-    if (head === undefined) throw new TypeError("Cannot read the request head: none has been parsed");
-    return head;
+    return this.#head ??= this.makeHead();
+  }
+
+  /**
+   * @internal A head that is not kept for who asks next, and so is young garbage soon: referring to it from here would cost a collector of
+   * generations more than making it.
+   */
+  makeHead(): RequestHead {
+    const text = this.#heads.head;
+    if (text === undefined) throw new TypeError("Cannot read the request head: none has been parsed");
+    return new RequestHead(text);
   }
 
   /** Whether {@linkcode head} can be read. */
@@ -78,6 +87,7 @@ export class RequestParser extends MessageParser {
   override reset(): void {
     super.reset();
     this.#heads.reset();
+    this.#head = undefined;
   }
 
   /** @internal */
@@ -88,6 +98,7 @@ export class RequestParser extends MessageParser {
   /** @internal */
   protected override readHead(bytes: Uint8Array, start: number, end: number): ParserEvent {
     const heads = this.#heads;
+    this.#head = undefined;
     const result = heads.read(bytes, start, end);
     if (result === SCAN_MORE) return this.needMore(end);
     if (result === SCAN_FAULT) return this.refuse(heads.position, heads.fault);

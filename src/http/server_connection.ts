@@ -13,6 +13,7 @@ import {
   MORE_CAME,
   PARSING,
   PAUSED,
+  REFERRED_TO,
   ServerExchange,
   STREAMED,
 } from "./server_exchange.ts";
@@ -43,6 +44,11 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     return true;
   }
 
+  /** Not even the head of a request that repeats another one. */
+  get keepsNothing(): boolean {
+    return !this.is(REFERRED_TO);
+  }
+
   /** Begins with what the stream has received before; from the loop, so that whoever serves it can get ready. */
   takeEarly(): void {
     const { input, base, priority } = this.stream;
@@ -54,6 +60,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
 
   receive(bytes: Uint8Array, start: number, end: number): void {
     if (this.phase === LINGERING) {
+      this.mark(REFERRED_TO, false);
       this.lingerOn();
       return;
     }
@@ -64,6 +71,8 @@ export class ServerConnection extends ServerExchange implements ByteSink {
       if (this.isServing) this.watchPeer(true);
       return;
     }
+    // A body, trailers or the rest of a head are kept in part.
+    this.mark(REFERRED_TO, this.parser !== null && this.parser.inMessage);
     this.#parse(bytes, start, end);
   }
 
@@ -103,6 +112,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
         }
         this.#beginRequest(parser);
       } else if (event === BODY) {
+        this.mark(REFERRED_TO, true);
         this.#addBody(bytes, parser.bodyStart, parser.bodyEnd);
         if (this.is(PAUSED)) {
           if (at < end) this.#putAside(bytes, at, end);
@@ -140,10 +150,12 @@ export class ServerConnection extends ServerExchange implements ByteSink {
   }
 
   #beginRequest(parser: RequestParser): void {
-    const { head, bodyExpected } = parser;
+    const { bodyExpected } = parser;
+    const head = parser.makeHead();
     const { core } = this;
     const request = new HttpRequest(this, head);
     this.request = request;
+    if (!head.isRetained) this.mark(REFERRED_TO, true);
     if (bodyExpected !== "none") {
       this.mark(BODY_PENDING, true);
       this.mark(BODY_UNASKED, head.expectContinue && parser.contentLength !== 0);
@@ -260,6 +272,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
   }
 
   #putAside(bytes: Uint8Array, start: number, end: number): void {
+    this.mark(REFERRED_TO, true);
     if (this.waiting === null) this.waiting = new WaitingBytes(bytes, start, end);
     else this.waiting.append(bytes, start, end);
   }

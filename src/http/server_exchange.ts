@@ -23,6 +23,8 @@ export const STREAMED: number = CLIENT_BIT << 3;
 export const BODY_UNASKED: number = CLIENT_BIT << 6;
 /** A reply was complete while bytes were parsed, with whose end the time until the next request begins: once for all in one read. */
 export const ANSWERED: number = CLIENT_BIT << 7;
+/** Of what was received last, something is still referred to. */
+export const REFERRED_TO: number = CLIENT_BIT << 8;
 /** The client has to wait with the rest of its body. */
 export const PAUSED: number = PAUSED_BY_HANDLER | PAUSED_FULL;
 
@@ -51,7 +53,7 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   /** Reads again, unless the client sends no more. */
   protected readAgain(): void {
     this.watchPeer(false);
-    if (!this.inputEnded) this.stream.enable(EV_READ);
+    if (!this.inputEnded && (this.stream.enabled & EV_READ) === 0) this.stream.enable(EV_READ);
   }
 
   get mayKeepAlive(): boolean {

@@ -47,9 +47,20 @@ describe("a section of header fields that has come before", () => {
     }
   });
 
+  it("says the same again behind the same request line: every two of ten, in turn", () => {
+    for (const first of SECTIONS) {
+      for (const second of SECTIONS) {
+        const [one, other] = [requestOf(first, "/"), requestOf(second, "/")];
+        compare([one, one, other, one, other, other, requestOf(first, "/x"), one, requestOf(second, "/y"), other]);
+      }
+    }
+  });
+
   it("is recognized, and told from others, however the bytes are cut", () => {
     const [plain, like, longer] = SECTIONS as [typeof SECTIONS[0], typeof SECTIONS[0], typeof SECTIONS[0]];
-    parseEveryWay([plain, plain, like, like, longer, plain].map((each, at) => requestOf(each, `/${at}`)).join(""));
+    const order = [plain, plain, like, like, longer, plain];
+    parseEveryWay(order.map((each, at) => requestOf(each, `/${at}`)).join(""));
+    parseEveryWay(order.map((each) => requestOf(each, "/")).join(""));
   });
 
   it("is looked for again after many that were new", () => {
@@ -57,13 +68,16 @@ describe("a section of header fields that has come before", () => {
     for (let index = 0; index < 300; index++) texts.push(requestOf([`Host: h${index}\r\n\r\n`, ""], "/"));
     for (let index = 0; index < 300; index++) texts.push(requestOf(SECTIONS[index % 3 === 0 ? 4 : 5]!, `/${index}`));
     compare(texts);
+    compare(
+      texts.map((_, index) => requestOf(SECTIONS[index % 7 === 0 ? 1 : 0]!, index % 3 === 0 ? `/${index}` : "/")),
+    );
   });
 
   it("does not make up for a fault in another place", () => {
     const good = requestOf(SECTIONS[0]!, "/");
     for (const bad of ["GET / HTTP/1.2\r\n", "GET  / HTTP/1.1\r\n", "GET http://elsewhere/ HTTP/1.1\r\n"]) {
       const alone = transcribe([bytesOf(bad + PLAIN)]).events;
-      const after = transcribe([bytesOf(good + bad + PLAIN)]).events;
+      const after = transcribe([bytesOf(good + good + bad + PLAIN)]).events;
       assertEquals(alone.length, 1);
       assertEquals(after.at(-1)?.split(" @")[0], alone[0]!.split(" @")[0]);
     }

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertFalse, assertNotEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { RequestHead } from "../../src/http/head.ts";
 import { DEFAULT_HTTP_LIMITS, httpLimits } from "../../src/http/limits.ts";
 import { methodId, methodName } from "../../src/http/methods.ts";
 import { END, ERROR, HEAD, NEED_MORE, RequestParser } from "../../src/http/parser.ts";
@@ -263,6 +264,25 @@ describe("RequestParser as an object", () => {
       head.retain();
       assertEquals(describeHead(head), onlyHead(text));
     }
+  });
+
+  it("says of a head whether it has memory of its own, as one has that repeats another", () => {
+    const parser = new RequestParser();
+    const read = (text: string): RequestHead => {
+      const bytes = bytesOf(text);
+      assertEquals(parser.next(bytes, 0, bytes.length), HEAD);
+      const { head } = parser;
+      assertEquals(parser.next(bytes, parser.position, bytes.length), END);
+      return head;
+    };
+    const texts = ["/1", "/2"].map((target) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`) as [string, string];
+    // The first is remembered at once, and so has a copy already.
+    const heads = [texts[0], texts[0], texts[1], texts[0]].map(read);
+    assertEquals(heads.map((head) => head.isRetained), [true, true, false, true]);
+    heads[2]!.retain();
+    assert(heads[2]!.isRetained);
+    assertEquals(new Set(heads).size, heads.length);
+    assertEquals(heads.map((head) => head.target), ["/1", "/1", "/2", "/1"]);
   });
 });
 
