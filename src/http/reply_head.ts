@@ -15,6 +15,8 @@ export type ConnectionField = "" | "close" | "keep-alive" | "Upgrade" | "close, 
 
 /** Room for the digits of a length and the two line ends behind them. */
 const LENGTH_ROOM = 24;
+/** So old the time of day may be, in milliseconds: it is given in seconds. */
+const CHECKED_EVERY_MS = 10;
 /** Longer text is better left to TextEncoder. */
 const SHORT_TEXT_MAX = 256;
 const BATCH_BYTES = 4096;
@@ -29,7 +31,7 @@ export class ReplyHead {
   readonly #contentType: string | null;
   readonly #server: string;
   readonly #base: EventBase;
-  #checkedAt = -1;
+  #checkedAt = -Infinity;
   #date = "";
   // By status code: status line, Date and Server; and the same with the default Content-Type and "Content-Length: ".
   #starts: (Uint8Array | undefined)[] = [];
@@ -144,10 +146,10 @@ export class ReplyHead {
     output.addLatin1(text + "\r\n");
   }
 
-  /** Forgets the kept bytes when the second has changed; looks at the time of day once a turn only. */
+  /** Forgets the kept bytes when the second has changed; looks at the time of day now and then only. */
   #refresh(): void {
     const now = this.#base.now();
-    if (now === this.#checkedAt) return;
+    if (now - this.#checkedAt < CHECKED_EVERY_MS) return;
     this.#checkedAt = now;
     const date = httpDateNow();
     if (date === this.#date) return;

@@ -19,39 +19,48 @@ export const OPEN = 0, STREAMING = 1, FINISHED = 2;
  */
 export abstract class ReplyState {
   /** Request line and header fields as they came. */
-  readonly head: RequestHead;
+  declare readonly head: RequestHead;
   /**
    * Called once when the connection ends before the reply was complete; nothing can be sent any more then. A client that
    * merely ends its side of the connection may still want its reply, and does not count (see `allowHalfClose`).
    */
-  onClose: (() => void) | undefined = undefined;
+  declare onClose: (() => void) | undefined;
   /**
    * Called once, after the reply: with true when all of it has been handed to the system (evhttp_request_set_on_complete_cb), with false
    * when the connection has ended before that. To be set before the reply is complete.
    */
-  onComplete: ((isSent: boolean) => void) | undefined = undefined;
+  declare onComplete: ((isSent: boolean) => void) | undefined;
 
   /** @internal What it came by. */
-  protected readonly link: RequestConnection;
+  declare protected readonly link: RequestConnection;
   /** How far it is. */
-  protected state: number = OPEN;
+  declare protected state: number;
   /** Whether the connection is to live on. */
-  protected keepAlive: boolean = true;
+  declare protected keepAlive: boolean;
   /** Whether nothing can be sent any more. */
-  protected gone: boolean = false;
+  declare protected gone: boolean;
   /** The fields of the reply, once there are any. */
-  protected fields: HttpHeaders | null = null;
+  declare protected fields: HttpHeaders | null;
   /** Called whenever everything sent by `replyChunk()` so far has left for the client. */
-  onDrain: (() => void) | undefined = undefined;
+  declare onDrain: (() => void) | undefined;
   /** @internal The body that is under way, when it comes in pieces. */
-  protected streamed: StreamedBody | null = null;
+  declare protected streamed: StreamedBody | null;
   /** Made for whoever asks for {@linkcode ReplyState.signal}. */
-  protected aborter: AbortController | null = null;
+  declare protected aborter: AbortController | null;
 
   /** @internal */
   constructor(link: RequestConnection, head: RequestHead) {
     this.link = link;
     this.head = head;
+    this.onClose = undefined;
+    this.onComplete = undefined;
+    this.state = OPEN;
+    this.keepAlive = true;
+    this.gone = false;
+    this.fields = null;
+    this.onDrain = undefined;
+    this.streamed = null;
+    this.aborter = null;
   }
 
   /** The connection it came by (evhttp_request_get_connection). */
