@@ -117,6 +117,11 @@ export class FrameParser {
     return this.#inMessage || this.#inFrame || this.#headFilled > 0;
   }
 
+  /** @internal Refers to what was read last no longer. */
+  forget(): void {
+    this.payload = NOTHING;
+  }
+
   /** Looks for the next event in `bytes[start..end)`, which follow what was consumed before. */
   next(bytes: Uint8Array, start: number, end: number): FrameEvent {
     if (this.error !== null) return FRAME_ERROR;

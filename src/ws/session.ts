@@ -3,7 +3,7 @@ import { reactorOf } from "../core/event_base.ts";
 import { WS_CR_ABNORMAL, WS_CR_NO_STATUS, WS_CR_NONE, WS_CR_NORMAL } from "./close_codes.ts";
 import { type CloseFacts, closePayload, readClose } from "./close_frame.ts";
 import { type DeflateParameters, deflateReply } from "./deflate_parameters.ts";
-import { FrameParser } from "./frame_parser.ts";
+import { frameParsers } from "./frame_parsers.ts";
 import { webSocketLimits } from "./limits.ts";
 import { MessageQueue } from "./message_queue.ts";
 import { MessageReader } from "./message_reader.ts";
@@ -20,7 +20,7 @@ import {
   type WebSocketSessionOptions,
 } from "./session_options.ts";
 import { bytesOf, SessionOutput } from "./session_output.ts";
-import { SessionTimer, type TimedSession } from "./session_timer.ts";
+import { SessionTimer, type TimeHandler } from "./session_timer.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
 /** What was agreed upon in the handshake. */
@@ -78,9 +78,9 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   readonly #callbacks: WebSocketCallbacks;
   readonly #settings: SessionSettings;
-  readonly #input: SessionInput;
+  readonly #input: SessionInput<WebSocketSession>;
   readonly #output: SessionOutput;
-  readonly #timer: SessionTimer;
+  readonly #timer: SessionTimer<WebSocketSession>;
   #state = OPEN;
   #queue: MessageQueue | null = null;
   // What the other side's close frame has said.
@@ -108,12 +108,11 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     this.extensions = deflate ? deflateReply(deflate) : "";
     this.#callbacks = options;
     this.#settings = settings;
-    const parser = new FrameParser({ from, mayCompress: codec !== null, limits });
-    const handler = this.#handler();
-    this.#input = new SessionInput(stream, parser, new MessageReader(limits.maxMessageBytes, codec), handler);
+    const parsers = frameParsers(from, codec !== null, limits);
+    const handler = WebSocketSession.#handler;
+    this.#input = new SessionInput(stream, parsers, new MessageReader(limits.maxMessageBytes, codec), this, handler);
     this.#output = new SessionOutput(stream, settings, codec, role === "client");
-    this.#timer = new SessionTimer(stream.base, handler, settings.heartbeatMs, settings.heartbeatTimeoutMs);
-    stream.setCallbacks({ write: () => this.#drained(), event: (what) => this.#streamEvent(what) });
+    this.#timer = new SessionTimer(stream.base, this, handler, settings.heartbeatMs, settings.heartbeatTimeoutMs);
     stream.whenClosed = () => this.#streamClosed();
     stream.setTimeouts(-1, settings.writeTimeoutMs === Infinity ? -1 : settings.writeTimeoutMs);
     this.#input.start();
@@ -264,23 +263,24 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   // What has come
 
-  #handler(): InputHandler & TimedSession {
-    return {
-      messageCame: (message) => this.#messageCame(message),
-      controlCame: (opcode, payload, start, end) => this.#controlCame(opcode, payload, start, end),
-      inputFailed: (error) => this.#fault(error),
-      inputEnded: () => this.#abort("WS_CONNECTION_ENDED"),
-      // Who does not read cannot tell whether there is anybody.
-      wasHeard: () => {
-        const heard = this.#input.heard || this.#input.held !== 0;
-        this.#input.heard = false;
-        return heard;
-      },
-      askForLife: () => void this.#output.sendControl(OPCODE_PING, NOTHING),
-      heartbeatFailed: () => this.#abort("WS_HEARTBEAT_TIMEOUT"),
-      endTimedOut: () => this.#abort("WS_CLOSE_TIMEOUT"),
-    };
-  }
+  static readonly #handler: InputHandler<WebSocketSession> & TimeHandler<WebSocketSession> = {
+    messageCame: (session, message) => session.#messageCame(message),
+    controlCame: (session, opcode, payload, start, end) => session.#controlCame(opcode, payload, start, end),
+    inputFailed: (session, error) => session.#fault(error),
+    inputEnded: (session) => session.#abort("WS_CONNECTION_ENDED"),
+    outputDrained: (session) => session.#drained(),
+    streamEvent: (session, what) => session.#streamEvent(what),
+    // Who does not read cannot tell whether there is anybody.
+    wasHeard: (session) => {
+      const input = session.#input;
+      const heard = input.heard || input.held !== 0;
+      input.heard = false;
+      return heard;
+    },
+    askForLife: (session) => void session.#output.sendControl(OPCODE_PING, NOTHING),
+    heartbeatFailed: (session) => session.#abort("WS_HEARTBEAT_TIMEOUT"),
+    endTimedOut: (session) => session.#abort("WS_CLOSE_TIMEOUT"),
+  };
 
   #messageCame(message: WebSocketMessage): void {
     if (this.#callbacks.message !== undefined) this.#callbacks.message(message, this);

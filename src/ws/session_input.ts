@@ -1,22 +1,27 @@
-import { type BufferEvent, type ByteSink, EV_READ } from "../core/mod.ts";
+import { type BufferEvent, type BufferEventCallbacks, type ByteSink, EV_READ } from "../core/mod.ts";
 import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
 import { WaitingBytes } from "../http/waiting_bytes.ts";
 import { FRAME_CONTROL, FRAME_NEED_MORE, FRAME_PIECE, type FrameParser } from "./frame_parser.ts";
+import type { FrameParsers } from "./frame_parsers.ts";
 import type { MessageReader } from "./message_reader.ts";
 import type { WebSocketMessage } from "./session_options.ts";
 import { WebSocketError } from "./ws_error.ts";
 
-/** Who is told what has come in. */
-export interface InputHandler {
+/** What is told of a session: one object for all of them, since closures for each would be as large as all the rest. */
+export interface InputHandler<Session> {
   /** A message is complete. */
-  messageCame(message: WebSocketMessage): void;
+  messageCame(session: Session, message: WebSocketMessage): void;
   /** A control frame has come; its payload changes after the call. */
-  controlCame(opcode: number, payload: Uint8Array, start: number, end: number): void;
+  controlCame(session: Session, opcode: number, payload: Uint8Array, start: number, end: number): void;
   /** What has come is not acceptable. */
-  inputFailed(error: WebSocketError): void;
+  inputFailed(session: Session, error: WebSocketError): void;
   /** The stream has ended, and everything before that was handed on. */
-  inputEnded(): void;
+  inputEnded(session: Session): void;
+  /** Everything that was queued has left. */
+  outputDrained(session: Session): void;
+  /** Something has happened to the stream, a `BEV_EVENT_` combination. */
+  streamEvent(session: Session, what: number): void;
 }
 
 /**
@@ -36,13 +41,16 @@ export const HELD_BY_QUEUE = 2;
  *
  * @internal
  */
-export class SessionInput implements ByteSink {
+export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<BufferEvent> {
   /** Whether anything has come since this was last set to false. */
   heard = false;
   readonly #stream: BufferEvent;
-  readonly #parser: FrameParser;
+  readonly #parsers: FrameParsers;
+  // From the first byte of a message to its last.
+  #parser: FrameParser | null = null;
   readonly #reader: MessageReader;
-  readonly #handler: InputHandler;
+  readonly #session: Session;
+  readonly #handler: InputHandler<Session>;
   #waiting: WaitingBytes | null = null;
   #resume: Deferred | null = null;
   #held = 0;
@@ -52,10 +60,17 @@ export class SessionInput implements ByteSink {
   #isOver = false;
   #hasEnded = false;
 
-  constructor(stream: BufferEvent, parser: FrameParser, reader: MessageReader, handler: InputHandler) {
+  constructor(
+    stream: BufferEvent,
+    parsers: FrameParsers,
+    reader: MessageReader,
+    session: Session,
+    handler: InputHandler<Session>,
+  ) {
     this.#stream = stream;
-    this.#parser = parser;
+    this.#parsers = parsers;
     this.#reader = reader;
+    this.#session = session;
     this.#handler = handler;
   }
 
@@ -77,6 +92,7 @@ export class SessionInput implements ByteSink {
       this.#waiting = new WaitingBytes(early, 0, early.length);
       this.#resumeSoon();
     }
+    this.#stream.setCallbacks(this);
     this.#stream.setSink(this);
     this.#stream.enable(EV_READ);
   }
@@ -128,6 +144,14 @@ export class SessionInput implements ByteSink {
     this.#resume?.cancel();
   }
 
+  write(): void {
+    this.#handler.outputDrained(this.#session);
+  }
+
+  event(what: number): void {
+    this.#handler.streamEvent(this.#session, what);
+  }
+
   receive(bytes: Uint8Array, start: number, end: number): void {
     this.heard = true;
     if (this.#isOver) return;
@@ -142,7 +166,7 @@ export class SessionInput implements ByteSink {
   /** The stream has ended; true when everything before that has been handed on. */
   end(): void {
     this.#hasEnded = true;
-    if (this.#isOver || (this.#waiting === null && !this.#busy)) this.#handler.inputEnded();
+    if (this.#isOver || (this.#waiting === null && !this.#busy)) this.#handler.inputEnded(this.#session);
   }
 
   /** Keeps the loop alive while reading is disabled, which would do that. */
@@ -178,12 +202,12 @@ export class SessionInput implements ByteSink {
   /** Goes on with reading, if nothing waits. */
   #readOn(): void {
     if (this.#isOver || this.#held !== 0 || this.#waiting !== null) return;
-    if (this.#hasEnded) this.#handler.inputEnded();
+    if (this.#hasEnded) this.#handler.inputEnded(this.#session);
     else this.#stream.enable(EV_READ);
   }
 
   #run(bytes: Uint8Array, start: number, end: number): void {
-    const parser = this.#parser;
+    const parser = this.#parser ??= this.#parsers.take();
     const enough = this.#reader.bytesDecompressed + DECOMPRESSED_BYTES_MAX;
     let at = start;
     this.#busy = true;
@@ -193,15 +217,22 @@ export class SessionInput implements ByteSink {
         at = parser.position;
         if (event === FRAME_NEED_MORE) break;
         if (event === FRAME_PIECE) {
-          this.#piece();
+          this.#piece(parser);
           // The rest waits for its turn, as others do.
           if (parser.compressed && this.#reader.bytesDecompressed >= enough) break;
         } else if (event === FRAME_CONTROL) {
-          this.#handler.controlCame(parser.opcode, parser.payload, parser.payloadStart, parser.payloadEnd);
-        } else this.#handler.inputFailed(parser.error!);
+          this.#handler.controlCame(
+            this.#session,
+            parser.opcode,
+            parser.payload,
+            parser.payloadStart,
+            parser.payloadEnd,
+          );
+        } else this.#handler.inputFailed(this.#session, parser.error!);
       } while (at < end && !this.#isOver && this.#held === 0);
     } finally {
       this.#busy = false;
+      if (this.#parsers.give(parser)) this.#parser = null;
       // Also when a callback has thrown: what came behind the message it was called for is not lost.
       if (!this.#isOver) this.#keepRest(bytes, at, end);
     }
@@ -217,11 +248,11 @@ export class SessionInput implements ByteSink {
     if (this.#waiting !== null && this.#held === 0) this.#resumeSoon();
   }
 
-  #piece(): void {
+  #piece(parser: FrameParser): void {
     if (this.#dropsMessages) return;
     const reader = this.#reader;
-    const message = reader.add(this.#parser);
-    if (message !== null) this.#handler.messageCame(message);
-    else if (reader.fault !== null) this.#handler.inputFailed(new WebSocketError(reader.fault));
+    const message = reader.add(parser);
+    if (message !== null) this.#handler.messageCame(this.#session, message);
+    else if (reader.fault !== null) this.#handler.inputFailed(this.#session, new WebSocketError(reader.fault));
   }
 }

@@ -4,16 +4,16 @@ import { LazyTimer } from "../core/lazy_timer.ts";
 /** What a session's timer runs for: one thing at a time. */
 const NOTHING = 0, SILENCE = 1, ANSWER = 2, END = 3;
 
-/** What a session does when its time is up. */
-export interface TimedSession {
+/** What is done for a session when its time is up: one object for all of them. */
+export interface TimeHandler<Session> {
   /** Whether anything has come since this was last asked, or is not being read. */
-  wasHeard(): boolean;
+  wasHeard(session: Session): boolean;
   /** Nothing has come for an interval: the other side is to be asked. */
-  askForLife(): void;
+  askForLife(session: Session): void;
   /** It has not answered. */
-  heartbeatFailed(): void;
+  heartbeatFailed(session: Session): void;
   /** The time for ending well is over. */
-  endTimedOut(): void;
+  endTimedOut(session: Session): void;
 }
 
 /**
@@ -21,18 +21,26 @@ export interface TimedSession {
  *
  * @internal
  */
-export class SessionTimer {
+export class SessionTimer<Session> {
   readonly #base: EventBase;
-  readonly #session: TimedSession;
+  readonly #session: Session;
+  readonly #handler: TimeHandler<Session>;
   readonly #intervalMs: number;
   readonly #timeoutMs: number;
   #timer: LazyTimer | null = null;
   #purpose = NOTHING;
 
   /** @param intervalMs of the heartbeat; Infinity: none. */
-  constructor(base: EventBase, session: TimedSession, intervalMs: number, timeoutMs: number) {
+  constructor(
+    base: EventBase,
+    session: Session,
+    handler: TimeHandler<Session>,
+    intervalMs: number,
+    timeoutMs: number,
+  ) {
     this.#base = base;
     this.#session = session;
+    this.#handler = handler;
     this.#intervalMs = intervalMs;
     this.#timeoutMs = timeoutMs;
     if (intervalMs !== Infinity) this.#run(SILENCE, intervalMs);
@@ -59,15 +67,15 @@ export class SessionTimer {
   #timedOut(): void {
     const purpose = this.#purpose;
     if (purpose === END) {
-      this.#session.endTimedOut();
+      this.#handler.endTimedOut(this.#session);
     } else if (purpose !== NOTHING) {
-      if (this.#session.wasHeard()) {
+      if (this.#handler.wasHeard(this.#session)) {
         this.#run(SILENCE, this.#intervalMs);
       } else if (purpose === ANSWER) {
-        this.#session.heartbeatFailed();
+        this.#handler.heartbeatFailed(this.#session);
       } else {
         this.#run(ANSWER, this.#timeoutMs);
-        this.#session.askForLife();
+        this.#handler.askForLife(this.#session);
       }
     }
   }
