@@ -7,7 +7,16 @@
 import { faultOfHead, faultOfLength, headBytes, lengthInHead, maskAt } from "./frame_head.ts";
 import { type WebSocketLimits, webSocketLimits } from "./limits.ts";
 import { applyMask } from "./masking.ts";
-import { COMPRESSED_BIT, CONTROL_BYTES_MAX, FINAL_BIT, FRAME_HEAD_BYTES_MAX, OPCODE_CONTINUATION } from "./opcodes.ts";
+import {
+  COMPRESSED_BIT,
+  CONTROL_BYTES_MAX,
+  FINAL_BIT,
+  FRAME_HEAD_BYTES_MAX,
+  MASK_BIT,
+  OPCODE_BINARY,
+  OPCODE_CONTINUATION,
+  OPCODE_TEXT,
+} from "./opcodes.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
 /** All bytes were consumed and the parser wants more. */
@@ -18,6 +27,11 @@ export const FRAME_PIECE = 1;
 export const FRAME_CONTROL = 2;
 /** The bytes are no acceptable frames; nothing after them can be trusted. */
 export const FRAME_ERROR = 3;
+
+/** The first byte of a message in one frame, uncompressed. */
+const WHOLE_TEXT = FINAL_BIT | OPCODE_TEXT, WHOLE_BYTES = FINAL_BIT | OPCODE_BINARY;
+/** What a length in the head's second byte can be, and how long such a head is with its mask. */
+const SHORT_LENGTH_MAX = 125, SHORT_HEAD_BYTES = 6;
 
 /** What {@linkcode FrameParser.next} can answer. */
 export type FrameEvent =
@@ -78,6 +92,7 @@ export class FrameParser {
   error: WebSocketError | null = null;
 
   readonly #limits: WebSocketLimits;
+  readonly #shortMax: number;
   readonly #isMasked: boolean;
   readonly #mayCompress: boolean;
   // A head that has come in part. Made for the first of its kind, as is the memory for control frames.
@@ -107,6 +122,7 @@ export class FrameParser {
    */
   constructor(options: FrameParserOptions) {
     this.#limits = webSocketLimits(options.limits);
+    this.#shortMax = Math.min(SHORT_LENGTH_MAX, this.#limits.maxFrameBytes, this.#limits.maxMessageBytes);
     this.#isMasked = options.from === "client";
     this.#mayCompress = options.mayCompress === true;
     this.payload = NOTHING;
@@ -130,6 +146,8 @@ export class FrameParser {
       if (this.#headFilled > 0) return this.#nextAcross(bytes, start, end);
       const available = end - at;
       if (available < 2) return this.#keepHead(bytes, at, end);
+      const shortLength = this.#shortMessageAt(bytes, at, available);
+      if (shortLength >= 0) return this.#tellShort(bytes, at, shortLength);
       const fault = this.#faultOfHead(bytes[at]!, bytes[at + 1]!);
       if (fault !== null) return this.#refuse(fault, at);
       const length = headBytes(bytes[at + 1]!);
@@ -138,6 +156,29 @@ export class FrameParser {
       at += length;
     }
     return this.#frameOpcode > 7 ? this.#readControl(bytes, at, end) : this.#readPiece(bytes, at, end);
+  }
+
+  /**
+   * The length of a whole message in one masked frame of up to 125 bytes that lies in `bytes` at `at`, which most messages to a server are;
+   * -1 where it is anything else.
+   */
+  #shortMessageAt(bytes: Uint8Array, at: number, available: number): number {
+    const first = bytes[at]!;
+    if (first !== WHOLE_TEXT && first !== WHOLE_BYTES || this.#inMessage || !this.#isMasked) return -1;
+    const length = bytes[at + 1]! - MASK_BIT;
+    return length >= 0 && length <= this.#shortMax && available >= SHORT_HEAD_BYTES + length ? length : -1;
+  }
+
+  /** What the long way would say of it, and nothing is left over of. */
+  #tellShort(bytes: Uint8Array, at: number, length: number): FrameEvent {
+    const start = at + SHORT_HEAD_BYTES;
+    const end = start + length;
+    this.isAscii = applyMask(bytes, start, end, maskAt(bytes, start - 4), 0);
+    this.opcode = bytes[at]! & 0x0f;
+    this.compressed = false;
+    this.messageStarts = true;
+    this.messageEnds = true;
+    return this.#tell(FRAME_PIECE, bytes, start, end, end);
   }
 
   /** Goes on with a head of which a part came earlier. */
