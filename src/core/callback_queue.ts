@@ -1,6 +1,6 @@
 import type { LoopCallback } from "./loop_callback.ts";
 
-/** How many gaps at the front are worth closing. */
+/** So many gaps are worth closing, once they are as many as there are callbacks. */
 const GAPS_MAX = 1024;
 
 /** The first piece grows up to this, as far as it is needed. */
@@ -19,6 +19,7 @@ export class CallbackQueue {
   #pieces: (LoopCallback | null)[][] = [[]];
   #first = 0;
   #end = 0;
+  #count = 0;
 
   /** The one that runs next. */
   get head(): LoopCallback | null {
@@ -31,8 +32,9 @@ export class CallbackQueue {
 
   /** Appends `callback`, which must be in no queue. */
   push(callback: LoopCallback): void {
-    // Where something is always queued, the front would run away from the beginning.
-    if (this.#first > GAPS_MAX && 2 * this.#first > this.#end) this.#closeGaps();
+    // Where something is always queued, it would run away from the beginning; and where the first has to wait for other queues, from that.
+    if (this.#end - this.#count > GAPS_MAX + this.#count) this.#closeGaps();
+    this.#count++;
     const place = this.#end++;
     callback.queuePlace = place;
     const piece = this.#pieces[place >> PIECE_SHIFT] ?? this.#newPiece();
@@ -49,6 +51,7 @@ export class CallbackQueue {
 
   /** Takes `callback` out, which must be in this queue. */
   remove(callback: LoopCallback): void {
+    this.#count--;
     let first = callback.queuePlace;
     this.#pieces[first >> PIECE_SHIFT]![first & PIECE_MASK] = null;
     if (first !== this.#first) return;
@@ -70,7 +73,7 @@ export class CallbackQueue {
   #closeGaps(): void {
     const callbacks = [...this];
     this.#pieces = [[]];
-    this.#first = this.#end = 0;
+    this.#first = this.#end = this.#count = 0;
     for (const callback of callbacks) this.push(callback);
   }
 }

@@ -1,4 +1,4 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertLess, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { CallbackQueue } from "../../src/core/callback_queue.ts";
 import { LoopCallback } from "../../src/core/loop_callback.ts";
@@ -75,6 +75,19 @@ describe("CallbackQueue", () => {
       queue.push(head);
     }
     assertStrictEquals(numbersIn(queue).length, 100);
+  });
+
+  it("does not grow where the first ones wait for ever, and others come and go behind them", () => {
+    const { queue, callbacks } = filled(10);
+    let placeMax = 0;
+    for (let round = 0; round < 20_000; round++) {
+      const callback = callbacks[1 + round % 9]!;
+      queue.remove(callback);
+      queue.push(callback);
+      placeMax = Math.max(placeMax, callback.queuePlace);
+    }
+    assertLess(placeMax, 2000);
+    assertEquals(numbersIn(queue), [0, 3, 4, 5, 6, 7, 8, 9, 1, 2]);
   });
 
   it("keeps the order of a hundred thousand, and closes gaps at its front", () => {
