@@ -159,9 +159,17 @@ function responseOf(
     fetched.watch(body);
   }
   const result = new Response(body as BodyInit | null, { status, statusText: reason, headers });
-  Object.defineProperty(result, "url", { value: url.replace(/#.*/, "") });
-  Object.defineProperty(result, "redirected", { value: redirected });
-  return result;
+  return described(result, url.replace(/#.*/, ""), redirected);
+}
+
+/** Says of a response, and its clones, what only the runtime's own `fetch()` can. */
+function described(response: Response, url: string, redirected: boolean): Response {
+  const clone = (): Response => described(Response.prototype.clone.call(response), url, redirected);
+  return Object.defineProperties(response, {
+    url: { value: url },
+    redirected: { value: redirected },
+    clone: { value: clone },
+  });
 }
 
 /** The standard knows TypeErrors only; what the caller got wrong is one already. */

@@ -784,6 +784,21 @@ forEachBackend((backend) => {
         assertEquals((await client.fetch(`${url}/e?f#g`)).url, `${url}/e?f`);
       }));
 
+    it("says of a clone of a response where it came from, and both can be read", () =>
+      withServer((request) => {
+        if (request.target === "/moved") request.reply(302, "", { Location: "/there" });
+        else request.reply(200, "twice");
+      }, async (client, url) => {
+        const response = await client.fetch(`${url}/moved`);
+        const clone = response.clone();
+        const third = clone.clone();
+        for (const each of [response, clone, third]) {
+          assertInstanceOf(each, Response);
+          assertEquals([each.url, each.redirected, await each.text()], [`${url}/there`, true, "twice"]);
+        }
+        assertThrows(() => response.clone(), TypeError);
+      }));
+
     it("says how long a body is that is there as a whole, also that of a Request, and can send it again", () =>
       withServer((request) => {
         if (request.target === "/moved") request.reply(307, "", { Location: "/there" });
