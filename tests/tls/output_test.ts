@@ -12,7 +12,17 @@ import {
 import { engineCount } from "../../src/tls/tls_engine.ts";
 import { TlsBufferEvent, type TlsContext } from "../../src/tls/mod.ts";
 import { assertRejectsWith, eventually, isPending } from "../core/async_support.ts";
-import { deadPort, inputText, journal, listeningSocket, settle, until } from "../core/bufferevent_support.ts";
+import {
+  assertSameBytes,
+  deadPort,
+  inputText,
+  journal,
+  listeningSocket,
+  pattern,
+  settle,
+  twoEnds,
+  until,
+} from "../core/bufferevent_support.ts";
 import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
@@ -93,6 +103,27 @@ forEachBackend((backend) => {
       assert(!server.closed);
       drainByHand(server);
       until(base, () => server.closed, "closed");
+    });
+  });
+
+  describe("memory that plaintext was encrypted from", () => {
+    it("serves a socket that sends in the clear afterwards", () => {
+      const { client, server } = ends("pair");
+      shakeHands(base, { client, server });
+      const [near, far] = twoEnds(base, descriptors);
+      open.push(near, far);
+      const told = journal(near);
+      // In every size that memory is lent in, or nearly.
+      for (const size of [900, 4000, 5000, 16_000, 17_000, 60_000]) {
+        client.write(pattern(size));
+        until(base, () => server.input.length === size, "all of it, encrypted");
+        server.input.drain(size);
+        near.write(pattern(size));
+        until(base, () => far.input.length === size || near.error !== null, "all of it, in the clear");
+        assertEquals(near.error, null);
+        assertSameBytes(far.input.take(), pattern(size));
+      }
+      assertEquals(new Set(told), new Set(["write"]));
     });
   });
 
