@@ -274,6 +274,7 @@ export abstract class SocketSending extends BufferEvent {
     let budget = this.rates === null ? this.writeMax : this.maxToWrite;
     let total = 0;
     let ahead = 0;
+    let isPart = false;
     if (extras !== null) {
       total = extras.sentAhead;
       ahead = extras.failureAhead;
@@ -287,9 +288,13 @@ export abstract class SocketSending extends BufferEvent {
         this.#sent(fd, sent);
         return true;
       }
-      if (sent < 0) ahead = sent;
-      else total = sent;
-      budget -= total;
+      if (sent < 0) {
+        ahead = sent;
+      } else {
+        isPart = sent > 0;
+        total = sent;
+        budget -= sent;
+      }
     }
     let failure: ConnectionFailure | null = null;
     // What was queued before the call that is under way.
@@ -297,6 +302,8 @@ export abstract class SocketSending extends BufferEvent {
     this.mark(SENDING, true);
     output.unfreezeFront();
     try {
+      // Of the rest the buffer tells.
+      if (isPart) this.outputShrank();
       // A callback on the buffer may close the connection, take its descriptor away, or disable writing.
       while (budget > 0 && output.length > 0 && this.socketFd === fd && this.writeRuns) {
         before = output.length;

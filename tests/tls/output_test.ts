@@ -7,6 +7,7 @@ import {
   EV_WRITE,
   type EventBase,
   FilterBufferEvent,
+  setSendBufferBytes,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
 import { engineCount } from "../../src/tls/tls_engine.ts";
@@ -25,7 +26,7 @@ import {
 } from "../core/bufferevent_support.ts";
 import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
+import { Descriptors, empty, openDescriptorCount } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
 import { acceptOne, clientContext, type Ends, openEnds, serverContext, shakeHands } from "./tls_support.ts";
 
@@ -103,6 +104,31 @@ forEachBackend((backend) => {
       assert(!server.closed);
       drainByHand(server);
       until(base, () => server.closed, "closed");
+    });
+  });
+
+  describe("what has been encrypted", () => {
+    it("is heard of as it leaves, also in parts of one piece", async () => {
+      const low = 30_000;
+      // How it leaves, and in how many pieces it lies, is the kernel's affair and that of memory: none of these lengths is special.
+      for (const length of [115_000, 120_000, 125_000]) {
+        const { client, server } = ends("sockets");
+        const [near, far] = [client.underlying.fd, server.underlying.fd];
+        shakeHands(base, { client, server });
+        server.disable(EV_READ);
+        client.setWatermark(EV_WRITE, low, 0);
+        setSendBufferBytes(near, 30_000);
+        client.write(pattern(length));
+        settle(base);
+        setSendBufferBytes(near, 9000);
+        let isDrained = false;
+        client.drained().then(() => isDrained = true);
+        while (client.queuedBytes > 0) {
+          assert(empty(far) > 0);
+          settle(base);
+          await eventually(() => isDrained || client.queuedBytes > low, "those who wait are told");
+        }
+      }
     });
   });
 
