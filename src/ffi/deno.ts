@@ -90,7 +90,7 @@ export function denoRuntime(): Runtime {
     addressOf,
     viewAt,
     word: (value: number): Word => BigInt(value),
-    wordAt: (word: Word, offset: number): Word => (word as bigint) + BigInt(offset | 0),
+    wordAt: (word: Word, offset: number): Word => (word as bigint) + BigInt(offset),
     createCallback: createCallback as Runtime["createCallback"],
     claimSignal(name: string): void {
       if (!lateSignals.includes(name)) return;

@@ -80,7 +80,7 @@ export interface Runtime {
   viewAt(address: Address, length: number): ArrayBuffer;
   /** Turns a number into the form that `address` and `i64` arguments take on this runtime. */
   word(value: number): Word;
-  /** `word + offset`, for an offset below 2^31: some 50 ns less on Deno than a word of a number as large as an address. */
+  /** `word + offset`: some 50 ns less on Deno than a word of a number as large as an address. */
   wordAt(word: Word, offset: number): Word;
   /**
    * Makes a C function of `callback` and returns its address. It lives as long as the process. C may call it on this thread only,

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   type BufferEvent,
   EV_WRITE,
-  type EventBase,
+  EventBase,
   EVLOOP_NONBLOCK,
   FilterBufferEvent,
   SocketBufferEvent,
@@ -176,5 +176,27 @@ forEachBackend((backend) => {
       settle(base);
       await assertRejectsWith(flushed, "DETACHED");
     });
+  });
+});
+
+describe("the end of what lies in one piece", () => {
+  it("is sent from where it is, also more than two gigabytes behind the beginning", () => {
+    using base = new EventBase();
+    using descriptors = new Descriptors();
+    const [near, far] = descriptors.socketpair();
+    using connection = new SocketBufferEvent(base, near, { keepOpen: true });
+    connection.disable(EV_WRITE);
+    const { output } = connection;
+    const before = 2 ** 31 + 5;
+    // The system gives memory only to the pages that are written to.
+    const chain = output.reserveTail(before + 5);
+    chain.bytes.set(new TextEncoder().encode("hello"), before);
+    output.commitTail(before + 5);
+    output.unfreezeFront();
+    output.drain(before);
+    output.freezeFront();
+    connection.enable(EV_WRITE);
+    settle(base);
+    assertEquals([readText(far), output.length, connection.error], ["hello", 0, null]);
   });
 });
