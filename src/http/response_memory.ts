@@ -12,8 +12,12 @@ let emptyBytes: number | undefined;
 export function isBodyInMemory(response: Response): boolean {
   if (estimateBytes === undefined) return false;
   emptyBytes ??= weighEmpty(estimateBytes);
-  // The last two count as well, and few have them.
-  return estimateBytes(response) > emptyBytes && response.statusText === "" && response.url === "";
+  const bytes = estimateBytes(response);
+  // A URL counts as well, and only what was fetched has one.
+  if (!(bytes > emptyBytes) || response.url !== "") return false;
+  const { statusText } = response;
+  // So does this: it is held against a response that has the same, and no body.
+  return statusText === "" || bytes > estimateBytes(new Response(null, { statusText }));
 }
 
 function weighEmpty(weigh: (object: object) => number): number {
