@@ -8,6 +8,8 @@ import { isBodyInMemory } from "./response_memory.ts";
 
 /** How many turns of the microtask queue the end of a body that is complete may take to come behind its only piece. */
 const END_TICKS = 8;
+/** So long the head waits for the first piece, with which it may turn out to be all there is, or to be an error. */
+const HEAD_WAIT_MS = 10;
 
 type Result = ReadableStreamReadResult<Uint8Array>;
 
@@ -80,8 +82,13 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
     reader.cancel(signal.reason).catch(() => {});
   };
   signal.addEventListener("abort", onGone);
-  const first = await reader.read();
+  const begun = reader.read();
+  const first = await early(request, begun);
   if (request.finished) return;
+  if (first === null) {
+    signal.removeEventListener("abort", onGone);
+    return await request.replyFrom(status, rest(reader, begun), fields);
+  }
   if (first.done) return sendWhole(request, status, fields, null);
   const next = reader.read();
   const second = await soon(next);
@@ -121,11 +128,29 @@ async function soon(promise: Promise<Result>): Promise<Result | null> {
   return result;
 }
 
-/** A reader as something to iterate over, from two reads that were made already on. */
-function rest(reader: ReadableStreamDefaultReader<Uint8Array>, first: Result, next: Promise<Result>): ReplySource {
-  const begun: (Result | Promise<Result>)[] = [first, next];
+/** The first piece, or null when it takes long: whoever waits for the head is not to wait for that. */
+async function early(request: HttpRequest, first: Promise<Result>): Promise<Result | null> {
+  const result = await soon(first);
+  // Who has gone may have done so with the base.
+  if (result !== null || request.finished) return result;
+  let tellLate!: (nothing: null) => void;
+  const late = new Promise<null>((resolve) => tellLate = resolve);
+  const timer = request.connection.server.base.timer(() => tellLate(null));
+  try {
+    timer.add(HEAD_WAIT_MS);
+    return await Promise.race([first, late]);
+  } finally {
+    timer.close();
+  }
+}
+
+/** A reader as something to iterate over, from the reads on that were made already. */
+function rest(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  ...begun: (Result | Promise<Result>)[]
+): ReplySource {
   // Who fails before anybody asks is no surprise to the one who asks then.
-  next.catch(() => {});
+  for (const each of begun) if (each instanceof Promise) each.catch(() => {});
   const iterator: AsyncIterator<Uint8Array> = {
     next: async () => {
       const result = await (begun.shift() ?? reader.read());

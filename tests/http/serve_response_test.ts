@@ -150,6 +150,73 @@ describe("a response of a standard handler", () => {
     });
   });
 
+  it("has its head sent although the first piece of its stream takes long", () => {
+    const first = signal();
+    return withHandler(() =>
+      new Response(
+        new ReadableStream({
+          pull: async (controller) => {
+            await first.promise;
+            controller.enqueue(new TextEncoder().encode("data: event\n\n"));
+            controller.close();
+          },
+        }),
+        { headers: { "Content-Type": "text/event-stream" } },
+      ), async ({ connect, errors }) => {
+      const client = await connect();
+      client.send(get("/"));
+      assertStringIncludes(await client.until("\r\n\r\n"), "text/event-stream");
+      first.resolve();
+      await client.until("data: event\n\n\r\n0\r\n\r\n");
+      assertEquals(errors, []);
+    });
+  });
+
+  it("is cut when its stream fails after the head, and has it cancelled when the client goes", () => {
+    const cancelled = signal();
+    const failing = signal();
+    return withHandler((request) =>
+      new Response(
+        new ReadableStream({
+          pull: () =>
+            request.url.endsWith("/fails")
+              ? failing.promise.then(() => {
+                throw new Error("no more");
+              })
+              : new Promise<void>(() => {}),
+          cancel: () => cancelled.resolve(),
+        }),
+      ), async ({ connect, errors }) => {
+      const failed = await connect();
+      failed.send(get("/fails"));
+      await failed.until("\r\n\r\n");
+      failing.resolve();
+      await failed.untilGone();
+      assertEquals(errors.map(String), ["Error: no more"]);
+      const gone = await connect();
+      gone.send(get("/waits"));
+      await gone.until("\r\n\r\n");
+      gone.reset();
+      await cancelled.promise;
+      assertEquals(errors.length, 1);
+    });
+  });
+
+  it("has its length also when the only piece of its stream comes some turns later", () =>
+    withHandler(() =>
+      new Response(
+        new ReadableStream({
+          pull: async (controller) => {
+            for (let turn = 0; turn < 30; turn++) await Promise.resolve();
+            controller.enqueue(new TextEncoder().encode("late"));
+            controller.close();
+          },
+        }),
+      ), async ({ connect }) => {
+      const { headers, body } = await (await connect()).send(get("/")).reply();
+      assertEquals([headers["content-length"], body], ["4", "late"]);
+    }));
+
   it("fails when its stream brings something else than bytes", async () => {
     for (const wrong of [null, undefined, new ArrayBuffer(4), new Uint16Array([1, 2]), {}]) {
       for (const pieces of [[wrong], [BYTES, wrong, BYTES]]) {
