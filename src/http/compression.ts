@@ -4,7 +4,7 @@ import { chooseCoding, type ContentCoding } from "./accept_encoding.ts";
 import { type BodyEncoder, DeflateEncoder } from "./body_encoder.ts";
 import type { RequestHead } from "./head.ts";
 import type { HttpHeaders } from "./headers.ts";
-import { isBodyless } from "./status.ts";
+import { isContentless } from "./status.ts";
 
 /**
  * How an {@linkcode HttpServer} compresses replies. A reply that holds a secret beside something that an attacker chooses (a token beside
@@ -109,7 +109,7 @@ export class Compression {
     fields: HttpHeaders,
     codings: readonly ContentCoding[],
   ): ContentCoding | null {
-    if (isBodyless(status) || status === 206 || fields.has("content-encoding") || fields.has("content-range")) {
+    if (isContentless(status) || status === 206 || fields.has("content-encoding") || fields.has("content-range")) {
       return null;
     }
     if (/\bno-transform\b/i.test(fields.getAll("cache-control").join())) return null;

@@ -6,7 +6,7 @@ import type { HttpReply } from "./reply.ts";
 import { type ConnectionField, UNSTATED } from "./reply_head.ts";
 import type { StreamedBody } from "./reply_streamed.ts";
 import type { HttpConnection, RequestConnection } from "./request_connection.ts";
-import { isBodyless } from "./status.ts";
+import { isBodyless, isContentless } from "./status.ts";
 
 /** How far a reply is. */
 export const OPEN = 0, STREAMING = 1, FINISHED = 2;
@@ -161,11 +161,11 @@ export abstract class ReplyState {
     if (
       !link.mayKeepAlive || (isWhole && !link.isBodyRead) || fields?.get("connection")?.toLowerCase() === "close"
     ) this.keepAlive = false;
-    if (length > 0 && !isBodyless(status) && this.isPlain()) {
+    if (length > 0 && !isContentless(status) && this.isPlain()) {
       link.heads.writePlain(link.output, status, length);
       return;
     }
-    const stated = isBodyless(status) ? UNSTATED : length;
+    const stated = isBodyless(status) ? UNSTATED : isContentless(status) ? 0 : length;
     link.heads.write(link.output, status, undefined, fields, stated, this.connectionField());
   }
 
@@ -180,7 +180,7 @@ export abstract class ReplyState {
 
   /** Whether a reply with this status has a body. */
   protected mayHaveBody(status: number): boolean {
-    return this.head.methodId !== EVHTTP_REQ_HEAD && !isBodyless(status);
+    return this.head.methodId !== EVHTTP_REQ_HEAD && !isContentless(status);
   }
 
   /** Queues a part of the body. */

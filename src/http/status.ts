@@ -87,3 +87,11 @@ export function reasonPhrase(status: number): string {
 export function isBodyless(status: number): boolean {
   return status === 204 || status === 304 || (status >= 100 && status < 200);
 }
+
+/**
+ * Says whether a server sends no content with this status: where there never is any ({@linkcode isBodyless}), and with 205, whose length it
+ * has to state as none (RFC 9110 section 15.3.6).
+ */
+export function isContentless(status: number): boolean {
+  return status === 205 || isBodyless(status);
+}

@@ -279,6 +279,34 @@ describe("HttpRequest", () => {
     }
   });
 
+  it("sends no body with 205, and that its length is none", () => {
+    const line = "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n";
+    for (const method of ["GET", "HEAD"]) {
+      const whole = requestOf(`${method} / HTTP/1.1`);
+      whole.request.reply(205, "dropped");
+      assertEquals([whole.connection.text(), whole.connection.log], [line, ["ended"]]);
+      for (const headers of [undefined, { "Content-Length": "7" }]) {
+        const streamed = requestOf(`${method} / HTTP/1.1`);
+        streamed.request.replyStart(205, headers);
+        streamed.request.replyChunk("dropped");
+        streamed.request.replyEnd();
+        assertEquals([streamed.connection.text(), streamed.connection.log], [line, ["ended"]]);
+      }
+      const file = requestOf(`${method} / HTTP/1.1`);
+      file.request.replyFile(205, {
+        fd: open(import.meta.filename!, os.constants.O_RDONLY),
+        offset: 0,
+        length: 9,
+        closeOnFree: true,
+      });
+      assertEquals([file.connection.text(), file.connection.log], [line, ["ended"]]);
+    }
+    const old = requestOf("GET / HTTP/1.0\r\nConnection: keep-alive");
+    old.request.replyStart(205);
+    old.request.replyEnd();
+    assertStringIncludes(old.connection.text(), "Content-Length: 0\r\n");
+  });
+
   it("says whether the connection stays open, where that is not what the version implies", () => {
     const fieldOf = (line: string, prepare: (of: ReturnType<typeof requestOf>) => void): string | undefined => {
       const made = requestOf(line);

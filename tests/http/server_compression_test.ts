@@ -166,6 +166,19 @@ describe("an HttpServer that compresses", () => {
       }
     }));
 
+  it("compresses nothing where there is no content", () =>
+    withServer({ compression: true }, (request) => {
+      if (request.path === "/whole") return request.reply(205, TEXT);
+      request.replyStart(205);
+      request.replyEnd();
+    }, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/whole", "/pieces"]) {
+        const { headers, body } = await client.send(accepting(path, "gzip")).reply();
+        assertEquals([headers["content-encoding"], headers["content-length"], body], [undefined, "0", ""]);
+      }
+    }));
+
   it("leaves alone what is not to be compressed", () =>
     withServer({ compression: true }, handler, async ({ connect }) => {
       const client = await connect();
