@@ -4,7 +4,7 @@ import type { BodyEncoder } from "./body_encoder.ts";
 import type { HttpHeadersInit } from "./headers.ts";
 import { bytesOf, drop, type ReplyBody } from "./reply_body.ts";
 import { CHUNKED, UNSTATED } from "./reply_head.ts";
-import { FINISHED, goneError, ReplyState, STREAMING } from "./reply_state.ts";
+import { goneError, ReplyState, STREAMING } from "./reply_state.ts";
 
 /** From so many bytes waiting for the client on, a producer that can wait has to. */
 const WRITE_HIGH_BYTES = 64 * 1024;
@@ -140,7 +140,7 @@ export abstract class StreamedReply extends ReplyState {
 
   /**
    * Ends a reply begun by {@linkcode StreamedReply.replyStart} (evhttp_send_reply_end). When fewer bytes came than were declared,
-   * the connection is cut, since the client could not tell otherwise.
+   * the connection is cut, since the client could not tell otherwise, as by {@linkcode ReplyState.abort}; `onComplete` is told, too.
    */
   replyEnd(): void {
     if (this.gone) return;
@@ -149,8 +149,12 @@ export abstract class StreamedReply extends ReplyState {
       throw new Error("Cannot end a reply: it has not begun, or is complete");
     }
     if (body.bytesLeft > 0 && body.bytesLeft !== Infinity) {
-      this.state = FINISHED;
-      this.link.abort();
+      try {
+        this.abort();
+      } finally {
+        // For the handler, this was all of it.
+        if (this.onComplete !== undefined) this.link.afterSent(this.onComplete);
+      }
       return;
     }
     if (body.encoder !== null) this.frame(body, body.encoder.end());
@@ -193,6 +197,8 @@ export abstract class StreamedReply extends ReplyState {
         // What is no piece is refused there.
         await this.replyWrite(value as Uint8Array | string);
       }
+      // There is nothing left to cancel, also if this cuts the connection.
+      signal.removeEventListener("abort", onGone);
       this.replyEnd();
     } catch (error) {
       // Then it is cancelled already.

@@ -70,7 +70,7 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
   // What was sent
 
   afterSent(callback: (isSent: boolean) => void): void {
-    if (this.closed) return callback(false);
+    if (this.closed) return this.#tell([callback], false);
     (this.#sentCallbacks ??= []).push(callback);
     if (this.stream.queuedBytes === 0) queueMicrotask(() => this.tellSent());
   }

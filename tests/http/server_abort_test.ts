@@ -53,3 +53,57 @@ describe("a reply that is cut short", () => {
     });
   });
 });
+
+describe("a reply that ends before all that it has promised", () => {
+  it("counts as one that is not sent, and aborts what was done for it", async () => {
+    const told: string[] = [];
+    await withServer({}, (request) => {
+      request.onComplete = (isSent) => void told.push(`complete ${isSent}`);
+      request.onClose = () => void told.push("close");
+      request.signal.addEventListener("abort", () => told.push("aborted"));
+      request.replyStart(200, { "Content-Length": "10" });
+      request.replyChunk("half");
+      request.replyEnd();
+      told.push(`finished ${request.finished}`);
+    }, async ({ exchange, errors }) => {
+      assertEquals((await exchange(get("/"))).endsWith("\r\n\r\nhalf"), true);
+      assertEquals(told, ["aborted", "complete false", "finished true"]);
+      assertEquals(errors, []);
+    });
+  });
+
+  it("has it reported what is thrown when that is told", async () => {
+    const reason = new Error("by onComplete");
+    await withServer({}, (request) => {
+      request.onComplete = () => {
+        throw reason;
+      };
+      return request.replyFrom(200, ["half"], { "Content-Length": "10" });
+    }, async ({ exchange, errors }) => {
+      assertEquals((await exchange(get("/"))).endsWith("\r\n\r\nhalf"), true);
+      assertEquals(errors, [reason]);
+    });
+  });
+
+  it("does so also when it comes from an iteration, which is not ended twice", async () => {
+    const told: string[] = [];
+    await withServer({}, async (request) => {
+      request.onComplete = (isSent) => void told.push(`complete ${isSent}`);
+      const pieces = ["half"];
+      const iterator: Iterator<string> = {
+        next: () => pieces.length > 0 ? { done: false, value: pieces.shift()! } : { done: true, value: undefined },
+        return: () => {
+          told.push("returned");
+          return { done: true, value: undefined };
+        },
+      };
+      await request.replyFrom(200, { [Symbol.iterator]: () => iterator }, { "Content-Length": "10" });
+      told.push("resolved");
+    }, async ({ exchange, errors }) => {
+      assertEquals((await exchange(get("/"))).endsWith("\r\n\r\nhalf"), true);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      assertEquals(told, ["complete false", "resolved"]);
+      assertEquals(errors, []);
+    });
+  });
+});
