@@ -15,7 +15,7 @@ export interface StreamedBody {
   readonly isChunked: boolean;
   /** Whether there is none, whatever the handler sends (HEAD, 204, 205, 304). */
   readonly isDropped: boolean;
-  /** Bytes of the declared Content-Length that are still to come; Infinity when none was declared. */
+  /** Bytes of the declared Content-Length that are still to come, before they are compressed; Infinity when none was declared. */
   bytesLeft: number;
   /** Compresses it; null: it is sent as it is. */
   readonly encoder: BodyEncoder | null;
@@ -38,13 +38,13 @@ export abstract class StreamedReply extends ReplyState {
   replyStart(status: number, headers?: HttpHeadersInit): void {
     if (!this.begin(status, headers)) return;
     const isDropped = !this.mayHaveBody(status);
-    let bytesLeft = this.declaredLength();
-    const coding = this.link.compression?.streamCoding(this.head, status, this.replyHeaders, bytesLeft) ?? null;
-    if (coding !== null) bytesLeft = Infinity;
+    const declared = this.declaredLength();
+    const coding = this.link.compression?.streamCoding(this.head, status, this.replyHeaders, declared) ?? null;
     let isChunked = false;
     let length = UNSTATED;
-    if (bytesLeft !== Infinity) {
-      length = bytesLeft;
+    // What is compressed has another length, which nobody knows yet.
+    if (declared !== Infinity && coding === null) {
+      length = declared;
     } else if (isDropped) {
       // The head ends the reply.
     } else if (this.head.versionMinor >= 1) {
@@ -54,7 +54,7 @@ export abstract class StreamedReply extends ReplyState {
       this.keepAlive = false;
     }
     const encoder = coding === null || isDropped ? null : this.link.compression!.encoder(coding);
-    this.streamed = { isChunked, isDropped, bytesLeft: isDropped ? Infinity : bytesLeft, encoder };
+    this.streamed = { isChunked, isDropped, bytesLeft: isDropped ? Infinity : declared, encoder };
     this.writeHead(status, length, false);
   }
 

@@ -179,6 +179,31 @@ describe("an HttpServer that compresses", () => {
       }
     }));
 
+  it("holds a handler to the length it has declared, for clients of either kind", async () => {
+    const thrown: unknown[] = [];
+    await withServer({ compression: true }, (request) => {
+      request.replyStart(200, { "Content-Length": String(TEXT.length + 4) });
+      request.replyChunk(TEXT);
+      if (request.path === "/more") {
+        try {
+          request.replyChunk("12345");
+        } catch (error) {
+          thrown.push(error);
+        }
+      }
+      request.replyEnd();
+    }, async ({ exchange }) => {
+      for (const coding of ["identity", "gzip", "deflate"]) {
+        for (const path of ["/less", "/more"]) {
+          const text = await exchange(accepting(path, coding));
+          const isCoded = coding !== "identity";
+          assertEquals([text.includes("Content-Encoding"), text.includes("\r\n0\r\n\r\n")], [isCoded, false], coding);
+        }
+      }
+    });
+    assertEquals(thrown.map((error) => error instanceof RangeError), [true, true, true]);
+  });
+
   it("leaves alone what is not to be compressed", () =>
     withServer({ compression: true }, handler, async ({ connect }) => {
       const client = await connect();
