@@ -144,7 +144,7 @@ export class StaticFiles {
 
   #serveFolder(request: HttpRequest, path: SafePath, folder: OpenFile): void {
     using index = this.#openIndex(path.segments);
-    if (index?.isFile === true) this.#sendFile(request, index.path, index);
+    if (index?.isFile === true) this.#sendFile(request, this.#index!, index);
     else if (this.#listing) this.#sendListing(request, path, folder);
     else request.replyError(404);
   }

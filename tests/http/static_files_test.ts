@@ -279,6 +279,16 @@ describe("StaticFiles", () => {
       assertEquals([await statusOf("/"), await statusOf("/a/"), await statusOf("/a/x")], [404, 404, 200]);
     });
 
+    it("takes the type of its index file from that name, whatever a link leads to", async () => {
+      folder.file("www/releases/home-2", "<p>home");
+      symlinkSync("releases/home-2", join(folder.path, "www/index.html"));
+      serve();
+      for (const path of ["/index.html", "/"]) {
+        const { fields, body } = await get(path);
+        assertEquals([fields["content-type"], body], [HTML, "<p>home"], path);
+      }
+    });
+
     it("goes by another index file, or none", async () => {
       folder.file("www/index.html", "html");
       folder.file("www/main.txt", "main");
