@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { reactorOf } from "../core/event_base.ts";
 import { fetchDecodes, peek } from "../core/host_insight.ts";
 import { bytesOf } from "./reply_body.ts";
 import type { HttpRequest } from "./request.ts";
@@ -131,11 +132,13 @@ async function soon(promise: Promise<Result>): Promise<Result | null> {
 /** The first piece, or null when it takes long: whoever waits for the head is not to wait for that. */
 async function early(request: HttpRequest, first: Promise<Result>): Promise<Result | null> {
   const result = await soon(first);
-  // Who has gone may have done so with the base.
   if (result !== null || request.finished) return result;
+  const { base } = request.connection.server;
+  // Nothing is sent any more then.
+  if (reactorOf(base).closed) return await first;
   let tellLate!: (nothing: null) => void;
   const late = new Promise<null>((resolve) => tellLate = resolve);
-  const timer = request.connection.server.base.timer(() => tellLate(null));
+  const timer = base.timer(() => tellLate(null));
   try {
     timer.add(HEAD_WAIT_MS);
     return await Promise.race([first, late]);
