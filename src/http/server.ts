@@ -1,4 +1,4 @@
-import { type BufferEvent, type EventBase, Listener, SystemError } from "../core/mod.ts";
+import { BaseClosedError, type BufferEvent, type EventBase, Listener, SystemError } from "../core/mod.ts";
 import { HttpHost, type RouteOptions } from "./http_host.ts";
 import { Compression } from "./compression.ts";
 import { ErrorPages } from "./error_page.ts";
@@ -364,6 +364,9 @@ export class HttpServer extends HttpHost implements Disposable {
       // Fields of the reply that was meant, such as Content-Encoding, would be wrong for this one.
       request.replyHeaders.clear();
       request.replyError(500);
+    } catch (failure) {
+      // Nobody can be answered any more then, and it may be what has made the handler fail.
+      if (!(failure instanceof BaseClosedError)) throw failure;
     } finally {
       this.#onError(error, request);
     }

@@ -309,6 +309,36 @@ describe("a handler that waits when the base is closed", () => {
   });
 });
 
+describe("a handler that fails once the base is closed", () => {
+  forEachBackend((backend) => {
+    it("is told to onError, and harms nobody else", async () => {
+      const base = backend.newBase();
+      const told: unknown[] = [];
+      const outcome = signal();
+      using server = new HttpServer(base, {
+        onError: (error) => {
+          told.push(error);
+          outcome.resolve();
+        },
+      });
+      streamed(server, async (request) => {
+        request.connection.server.base.loopBreak();
+        await request.text();
+      });
+      const [ours, theirs] = socketPair();
+      server.serveStream(new SocketBufferEvent(base, ours));
+      using client = new SocketBufferEvent(base, theirs);
+      client.write(HALF);
+      base.loop();
+      base.close();
+      await outcome.promise;
+      // An error that nobody has caught would be seen by then.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      assertEquals(told.map((error) => error instanceof BaseClosedError), [true]);
+    });
+  });
+});
+
 describe("a connection that is taken over", () => {
   forEachBackend((backend) => {
     it("still tells what became of the reply before", () => {
