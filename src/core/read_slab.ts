@@ -27,10 +27,13 @@ export class ReadSlab {
       this.#word = runtime.word(addressOf(this.bytes));
       this.end = 0;
     }
-    this.start = this.end;
-    const room = Math.min(max, this.bytes.length - this.end);
-    const received = recvAt(fd, this.#word, this.end, room, 0);
-    if (received > 0) this.end += received;
+    // At a whole word: bytes are compared and unmasked faster by words.
+    const start = this.end + 3 & ~3;
+    const received = recvAt(fd, this.#word, start, Math.min(max, this.bytes.length - start), 0);
+    if (received > 0) {
+      this.start = start;
+      this.end = start + received;
+    }
     return received;
   }
 

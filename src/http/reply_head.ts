@@ -1,4 +1,4 @@
-import type { EvBuffer, EventBase } from "../core/mod.ts";
+import type { Chain, EvBuffer, EventBase } from "../core/mod.ts";
 import { httpDateNow } from "./date.ts";
 import { HttpHeaders } from "./headers.ts";
 import { isBodyless, reasonPhrase } from "./status.ts";
@@ -64,6 +64,7 @@ export class ReplyHead {
    * @throws {TypeError} for a type that no field can have.
    */
   writePlain(output: EvBuffer, status: number, length: number, type?: string): void {
+    this.#refresh();
     const start = this.#plainStart(status, type);
     const chain = output.reserveTail(start.length + LENGTH_ROOM);
     chain.bytes.set(start, chain.end);
@@ -79,18 +80,18 @@ export class ReplyHead {
   writePlainText(output: EvBuffer, status: number, text: string, type?: string): boolean {
     const length = text.length;
     if (length > SHORT_TEXT_MAX) return false;
-    const start = this.#plainStart(status, type);
+    this.#refresh();
     const isLast = text === this.#lastText && status === this.#lastStatus && type === this.#lastType;
     const last = isLast ? this.#lastReply : null;
-    // A batch of replies to pipelined requests shall lie in one piece, so that one plain write sends it.
-    const room = last === null ? start.length + LENGTH_ROOM + length : last.length;
-    const chain = output.reserveTail(output.length === 0 && room < BATCH_BYTES ? BATCH_BYTES : room);
-    const bytes = chain.bytes;
     if (last !== null) {
-      bytes.set(last, chain.end);
+      const chain = reserveBatch(output, last.length);
+      chain.bytes.set(last, chain.end);
       output.commitTail(last.length);
       return true;
     }
+    const start = this.#plainStart(status, type);
+    const chain = reserveBatch(output, start.length + LENGTH_ROOM + length);
+    const { bytes } = chain;
     bytes.set(start, chain.end);
     let at = putLength(bytes, chain.end + start.length, length);
     for (let index = 0; index < length; index++) {
@@ -172,8 +173,8 @@ export class ReplyHead {
     return start;
   }
 
+  /** Of this second. */
   #plainStart(status: number, type: string | undefined): Uint8Array {
-    this.#refresh();
     if (type === undefined) return this.#plainStarts[status] ??= this.#makePlainStart(status, this.#contentType);
     let starts = this.#typedStarts.get(type);
     if (starts === undefined) {
@@ -205,6 +206,11 @@ function fieldLines(headers: HttpHeaders): string {
 
 function hasContent(status: number, length: number): boolean {
   return !isBodyless(status) && (length > 0 || length === CHUNKED || length === UNSTATED);
+}
+
+/** Room for a reply; where it is the first, also for those to requests behind it, so that all lie in one piece and leave by one plain write. */
+function reserveBatch(output: EvBuffer, bytes: number): Chain {
+  return output.reserveTail(output.length === 0 && bytes < BATCH_BYTES ? BATCH_BYTES : bytes);
 }
 
 /** Writes a length in decimal and the end of the head; returns the index behind it. */

@@ -1,5 +1,6 @@
 import { authorityEnd, authorityStart } from "./authority.ts";
 import { latin1 } from "../core/latin1.ts";
+import { wordsOf } from "../core/words.ts";
 import { methodName } from "./methods.ts";
 import { ReceivedFields } from "./received_fields.ts";
 
@@ -35,6 +36,8 @@ export class RequestText {
   isOwn = false;
 
   #bytes: Uint8Array;
+  // Those of what it owns.
+  #words: Int32Array | null = null;
   #start: number;
   #targetStart: number;
   #targetEnd: number;
@@ -133,16 +136,28 @@ export class RequestText {
     this.#end += delta;
     this.#fields?.moveTo(copy, this.#fieldsStart);
     this.isOwn = true;
+    this.#words = wordsOf(copy.buffer);
   }
 
-  /** Whether `bytes` holds the same head at `start`, all of it before `end`. */
+  /** Whether `bytes` holds the same head at `start`, all of it before `end`; only where the head {@linkcode RequestText.isOwn}. */
   isAt(bytes: Uint8Array, start: number, end: number): boolean {
     const own = this.#bytes;
-    const first = this.#start;
-    const { length } = this;
+    const { length } = own;
     if (end - start < length) return false;
-    for (let at = 0; at < length; at++) {
-      if (bytes[start + at] !== own[first + at]) return false;
+    let at = 0;
+    const base = bytes.byteOffset + start;
+    if ((base & 3) === 0) {
+      const ownWords = this.#words!;
+      const words = wordsOf(bytes.buffer);
+      const first = base >>> 2;
+      const wordCount = length >>> 2;
+      for (let index = 0; index < wordCount; index++) {
+        if (words[first + index] !== ownWords[index]) return false;
+      }
+      at = wordCount << 2;
+    }
+    for (; at < length; at++) {
+      if (bytes[start + at] !== own[at]) return false;
     }
     return true;
   }

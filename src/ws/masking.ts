@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { wordsOf } from "./words.ts";
+import { wordsOf } from "../core/words.ts";
 
 /** From this many bytes on words are taken at a time: four times as fast, after a view that has to be at hand. */
 const WORDS_FROM_BYTES = 48;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { wordsOf } from "./words.ts";
+import { wordsOf } from "../core/words.ts";
 
 /** From this many bytes on words are looked at instead of bytes. */
 const WORDS_FROM_BYTES = 48;
