@@ -43,6 +43,7 @@ export abstract class SocketConnecting extends SocketSending {
     this.tell(BEV_EVENT_ERROR);
   }
 
+  /** The socket says how it has ended. */
   protected override finishConnect(): void {
     const error = takeSocketError(this.socketFd);
     // Nothing was taken: the socket stays writable, and the next turn asks again.
