@@ -36,7 +36,7 @@ export class RequestText {
   isOwn = false;
 
   #bytes: Uint8Array;
-  // Those of what it owns.
+  // Of what it owns, for the few that others are compared with.
   #words: Int32Array | null = null;
   #start: number;
   #targetStart: number;
@@ -136,7 +136,6 @@ export class RequestText {
     this.#end += delta;
     this.#fields?.moveTo(copy, this.#fieldsStart);
     this.isOwn = true;
-    this.#words = wordsOf(copy.buffer);
   }
 
   /** Whether `bytes` holds the same head at `start`, all of it before `end`; only where the head {@linkcode RequestText.isOwn}. */
@@ -147,7 +146,7 @@ export class RequestText {
     let at = 0;
     const base = bytes.byteOffset + start;
     if ((base & 3) === 0) {
-      const ownWords = this.#words!;
+      const ownWords = this.#words ??= new Int32Array(own.buffer, 0, length >>> 2);
       const words = wordsOf(bytes.buffer);
       const first = base >>> 2;
       const wordCount = length >>> 2;
