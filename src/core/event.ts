@@ -317,9 +317,12 @@ export class LoopEvent extends LoopCallback implements Disposable {
     // It may be due itself.
     this.#reactor.collectRest();
     if (this.queueState === ACTIVE) {
+      // More of the same signal before the callback ran: each is still a call. A timeout before it is none of its own.
+      if ((what & EV_SIGNAL) !== 0) {
+        if ((this.#result & EV_SIGNAL) !== 0) this.extras?.calls?.add(calls);
+        else this.extras?.calls?.start(calls);
+      }
       this.#result |= what;
-      // More of the same signal before the callback ran: each is still a call.
-      if ((what & EV_SIGNAL) !== 0) this.extras?.calls?.add(calls);
       return;
     }
     this.#result = this.queueState === IDLE ? what : this.#result | what;

@@ -181,6 +181,18 @@ describe("a signal event", () => {
     assertEquals(log.at(-1)! & EV_SIGNAL, EV_SIGNAL);
   });
 
+  it("is called once for a signal that comes in the turn of its timeout, and told of both", () => {
+    using base = new EventBase();
+    const log: number[] = [];
+    const event = base.signal("SIGUSR2", (what) => log.push(what));
+    for (const calls of [1, 2]) {
+      event.activate(EV_TIMEOUT);
+      event.activate(EV_SIGNAL, calls);
+      assertFalse(base.dispatch());
+      assertEquals(log.splice(0), new Array(calls).fill(EV_SIGNAL | EV_TIMEOUT));
+    }
+  });
+
   it("is called for a signal that came before the loop began, and not for one before it was added", () => {
     using base = new EventBase();
     let calls = 0;
