@@ -7,7 +7,7 @@ import { type EventBase, reactorOf } from "./event_base.ts";
 export interface AcceptStreamOptions {
   /** Ends the loop when aborted; that counts as being told to stop, not as an error. */
   readonly signal?: AbortSignal | undefined;
-  /** How many accepted connections may wait for the loop's body; 64 by default. */
+  /** How many accepted connections may wait for the loop's body; 64 by default. While so many do, the event base goes on waiting for it. */
   readonly queueMax?: number | undefined;
   /** How the connections are made. */
   readonly connection?: SocketBufferEventOptions | undefined;
@@ -18,7 +18,7 @@ interface Accepting {
   readonly base: EventBase;
   readonly handsOutPrepared: boolean;
   enable(): void;
-  disable(): void;
+  pause(on: boolean): void;
 }
 
 const QUEUE_MAX = 64;
@@ -90,7 +90,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
     if (waiting !== undefined) {
       waiting(new Promise((resolve) => resolve({ done: false, value: this.#open(fd, false) })));
     } else this.#queue.push(fd);
-    if (this.#queue.length >= this.#queueMax) this.#listener.disable();
+    if (this.#queue.length >= this.#queueMax) this.#listener.pause(true);
   }
 
   /** @internal No more will come; those that nobody has taken are closed. */
@@ -135,7 +135,7 @@ export class AcceptStream implements AsyncIterableIterator<SocketBufferEvent, un
 
   #open(fd: number, hasRoomAgain: boolean): SocketBufferEvent {
     try {
-      if (hasRoomAgain) this.#listener.enable();
+      if (hasRoomAgain) this.#listener.pause(false);
       return new SocketBufferEvent(this.#listener.base, fd, this.#connection);
     } catch (error) {
       close(fd);

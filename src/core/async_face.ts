@@ -67,7 +67,7 @@ export class AsyncFace {
 
   /** The connection as Web Streams. */
   get streams(): ConnectionStreams {
-    return this.#streams ??= new ConnectionStreams(this.#connection);
+    return this.#streams ??= new ConnectionStreams(this.#connection, this.reader);
   }
 
   /** Waits for the connect that is under way, or the next one. */

@@ -39,6 +39,9 @@ export class AsyncReader {
   // Taking data may let more in, which calls us again.
   #isServing = false;
   #isPaused = false;
+  // Iterations and streams under way.
+  #consumers = 0;
+  #keepsLoop = false;
 
   constructor(connection: ReaderConnection) {
     this.#connection = connection;
@@ -74,6 +77,18 @@ export class AsyncReader {
     if (request.isSettled) return;
     request.resolve(null);
     this.#strikeOff(request);
+  }
+
+  /** Somebody takes what comes piece by piece, and works on each between two requests: the loop must be there when that is done. */
+  consumerCame(): void {
+    this.#consumers++;
+    this.#regulate();
+  }
+
+  /** He takes no more. */
+  consumerLeft(): void {
+    this.#consumers--;
+    this.#regulate();
   }
 
   #strikeOff(request: PendingRead): void {
@@ -116,6 +131,7 @@ export class AsyncReader {
   /** The connection is closed. */
   close(): void {
     this.#rejectAll(closedError);
+    this.#keepLoop(false);
   }
 
   /** The read callback was set or removed. */
@@ -171,9 +187,19 @@ export class AsyncReader {
     if (connection.closed || this.#isServing || reactorOf(connection.base).closed) return;
     const isWanted = this.#requests.length > 0 || connection.hasReadCallback ||
       connection.input.length < READ_AHEAD_BYTES;
-    if (isWanted !== this.#isPaused) return;
-    this.#isPaused = !isWanted;
-    if (isWanted) connection.resume(EV_READ, SUSPEND_READER);
-    else connection.suspend(EV_READ, SUSPEND_READER);
+    if (isWanted === this.#isPaused) {
+      this.#isPaused = !isWanted;
+      if (isWanted) connection.resume(EV_READ, SUSPEND_READER);
+      else connection.suspend(EV_READ, SUSPEND_READER);
+    }
+    // Where it is not suspended, waiting for more input keeps it.
+    const isSuspended = this.#isPaused || connection.input.length >= connection.readHigh;
+    this.#keepLoop(isSuspended && this.#consumers > 0 && this.#requests.length === 0 && !this.#isOver);
+  }
+
+  #keepLoop(on: boolean): void {
+    if (on === this.#keepsLoop) return;
+    this.#keepsLoop = on;
+    reactorOf(this.#connection.base).countVirtual(on ? 1 : -1);
   }
 }

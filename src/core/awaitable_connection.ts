@@ -1,5 +1,6 @@
 import { AsyncFace, endsBy, INPUT_ENDED, INPUT_FAILED, OUTPUT_FAILED } from "./async_face.ts";
 import { BaseClosedError } from "./base_closed_error.ts";
+import { ConnectionError } from "./connection_error.ts";
 import { copyOf } from "./copy_of.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import { BufferEventFlow } from "./bufferevent_flow.ts";
@@ -189,7 +190,10 @@ export abstract class AwaitableConnection extends BufferEventFlow {
         return request;
       },
       withdraw: (request) => this.#reader().withdraw(request),
-      isEnd: (error) => this.closed || error instanceof BaseClosedError,
+      begun: () => this.#reader().consumerCame(),
+      ended: () => this.#asked().reader.consumerLeft(),
+      // Not whether it is closed by now: an event callback may have done that because of the error.
+      isEnd: (error) => error instanceof BaseClosedError || error instanceof ConnectionError && error.code === "CLOSED",
     });
   }
 
@@ -240,7 +244,8 @@ export abstract class AwaitableConnection extends BufferEventFlow {
    * What goes out, as a stream: a write is done when the output is down to the write low watermark. Always the same object.
    *
    * Closing it sends everything and then ends writing, so that the other side sees the end of the stream; the connection is
-   * closed as well if {@linkcode AwaitableConnection.readable} is over. Aborting it closes the connection at once.
+   * closed as well if {@linkcode AwaitableConnection.readable} is over. Aborting it closes the connection at once. A `pipeTo()` that is
+   * aborted waits for the write under way before it does that, as the Streams standard has it; closing the connection does not.
    */
   get writable(): WritableStream<Uint8Array> {
     return this.#asked().streams.writable;

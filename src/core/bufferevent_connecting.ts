@@ -1,6 +1,6 @@
 import { os, type SystemError, systemError, takeSocketError } from "../ffi/mod.ts";
 import { SocketSending } from "./bufferevent_sending.ts";
-import { CONNECTING, SENDING_FAILED } from "./connection_state.ts";
+import { CONNECTING, ENDS_WRITING, SENDING_FAILED } from "./connection_state.ts";
 import { BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, EV_WRITE } from "./constants.ts";
 import { Deferred } from "./deferred.ts";
 
@@ -36,7 +36,7 @@ export abstract class SocketConnecting extends SocketSending {
 
   /** It has ended without a socket. */
   protected lookupFailed(error: SystemError): void {
-    this.mark(CONNECTING, false);
+    this.mark(CONNECTING | ENDS_WRITING, false);
     this.enabledBits &= ~EV_WRITE;
     this.mark(SENDING_FAILED, true);
     this.error = error;
@@ -52,7 +52,13 @@ export abstract class SocketConnecting extends SocketSending {
     this.mark(CONNECTING, false);
     this.watchWrite(false);
     this.update();
+    this.tellConnected();
+  }
+
+  /** It has succeeded; what is queued now can be sent, and the end after that if it was asked for. */
+  protected tellConnected(): void {
     this.tell(BEV_EVENT_CONNECTED);
+    if (this.is(ENDS_WRITING)) this.endIfSent();
   }
 
   #connectFailed(result: number): void {

@@ -1,4 +1,4 @@
-import { close, os, type SystemError, systemError } from "../ffi/mod.ts";
+import { close, os, shutdown, type SystemError, systemError } from "../ffi/mod.ts";
 import { BufferEvent, NO_CALLBACKS } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
@@ -8,6 +8,7 @@ import {
   CLOSED,
   CLOSING,
   CONNECTING,
+  ENDS_WRITING,
   IN_CALLBACK,
   KEEPS_OPEN,
   OWNS_SOCKET,
@@ -30,6 +31,7 @@ import type { EventBase } from "./event_base.ts";
 import { watch } from "./watch.ts";
 
 const { EAGAIN, EINTR } = os.errno as Record<string, number>;
+const { SHUT_WR } = os.constants;
 
 /** What takes longer to send than this many bytes gains nothing by waiting for others. */
 const TOGETHER_MAX = 16 * 1024;
@@ -81,6 +83,7 @@ export abstract class SocketSending extends BufferEvent {
     // What is dropped because it will never be sent is told as that.
     if (!this.is(SENDING_FAILED)) this.outputShrank();
     if (this.is(WRITE_WATCHED) && !this.is(CONNECTING) && this.outputLength === 0) this.#outputEmptied();
+    if (this.is(ENDS_WRITING)) this.endIfSent();
   }
 
   /** Sends what is queued at the end of the running callback, or with the next turn. */
@@ -128,7 +131,7 @@ export abstract class SocketSending extends BufferEvent {
   /** Forgets what was under way on a descriptor that is given up. */
   protected forgetSending(): void {
     if (this.extras !== null) this.extras.sentAhead = this.extras.failureAhead = 0;
-    this.mark(CONNECTING | OWNS_SOCKET | SENDING_FAILED | WRITE_WATCHED, false);
+    this.mark(CONNECTING | ENDS_WRITING | OWNS_SOCKET | SENDING_FAILED | WRITE_WATCHED, false);
   }
 
   /** The queue in which queued output waits to be sent. */
@@ -258,7 +261,7 @@ export abstract class SocketSending extends BufferEvent {
     this.enabledBits &= ~EV_WRITE;
     this.mark(SENDING_FAILED, true);
     if (!this.is(CONNECTING)) return;
-    this.mark(CONNECTING, false);
+    this.mark(CONNECTING | ENDS_WRITING, false);
     if (!this.is(OWNS_SOCKET)) return;
     // A socket whose connect has failed is of no more use: Linux answers the next one ECONNABORTED, and reading finds an end.
     this.closeEvents();
@@ -350,6 +353,14 @@ export abstract class SocketSending extends BufferEvent {
       if (this.hasUntold) this.outputShrank();
       else this.close();
     } else if (output.length <= this.writeMark.low) this.callWrite();
+    if (this.is(ENDS_WRITING)) this.endIfSent();
+  }
+
+  /** Ends writing, which was asked for while there was no peer, once there is one and all was sent. */
+  protected endIfSent(): void {
+    if (this.outputLength > 0 || this.socketFd < 0 || this.is(CONNECTING)) return;
+    this.mark(ENDS_WRITING, false);
+    shutdown(this.socketFd, SHUT_WR);
   }
 
   /** What is queued will never be sent. */

@@ -16,8 +16,8 @@ import {
 } from "../ffi/mod.ts";
 import type { ConnectOptions, ConnectTarget, SocketBufferEventOptions } from "./bufferevent_options.ts";
 import { SocketReading } from "./bufferevent_reading.ts";
-import { CONNECTING, KEEPS_OPEN, OWNS_SOCKET } from "./connection_state.ts";
-import { BEV_EVENT_CONNECTED, EV_READ, EV_WRITE } from "./constants.ts";
+import { CONNECTING, ENDS_WRITING, KEEPS_OPEN, OWNS_SOCKET } from "./connection_state.ts";
+import { EV_READ, EV_WRITE } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
 import { changeSettings } from "./flow_settings.ts";
 import { type ConnectHostnameOptions, HostConnect } from "./host_connect.ts";
@@ -183,7 +183,7 @@ export class SocketBufferEvent extends SocketReading {
     this.openEvents(fd);
     this.resume(EV_READ | EV_WRITE, SUSPEND_LOOKUP);
     this.update();
-    this.tell(BEV_EVENT_CONNECTED);
+    this.tellConnected();
   }
 
   #hostFailed(error: SystemError): void {
@@ -207,9 +207,13 @@ export class SocketBufferEvent extends SocketReading {
     return true;
   }
 
-  /** Tells the other side that nothing more will be sent (shutdown SHUT_WR); what is queued must have been sent. */
+  /**
+   * Tells the other side that nothing more will be sent (shutdown SHUT_WR); what is queued must have been sent. While a connect is under way
+   * that waits for it, and for what was queued until then; the end is forgotten when the connect fails.
+   */
   override endWriting(): void {
-    if (this.socketFd >= 0) shutdown(this.socketFd, SHUT_WR);
+    if (this.is(CONNECTING)) this.mark(ENDS_WRITING, true);
+    else if (this.socketFd >= 0) shutdown(this.socketFd, SHUT_WR);
   }
 
   /**

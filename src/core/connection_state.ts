@@ -36,6 +36,8 @@ export const IN_CALLBACK = 0x2000;
 export const READ_TIMEOUT_NEW = 0x4000;
 /** The write timeout is not yet the one of the event that waits. */
 export const WRITE_TIMEOUT_NEW = 0x8000;
+/** Writing is to be ended as soon as there is a peer, and what was queued until then has been sent. */
+export const ENDS_WRITING = 0x1000000;
 /** `EV_READ` and `EV_WRITE` as the user enabled them, that many bits further up. */
 export const ENABLED_SHIFT = 16;
 /** What has ended, as bits of `async_face.ts`, and {@linkcode UNCONNECTED}; that many bits further up. */

@@ -1,3 +1,4 @@
+import type { AsyncReader } from "./async_reader.ts";
 import { closedError } from "./connection_error.ts";
 import { EV_READ } from "./constants.ts";
 import type { AwaitOptions } from "./waiter.ts";
@@ -25,15 +26,18 @@ export interface StreamedConnection {
  */
 export class ConnectionStreams {
   readonly #connection: StreamedConnection;
+  readonly #reader: AsyncReader;
   readonly #cancelled: AbortController = new AbortController();
   #readable: ReadableStream<Uint8Array> | null = null;
   #writable: WritableStream<Uint8Array> | null = null;
   #writing: WritableStreamDefaultController | null = null;
+  #isReading = false;
   #isReadOver = false;
   #isWriteOver = false;
 
-  constructor(connection: StreamedConnection) {
+  constructor(connection: StreamedConnection, reader: AsyncReader) {
     this.#connection = connection;
+    this.#reader = reader;
   }
 
   /** What comes in. */
@@ -53,10 +57,12 @@ export class ConnectionStreams {
     return this.#writable ??= new WritableStream({
       start: (controller) => {
         this.#writing = controller;
+        // The stream itself waits for the write or close under way before it aborts, and those for a peer that may take nothing.
+        controller.signal.addEventListener("abort", () => this.#abort());
       },
       write: (chunk) => this.#write(chunk),
       close: () => this.#endWriting(),
-      abort: () => this.#connection.close(),
+      abort: () => this.#abort(),
     });
   }
 
@@ -75,6 +81,8 @@ export class ConnectionStreams {
   }
 
   async #pull(controller: ReadableByteStreamController): Promise<void> {
+    if (!this.#isReading) this.#reader.consumerCame();
+    this.#isReading = true;
     const options = { signal: this.#cancelled.signal };
     const request = controller.byobRequest;
     // The reader has brought memory of its own.
@@ -105,8 +113,14 @@ export class ConnectionStreams {
   }
 
   #readOver(): void {
+    this.#leaveReader();
     this.#isReadOver = true;
     if (this.#isWriteOver) this.#connection.close();
+  }
+
+  #leaveReader(): void {
+    if (this.#isReading) this.#reader.consumerLeft();
+    this.#isReading = false;
   }
 
   #writeOver(): void {
@@ -114,8 +128,15 @@ export class ConnectionStreams {
     if (this.#isReadOver) this.#connection.close();
   }
 
+  #abort(): void {
+    // It has its reason, which is not that the connection was closed.
+    this.#isWriteOver = true;
+    this.#connection.close();
+  }
+
   #cancel(): void {
     this.#cancelled.abort();
+    this.#leaveReader();
     this.#isReadOver = true;
     this.#connection.disable(EV_READ);
     if (this.#writable === null || this.#isWriteOver) this.#connection.close();

@@ -25,7 +25,7 @@ import { watch } from "./watch.ts";
 /** Connections accepted per wake-up, so that a flood of them does not keep others waiting. */
 const ACCEPTS_PER_WAKE = 64;
 /** How long accepting pauses when the process has run out of descriptors or memory, or the socket is in no state to accept. */
-const PAUSE_MS = 50;
+const REST_MS = 50;
 /** How often failures are logged at most: without descriptors there may be twenty a second, for as long as that lasts. */
 const LOG_INTERVAL_MS = 1000;
 
@@ -77,6 +77,8 @@ export class Listener implements Disposable {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void = () => this.close();
   #enabled = false;
+  // Whoever takes the connections has no room for more.
+  #paused = false;
   #closed = false;
   // When a failure was logged last, and how many have not been since.
   #loggedMs = -Infinity;
@@ -143,7 +145,7 @@ export class Listener implements Disposable {
     return this.#acceptHow === 0;
   }
 
-  /** Whether it accepts, or would if there were descriptors and a callback. */
+  /** Whether it accepts, or would if there were descriptors, a callback, and room for more with whoever takes them. */
   get enabled(): boolean {
     return this.#enabled;
   }
@@ -167,6 +169,7 @@ export class Listener implements Disposable {
     }
     const stream = new AcceptStream(this, options, () => {
       this.disable();
+      this.pause(false);
       this.#callback = this.#stream = null;
     });
     try {
@@ -190,8 +193,24 @@ export class Listener implements Disposable {
   enable(): void {
     if (this.#closed) throw new Error("Cannot enable a listener that was closed");
     if (this.#enabled) return;
-    if (this.#callback !== null) this.#event.add();
+    if (this.#callback !== null && !this.#paused) this.#event.add();
     this.#enabled = true;
+  }
+
+  /**
+   * @internal Accepts nothing for the time being, or goes on with that. Whoever has no room for more works on those that there are, so the
+   * loop must be there when that is done.
+   */
+  pause(on: boolean): void {
+    if (on === this.#paused) return;
+    this.#paused = on;
+    reactorOf(this.base).countVirtual(on ? 1 : -1);
+    if (on) {
+      this.#event.delete();
+      this.#resume.delete();
+    } else if (this.#enabled && this.#callback !== null) {
+      this.#event.add();
+    }
   }
 
   /** Stops accepting; connections wait in the backlog (evconnlistener_disable). */
@@ -209,7 +228,7 @@ export class Listener implements Disposable {
    * @throws {SystemError} when this is the first callback of an enabled listener, and the socket cannot be watched.
    */
   setCallback(callback: AcceptCallback | null): void {
-    const starts = this.#enabled && this.#callback === null && callback !== null;
+    const starts = this.#enabled && !this.#paused && this.#callback === null && callback !== null;
     // A pause ends by itself.
     if (starts && this.#resume.pending() === 0) this.#event.add();
     this.#callback = callback;
@@ -241,7 +260,7 @@ export class Listener implements Disposable {
   }
 
   #accept(): void {
-    for (let count = 0; count < ACCEPTS_PER_WAKE && this.#enabled; count++) {
+    for (let count = 0; count < ACCEPTS_PER_WAKE && this.#enabled && !this.#paused; count++) {
       peerLength[0] = peerBytes.length;
       const fd = accept(this.fd, peerBytes, peerLengthBytes, this.#acceptHow);
       if (fd >= 0) {
@@ -264,7 +283,7 @@ export class Listener implements Disposable {
           break;
         default:
           // Whatever it is (EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL, ...), trying again at once would meet it again.
-          this.#pause();
+          this.#rest();
           this.reportError(systemError(fd, "accept", "accept a connection"));
           return;
       }
@@ -272,17 +291,17 @@ export class Listener implements Disposable {
   }
 
   /** Waits a moment without watching the socket: it stays readable, and the loop would spin. */
-  #pause(): void {
+  #rest(): void {
     this.#event.delete();
-    this.#resume.add(PAUSE_MS);
-    if (isDebugLogged()) log(EVENT_LOG_DEBUG, `The listener on descriptor ${this.fd} pauses for ${PAUSE_MS} ms`);
+    this.#resume.add(REST_MS);
+    if (isDebugLogged()) log(EVENT_LOG_DEBUG, `The listener on descriptor ${this.fd} pauses for ${REST_MS} ms`);
   }
 
   /** What was short when accepting failed may still be so: then the pause begins anew. */
   #watchAgain(): void {
     const error = watch(this.#event, true);
     if (error === null) return;
-    this.#pause();
+    this.#rest();
     this.reportError(error);
   }
 

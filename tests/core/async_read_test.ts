@@ -19,7 +19,7 @@ import {
 } from "../../src/core/mod.ts";
 import { LineRequest } from "../../src/core/read_request.ts";
 import { backendsUnderTest, forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import { Descriptors, writeText } from "../support/descriptors.ts";
 import { freshBase } from "../support/fresh_base.ts";
 import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { assertSameBytes, journal, pattern, resetAndClose, runFor, settle, tcpPair } from "./bufferevent_support.ts";
@@ -219,6 +219,20 @@ forEachBackend((backend) => {
       await assertRejectsWith(near.readExactly(1), "ECONNRESET");
       const iterator = near[Symbol.asyncIterator]();
       await assertRejectsWith(iterator.next(), "ECONNRESET");
+    }));
+
+  it("iteration throws what has ended it, also where an event callback closes the connection because of that", () =>
+    alongside(base, async () => {
+      const [one, other] = tcpPair(descriptors);
+      using near = new SocketBufferEvent(base, one, { keepOpen: true });
+      near.setCallbacks({ event: () => near.close() });
+      writeText(other, "first half");
+      const iterator = near[Symbol.asyncIterator]();
+      assertEquals(text((await iterator.next()).value ?? null), "first half");
+      const next = iterator.next();
+      resetAndClose(descriptors, other);
+      await assertRejectsWith(next, "ECONNRESET");
+      assert(near.closed);
     }));
 
   it("half-close: one direction goes on when the other has ended", () =>

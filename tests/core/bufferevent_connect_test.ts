@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  BEV_EVENT_CONNECTED,
   EV_READ,
   EV_WRITE,
   type EventBase,
@@ -126,6 +127,29 @@ forEachBackend((backend) => {
       assertEquals(told, ["CONNECTED", "write"]);
       assertEquals(results, [25]);
       assertEquals(inputText(accepted[0]!), "before meanwhile and this");
+    });
+
+    it("is followed by the end of writing that was asked for meanwhile, after what was queued", () => {
+      for (const early of ["", "early"]) {
+        for (const more of ["", " and late"]) {
+          const connection = open();
+          const before = accepted.length;
+          const told = journal(connection, {
+            event: (what) => {
+              if (what === BEV_EVENT_CONNECTED && more !== "") connection.write(more);
+            },
+          });
+          connection.connect(listener.address);
+          if (early !== "") connection.write(early);
+          connection.endWriting();
+          until(base, () => accepted.length > before, "the connect");
+          const heard = journal(accepted[before]!);
+          until(base, () => heard.includes("EOF|READING"), "the end");
+          assertEquals(inputText(accepted[before]!), early + more);
+          assertEquals(told[0], "CONNECTED");
+          assert(!told.includes("ERROR"));
+        }
+      }
     });
 
     it("reads when reading was enabled before, or is from CONNECTED", () => {

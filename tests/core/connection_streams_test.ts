@@ -112,6 +112,30 @@ forEachBackend((backend) => {
         assertEquals(far.closed, true);
       }));
 
+    it("aborting does not wait for a peer that takes nothing, in the middle of a write", () =>
+      alongside(base, async () => {
+        const reason = new Error("enough");
+        const writer = near.writable.getWriter();
+        const writing = writer.write(new Uint8Array(SWALLOWED_MAX));
+        assert(await isPending(writing));
+        await writer.abort(reason);
+        assertEquals(near.closed, true);
+        assertStrictEquals(await rejection(writer.closed), reason);
+        await assertRejectsWith(writing, "CLOSED");
+      }));
+
+    it("aborting does not wait for a close under way", () =>
+      alongside(base, async () => {
+        const writer = near.writable.getWriter();
+        near.write(new Uint8Array(SWALLOWED_MAX));
+        const closing = writer.close();
+        await isPending(closing);
+        // What was queued is lost, so the close has failed, and by the standard the abort fails with it.
+        await rejection(writer.abort(new Error("enough")));
+        assertEquals(near.closed, true);
+        await assertRejectsWith(closing, "CLOSED");
+      }));
+
     it("errors that end both streams close the connection as well", () =>
       alongside(base, async () => {
         near.setTimeouts(1, -1);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, it } from "@std/testing/bdd";
 import {
   EV_READ,
   EventBase,
+  FilterBufferEvent,
   HostConnectError,
   type HostQuery,
   type HostResolver,
@@ -12,7 +13,7 @@ import {
 import { assertNoneLeft } from "../faults/waiting.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
-import { alongside, assertRejectsWith, eventually, rejection, text } from "./async_support.ts";
+import { alongside, assertRejectsWith, eventually, isPending, rejection, text } from "./async_support.ts";
 import { clientSocket, deadPort, journal, settle, until } from "./bufferevent_support.ts";
 
 /** Answers everything with the same addresses. */
@@ -255,6 +256,34 @@ forEachBackend((backend) => {
       answer([{ host: "127.0.0.1" }]);
       assertEquals(text(await connection.readExactly(7)), "welcome");
       assertEquals(text(await accepted[0]!.readExactly(5)), "early");
+    }));
+
+  it("the end of writing waits for it, also that of a stream and of a filter", () =>
+    alongside(base, async () => {
+      using listener = new Listener(base, { port: 0 }, accept);
+      for (const end of ["connection", "stream", "filter"]) {
+        using connection = new SocketBufferEvent(base);
+        connection.connectHostname("localhost", listener.port);
+        if (end === "connection") connection.endWriting();
+        else if (end === "filter") new FilterBufferEvent(connection).endWriting();
+        else await connection.writable.close();
+        await eventually(() => accepted.length > 0, "the connect");
+        const [server] = accepted.splice(0);
+        assertEquals(await server!.readSome(), null);
+        await server!.send("answer");
+        if (end !== "filter") assertEquals(text(await connection.readExactly(6)), "answer");
+        server!.close();
+      }
+      // Forgotten when it fails.
+      using connection = new SocketBufferEvent(base);
+      connection.connectHostname("127.0.0.1", deadPort(descriptors));
+      connection.endWriting();
+      await rejection(connection.connected());
+      connection.connectHostname("localhost", listener.port);
+      await connection.send("still there");
+      await eventually(() => accepted.length > 0, "the connect");
+      assertEquals(text(await accepted[0]!.readExactly(11)), "still there");
+      assert(await isPending(accepted[0]!.readSome()));
     }));
 
   function settleHost(): void {
