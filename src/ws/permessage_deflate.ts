@@ -21,6 +21,11 @@ const NOTHING = new Uint8Array(0);
 
 /** A call of zlib takes as long as this many bytes do that go through it. */
 const CALL_BYTES = 4096;
+/**
+ * A message may go on so often behind a final block. Each time takes a call, before which go the bytes that may be referred to: without
+ * an end to it, two bytes on the wire would be as much work as 32 KiB.
+ */
+const FINAL_BLOCKS_MAX = 256;
 
 /** Bun's zlib can be told what came before; Deno's ignores it. */
 let takesDictionary: boolean | undefined;
@@ -32,6 +37,17 @@ function canTakeDictionary(): boolean {
     takesDictionary = deflateRawSync(sample, { ...flush, dictionary: sample }).length < sample.length;
   }
   return takesDictionary;
+}
+
+/** What zlib tells besides the bytes when it is asked for more, on both runtimes. */
+interface Inflated {
+  readonly buffer: Uint8Array;
+  /** How many bytes of the input it has taken: all, unless there was a final block before the end. */
+  readonly engine: { readonly bytesWritten: number };
+}
+
+function inflate(bytes: Uint8Array, maxOutputLength: number): Inflated {
+  return inflateRawSync(bytes, { maxOutputLength, info: true }) as unknown as Inflated;
 }
 
 /** The bytes that a message may refer back to: the last ones of what came before it. */
@@ -66,6 +82,7 @@ export class PermessageDeflate {
   bytesDecompressed = 0;
   readonly #level: number | undefined;
   readonly #outBits: number;
+  readonly #inBits: number;
   // Null where every message begins anew.
   readonly #out: Context | null;
   readonly #in: Context | null;
@@ -77,10 +94,11 @@ export class PermessageDeflate {
     this.minBytes = options.minBytes ?? DEFLATE_MIN_BYTES;
     this.#level = options.level;
     this.#outBits = isServer ? serverMaxWindowBits : clientMaxWindowBits;
+    this.#inBits = isServer ? clientMaxWindowBits : serverMaxWindowBits;
     const outAnew = isServer ? serverNoContextTakeover : clientNoContextTakeover;
     const inAnew = isServer ? clientNoContextTakeover : serverNoContextTakeover;
     this.#out = outAnew || !canTakeDictionary() ? null : new Context(this.#outBits);
-    this.#in = inAnew ? null : new Context(isServer ? clientMaxWindowBits : serverMaxWindowBits);
+    this.#in = inAnew ? null : new Context(this.#inBits);
   }
 
   /**
@@ -110,21 +128,57 @@ export class PermessageDeflate {
    * @param bytesMax more than that is an error, found out before there is much more than that.
    * @returns the message, or what is wrong with it.
    */
-  decompress(payload: Uint8Array, bytesMax: number): Uint8Array | "WS_BAD_COMPRESSION" | "WS_MESSAGE_TOO_LARGE" {
+  decompress(payload: Uint8Array, bytesMax: number): Uint8Array | DecompressionFault {
     const before = this.#in === null ? 0 : this.#in.bytes.length;
     try {
-      const all = inflateRawSync(this.#withContext(payload), {
-        maxOutputLength: before + bytesMax,
-      });
-      this.bytesDecompressed += all.length + CALL_BYTES;
-      const message = new Uint8Array(all.length - before);
-      message.set(all.subarray(before));
+      const whole = this.#withContext(payload);
+      const { buffer, engine } = inflate(whole, before + bytesMax);
+      const message = this.#taken(buffer, before);
       this.#in?.add(message);
-      return message;
+      return isAll(whole.length - engine.bytesWritten)
+        ? message
+        : this.#goOn(message, whole.subarray(engine.bytesWritten), bytesMax);
     } catch (error) {
       const isTooLarge = (error as { code?: unknown }).code === "ERR_BUFFER_TOO_LARGE";
       return isTooLarge ? "WS_MESSAGE_TOO_LARGE" : "WS_BAD_COMPRESSION";
     }
+  }
+
+  /**
+   * Goes on behind a final block (RFC 7692 section 7.2.1), at which every zlib stops.
+   *
+   * @param rest what stands there, with the end of the message.
+   */
+  #goOn(first: Uint8Array, rest: Uint8Array, bytesMax: number): Uint8Array | DecompressionFault {
+    const context = this.#in ?? new Context(this.#inBits);
+    if (this.#in === null) context.add(first);
+    const room = STORED_HEAD_BYTES + 2 ** this.#inBits;
+    // What may be referred to is put before what is left, over what has been read: the rest is not copied for every block.
+    const whole = new Uint8Array(room + rest.length);
+    whole.set(rest, room);
+    const parts = [first];
+    let length = first.length;
+    for (let at = room; !isAll(whole.length - at);) {
+      if (parts.length > FINAL_BLOCKS_MAX) return "WS_TOO_MANY_FRAGMENTS";
+      const before = context.bytes.length;
+      const start = before === 0 ? at : at - before - STORED_HEAD_BYTES;
+      putStored(whole, start, context.bytes);
+      const { buffer, engine } = inflate(whole.subarray(start), before + bytesMax - length);
+      const part = this.#taken(buffer, before);
+      context.add(part);
+      parts.push(part);
+      length += part.length;
+      at = start + engine.bytesWritten;
+    }
+    return joined(parts, length);
+  }
+
+  /** What has come of a call of zlib behind the bytes that it was told before, in memory of its own. */
+  #taken(all: Uint8Array, before: number): Uint8Array {
+    this.bytesDecompressed += all.length + CALL_BYTES;
+    const bytes = new Uint8Array(all.length - before);
+    bytes.set(all.subarray(before));
+    return bytes;
   }
 
   /**
@@ -133,16 +187,37 @@ export class PermessageDeflate {
    */
   #withContext(payload: Uint8Array): Uint8Array {
     const context = this.#in?.bytes ?? NOTHING;
-    const head = context.length === 0 ? 0 : STORED_HEAD_BYTES;
-    const start = head + context.length;
+    const start = context.length === 0 ? 0 : STORED_HEAD_BYTES + context.length;
     const whole = new Uint8Array(start + payload.length + END.length);
-    if (head > 0) {
-      const length = context.length;
-      whole.set([0, length & 0xff, length >>> 8, ~length & 0xff, ~length >>> 8 & 0xff]);
-      whole.set(context, head);
-    }
+    putStored(whole, 0, context);
     whole.set(payload, start);
     whole.set(END, start + payload.length);
     return whole;
   }
+}
+
+/** What can be wrong with a compressed message. */
+type DecompressionFault = "WS_BAD_COMPRESSION" | "WS_MESSAGE_TOO_LARGE" | "WS_TOO_MANY_FRAGMENTS";
+
+/** Whether a message is complete of which zlib has left so many bytes: none, or all that was put behind it, since it ended with a final block. */
+function isAll(bytesLeft: number): boolean {
+  return bytesLeft === 0 || bytesLeft === END.length;
+}
+
+/** Puts bytes as a stored block, or nothing for none. */
+function putStored(target: Uint8Array, at: number, bytes: Uint8Array): void {
+  const { length } = bytes;
+  if (length === 0) return;
+  target.set([0, length & 0xff, length >>> 8, ~length & 0xff, ~length >>> 8 & 0xff], at);
+  target.set(bytes, at + STORED_HEAD_BYTES);
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

@@ -244,6 +244,73 @@ describe("permessage-deflate", () => {
     }
   });
 
+  describe("behind a final block", () => {
+    const raw = (text: string): Uint8Array => new Uint8Array(deflateRawSync(utf8(text)));
+    const flushed = (text: string): Uint8Array =>
+      new Uint8Array(deflateRawSync(utf8(text), { finishFlush: constants.Z_SYNC_FLUSH })).slice(0, -4);
+    const ANEW = { ...DEFAULTS, clientNoContextTakeover: true };
+
+    it("reads on, whatever stands there", () => {
+      for (const agreed of [DEFAULTS, ANEW]) {
+        const codec = new PermessageDeflate("server", agreed);
+        assertEquals(text(codec.decompress(concat(raw("Hello "), flushed("world")), MAX)), "Hello world");
+        assertEquals(text(codec.decompress(concat(raw("Hello "), raw("world"), hex("00")), MAX)), "Hello world");
+        assertEquals(text(codec.decompress(concat(raw("Hello "), raw(""), raw("world")), MAX)), "Hello world");
+        assertEquals(text(codec.decompress(raw("Hello"), MAX)), "Hello");
+        const long = Array.from({ length: 9000 }, (_, at) => `${at * at} `).join("");
+        assertEquals(text(codec.decompress(concat(raw(long), raw(long), flushed("end")), MAX)), `${long}${long}end`);
+      }
+    });
+
+    it("lets the rest, and later messages, refer to what was before it", () => {
+      const codec = new PermessageDeflate("server", DEFAULTS);
+      // The block that follows says "as five bytes before, five bytes long", as in section 7.2.3.2.
+      assertEquals(text(codec.decompress(concat(raw("Hello"), hex("f200110000")), MAX)), "HelloHello");
+      assertEquals(text(codec.decompress(hex("f200110000"), MAX)), "Hello");
+      const anew = new PermessageDeflate("server", ANEW);
+      assertEquals(text(anew.decompress(concat(raw("Hello"), hex("f200110000")), MAX)), "HelloHello");
+      assertEquals(anew.decompress(hex("f200110000"), MAX), "WS_BAD_COMPRESSION");
+    });
+
+    it("refuses what is not compressed, or cut off", () => {
+      for (const agreed of [DEFAULTS, ANEW]) {
+        const codec = new PermessageDeflate("server", agreed);
+        for (const rest of ["ffffffffffdead", "07", "0005000000", "de"]) {
+          assertEquals(codec.decompress(concat(raw("Hello"), hex(rest)), MAX), "WS_BAD_COMPRESSION", rest);
+        }
+        const whole = raw("to be or not to be, that is the question");
+        for (let length = 1; length < whole.length; length++) {
+          const cut = concat(raw("Hello"), whole.subarray(0, length));
+          assertEquals(codec.decompress(cut, MAX), "WS_BAD_COMPRESSION", `${length} bytes`);
+        }
+      }
+    });
+
+    it("counts all for the limit", () => {
+      const message = concat(raw("Hello "), raw("world"), flushed("!"));
+      for (const agreed of [DEFAULTS, ANEW]) {
+        for (let limit = 1; limit < 12; limit++) {
+          assertEquals(new PermessageDeflate("server", agreed).decompress(message, limit), "WS_MESSAGE_TOO_LARGE");
+        }
+        assertEquals(text(new PermessageDeflate("server", agreed).decompress(message, 12)), "Hello world!");
+      }
+    });
+
+    it("goes on so often, and no more", () => {
+      const codec = new PermessageDeflate("server", DEFAULTS);
+      const block = raw("x");
+      const blocks = (count: number): Uint8Array =>
+        new Uint8Array(count * block.length + 1).map((_, at) =>
+          block[at % block.length]! * Number(at < count * block.length)
+        );
+      assertEquals(text(codec.decompress(blocks(256), MAX)), "x".repeat(256));
+      assertEquals(codec.decompress(blocks(257), MAX), "WS_TOO_MANY_FRAGMENTS");
+      const before = codec.bytesDecompressed;
+      assertEquals(codec.decompress(blocks(100_000), MAX), "WS_TOO_MANY_FRAGMENTS");
+      assertLess(codec.bytesDecompressed - before, 2 << 20);
+    });
+  });
+
   it("refuses what is not compressed", () => {
     const codec = new PermessageDeflate("server", DEFAULTS);
     for (const bytes of ["ff", "ffffff", "07", "0005000000"]) {
