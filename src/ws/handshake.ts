@@ -55,7 +55,7 @@ export function deflateOptionsOf({ deflate }: WebSocketSessionOptions): DeflateO
 /**
  * Checks all that a session's options say, before anything is done because of them.
  *
- * @throws {RangeError} for limits, times and figures out of their ranges.
+ * @throws {RangeError} for limits, times and figures out of their ranges, {TypeError} for an `outputPolicy` that is none.
  */
 export function checkSessionOptions(options: WebSocketSessionOptions): void {
   sessionSettings(options);

@@ -20,6 +20,7 @@ import {
   type WebSocketSessionOptions,
 } from "./session_options.ts";
 import { bytesOf, SessionOutput } from "./session_output.ts";
+import { CLOSED, CLOSING, ENDING, OPEN, STATES } from "./session_state.ts";
 import { SessionTimer, type TimeHandler } from "./session_timer.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
@@ -32,15 +33,6 @@ export interface WebSocketAgreement {
   /** The parameters of permessage-deflate; none: messages are not compressed. */
   readonly deflate?: DeflateParameters | null | undefined;
 }
-
-/** Messages go both ways. */
-const OPEN = 0;
-/** Our close frame is out, and the other side's awaited. */
-const CLOSING = 1;
-/** Both are out, or something has gone wrong: the end of the connection is awaited. */
-const ENDING = 2;
-const CLOSED = 3;
-const STATES = ["open", "closing", "closing", "closed"] as const;
 
 /** After a fault the other side gets no more time than this to read why. */
 const FAULT_LINGER_MS = 2000;
@@ -92,7 +84,8 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
    * Speaks WebSocket over a connection whose handshake is done, which becomes the session's to close. What has come already is handed
    * on from the loop.
    *
-   * @throws {RangeError} for limits and times that are no numbers above zero, {TypeError} for a closed connection; it stays the caller's.
+   * @throws {RangeError} for limits and times that are no numbers above zero, {TypeError} for an `outputPolicy` that is none, or a closed
+   * connection. It stays the caller's.
    */
   constructor(stream: BufferEvent, agreement: WebSocketAgreement, options: WebSocketSessionOptions = {}) {
     if (stream.closed) throw new TypeError("Cannot speak WebSocket over a connection that is closed");

@@ -83,14 +83,14 @@ const WRITE_TIMEOUT_MS = 30_000;
 /**
  * Fills in the defaults.
  *
- * @throws {RangeError} for what is no number above zero.
+ * @throws {RangeError} for what is no number above zero, {TypeError} for an `outputPolicy` that is none.
  */
 export function sessionSettings(options: WebSocketSessionOptions): SessionSettings {
   const { heartbeat } = options;
   const heartbeatMs = positive("heartbeat.intervalMs", heartbeat?.intervalMs ?? Infinity);
   return {
     maxOutputBytes: positive("maxOutputBytes", options.maxOutputBytes ?? OUTPUT_BYTES_MAX),
-    dropsOutput: options.outputPolicy === "drop",
+    dropsOutput: drops(options.outputPolicy ?? "disconnect"),
     highWaterBytes: positive("highWaterBytes", options.highWaterBytes ?? HIGH_WATER_BYTES),
     closeTimeoutMs: positive("closeTimeoutMs", options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS),
     writeTimeoutMs: positive("writeTimeoutMs", options.writeTimeoutMs ?? WRITE_TIMEOUT_MS),
@@ -98,6 +98,11 @@ export function sessionSettings(options: WebSocketSessionOptions): SessionSettin
     heartbeatTimeoutMs: positive("heartbeat.timeoutMs", heartbeat?.timeoutMs ?? heartbeatMs),
     autoPong: options.autoPong !== false,
   };
+}
+
+function drops(policy: string): boolean {
+  if (policy === "drop" || policy === "disconnect") return policy === "drop";
+  throw new TypeError(`Cannot set outputPolicy to ${JSON.stringify(policy)}: expected "disconnect" or "drop"`);
 }
 
 function positive(name: string, value: number): number {

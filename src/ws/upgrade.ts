@@ -27,7 +27,7 @@ export interface UpgradeOptions extends WebSocketSessionOptions {
     | undefined;
   /**
    * Decides by the Origin field whether a page may open a session: browsers send it, and do not keep pages of other sites from doing so
-   * (RFC 6455 section 10.2). False is answered by 403. Everybody may by default.
+   * (RFC 6455 section 10.2). False is answered by 403, and what is no boolean, such as a promise, is an error. Everybody may by default.
    */
   readonly checkOrigin?: ((origin: string | undefined, request: HttpRequest) => boolean) | undefined;
   /** Further fields of the reply. */
@@ -49,7 +49,8 @@ interface Refusal {
  *
  * @returns the session, which is open; null when the request was refused, or the client has gone.
  * @throws {RangeError} for options out of their ranges, before anything was sent.
- * @throws {TypeError} when the chosen subprotocol is none of those offered, or `headers` name a field of the handshake.
+ * @throws {TypeError} when the chosen subprotocol is none of those offered, `checkOrigin` answers by no boolean, `outputPolicy` is none
+ * that there is, or `headers` name a field of the handshake.
  */
 export function upgradeWebSocket(request: HttpRequest, options: UpgradeOptions = {}): WebSocketSession | null {
   checkSessionOptions(options);
@@ -92,18 +93,24 @@ function refusalOf(request: HttpRequest, options: UpgradeOptions): Refusal | nul
     const fields = { Upgrade: "websocket", "Sec-WebSocket-Version": WEBSOCKET_VERSION };
     return { status: 426, text: `Only WebSocket version ${WEBSOCKET_VERSION} is spoken here`, headers: fields };
   }
-  if (options.checkOrigin !== undefined && !options.checkOrigin(headers.get("origin"), request)) {
-    return { status: 403, text: "This origin may not open a session" };
-  }
-  return null;
+  return mayOpen(request, options) ? null : { status: 403, text: "This origin may not open a session" };
+}
+
+function mayOpen(request: HttpRequest, { checkOrigin }: UpgradeOptions): boolean {
+  if (checkOrigin === undefined) return true;
+  const answer: unknown = checkOrigin(request.headers.get("origin"), request);
+  if (typeof answer === "boolean" || request.finished) return answer === true;
+  // A promise is truthy, whatever it will say.
+  const what = Object.prototype.toString.call(answer);
+  throw new TypeError(`Cannot upgrade after checkOrigin has answered ${what}: expected true or false`);
 }
 
 /** What is wrong with a request that asks for an upgrade, or null. */
-function malformed({ head, headers, body }: HttpRequest): string | null {
+function malformed({ head, headers, body, bodyComplete }: HttpRequest): string | null {
   if (head.versionMinor < 1) return "A WebSocket handshake needs HTTP/1.1";
   if (!lists(headers, "upgrade", "websocket")) return "The Upgrade field does not name websocket";
   if (!lists(headers, "connection", "upgrade")) return "The Connection field does not name Upgrade";
-  if (body.length > 0) return "A WebSocket handshake has no body";
+  if (body.length > 0 || !bodyComplete) return "A WebSocket handshake has no body";
   const keys = headers.getAll("sec-websocket-key");
   if (keys.length !== 1 || !isKey(keys[0]!)) return "Sec-WebSocket-Key is not 16 bytes in base64";
   if (headers.getAll("sec-websocket-version").length !== 1) return "There is not exactly one Sec-WebSocket-Version";

@@ -129,6 +129,18 @@ describe("upgradeWebSocket", () => {
       );
     }));
 
+  it("refuses a body that is still to come", () =>
+    withServer({}, () => {}, async ({ connect, server, errors }) => {
+      server.route("/chat", (request) => void upgradeWebSocket(request), { streamBody: true });
+      for (const body of [{ "Content-Length": "5" }, { "Transfer-Encoding": "chunked" }]) {
+        using client = await connect();
+        assertEquals((await client.send(handshake(body)).reply()).status, 400);
+      }
+      using client = await connect();
+      assertStringIncludes(await client.send(handshake()).until("\r\n\r\n"), " 101 ");
+      assertEquals(errors, []);
+    }));
+
   it("goes on with HTTP after a refusal", () =>
     withUpgrades({}, async (_reply, connect) => {
       using client = await connect();
@@ -170,7 +182,14 @@ describe("upgradeWebSocket", () => {
       assertThrows(() => upgradeWebSocket(request, { deflate: { level: 17 } }), RangeError, "level");
       assertThrows(() => upgradeWebSocket(request, { headers: { "Sec-WebSocket-Accept": "x" } }), TypeError, "Accept");
       assertThrows(() => upgradeWebSocket(request, { protocols: () => "b" }), TypeError, 'subprotocol "b"');
-      upgradeWebSocket(request, { headers: { "X-Own": "1" } })!.close();
+      // Whatever it will say: who may do what others should not is not let in before that.
+      for (const answer of [Promise.resolve(false), Promise.resolve(true), undefined, 1, "yes"]) {
+        const checkOrigin = (): boolean => answer as unknown as boolean;
+        assertThrows(() => upgradeWebSocket(request, { checkOrigin }), TypeError, "checkOrigin");
+      }
+      const outputPolicy = "dorp" as "drop";
+      assertThrows(() => upgradeWebSocket(request, { outputPolicy }), TypeError, 'outputPolicy to "dorp"');
+      upgradeWebSocket(request, { headers: { "X-Own": "1" }, outputPolicy: "disconnect" })!.close();
     }, async ({ connect, errors }) => {
       using client = await connect();
       const head = await client.send(handshake({ "Sec-WebSocket-Protocol": "a" })).until("\r\n\r\n");
