@@ -117,19 +117,26 @@ function shakeHands(
 ): Promise<WebSocketSession> {
   const { signal } = options;
   return new Promise((resolve, reject) => {
+    let isOver = false;
+    const abort = (): void => handshake.cancel(signal!.reason);
+    const over = (): void => {
+      isOver = true;
+      signal?.removeEventListener("abort", abort);
+    };
     const handshake = new ClientHandshake(stream, request, timeoutMs, {
       agreed: ({ protocol, deflate }) => {
-        signal?.removeEventListener("abort", abort);
+        over();
         const session = new WebSocketSession(stream, { role: "client", protocol, deflate }, options);
         resolve(session);
         options.open?.(session);
       },
       failed: (error) => {
-        signal?.removeEventListener("abort", abort);
+        over();
         reject(error);
       },
     });
-    const abort = (): void => handshake.cancel(signal!.reason);
+    // Who watches the output may have closed the stream as the request was written.
+    if (isOver) return;
     signal?.addEventListener("abort", abort);
     // It may have been aborted since the stream was asked for.
     if (signal?.aborted === true) abort();

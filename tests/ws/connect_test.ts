@@ -228,6 +228,7 @@ describe("connectWebSocket", () => {
       assertEquals(await name(url, { headers: { Upgrade: "x" } }), "TypeError");
       assertEquals(await name(url, { handshakeTimeoutMs: 0 }), "RangeError");
       assertEquals(await name(url, { deflate: { level: 10 } }), "RangeError");
+      assertEquals(await name(url, { outputPolicy: "dorp" as "drop" }), "TypeError");
       const [stream, other] = PairBufferEvent.create(base);
       stream.close();
       other.close();
@@ -253,6 +254,20 @@ describe("connectWebSocket", () => {
       assertEquals(log, ["open", "first"]);
       session.terminate();
       theirs.close();
+    }));
+
+  it("says what has failed also when that is at once, and forgets the signal", () =>
+    withBase(async (base) => {
+      const { signal } = new AbortController();
+      let listeners = 0;
+      signal.addEventListener = () => void listeners++;
+      signal.removeEventListener = () => void listeners--;
+      const [stream, other] = PairBufferEvent.create(base);
+      stream.output.addCallback(() => stream.close());
+      const { code } = await failure(connectWebSocket(base, "ws://example/", { stream, signal }));
+      assertEquals(code, "WS_HANDSHAKE_FAILED");
+      assert(listeners <= 0, `${listeners} listeners`);
+      other.close();
     }));
 
   itNeeds(
