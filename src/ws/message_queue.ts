@@ -7,9 +7,21 @@ import type { WebSocketError } from "./ws_error.ts";
 const MESSAGES_MAX = 64;
 const BYTES_MAX = 1024 * 1024;
 
-type Result = IteratorResult<WebSocketMessage, undefined>;
+/** What an iterator answers. */
+export type NextMessage = IteratorResult<WebSocketMessage, undefined>;
 
-const DONE: Result = { done: true, value: undefined };
+const DONE: NextMessage = { done: true, value: undefined };
+
+/** Who waits for a message. */
+class MessageWaiter extends Waiter<NextMessage> {
+  /** The iterator that has asked. */
+  readonly asker: unknown;
+
+  constructor(asker: unknown) {
+    super();
+    this.asker = asker;
+  }
+}
 
 /**
  * Messages that wait to be iterated over, or those who iterate and wait for messages.
@@ -18,7 +30,7 @@ const DONE: Result = { done: true, value: undefined };
  */
 export class MessageQueue {
   readonly #messages: WebSocketMessage[] = [];
-  readonly #waiters: Waiter<Result>[] = [];
+  #waiters: MessageWaiter[] = [];
   readonly #base: EventBase;
   readonly #onRoom: () => void;
   #bytes = 0;
@@ -52,10 +64,14 @@ export class MessageQueue {
     for (const waiter of this.#waiters.splice(0)) this.#settle(waiter);
   }
 
-  /** The next message, when it comes. */
-  next(): Promise<Result> {
+  /**
+   * The next message, when it comes.
+   *
+   * @param asker the iterator that it is for.
+   */
+  next(asker: unknown): Promise<NextMessage> {
     const message = this.#messages.shift();
-    if (message === undefined) return this.#wait();
+    if (message === undefined) return this.#wait(asker);
     this.#bytes -= message.length;
     if (this.#isFull && this.#messages.length <= MESSAGES_MAX / 2 && this.#bytes <= BYTES_MAX / 2) {
       this.#isFull = false;
@@ -64,8 +80,16 @@ export class MessageQueue {
     return Promise.resolve({ done: false, value: message });
   }
 
-  #wait(): Promise<Result> {
-    const waiter = new Waiter<Result>();
+  /** An iterator is over: it waits no more. */
+  withdraw(asker: unknown): void {
+    const waiters = this.#waiters;
+    if (waiters.length === 0) return;
+    this.#waiters = waiters.filter((waiter) => waiter.asker !== asker);
+    for (const waiter of waiters) if (waiter.asker === asker) waiter.resolve(DONE);
+  }
+
+  #wait(asker: unknown): Promise<NextMessage> {
+    const waiter = new MessageWaiter(asker);
     if (this.#end === null) {
       this.#waiters.push(waiter);
       waiter.wait(this.#base, undefined, () => void this.#waiters.splice(this.#waiters.indexOf(waiter), 1));
@@ -80,7 +104,7 @@ export class MessageQueue {
   }
 
   /** The first one hears of an error; those after it, that it is over. */
-  #settle(waiter: Waiter<Result>): void {
+  #settle(waiter: MessageWaiter): void {
     const error = this.#error;
     this.#error = null;
     if (error !== null) waiter.reject(error);

@@ -5,6 +5,7 @@ import { type CloseFacts, closePayload, readClose } from "./close_frame.ts";
 import { type DeflateParameters, deflateReply } from "./deflate_parameters.ts";
 import { frameParsers } from "./frame_parsers.ts";
 import { webSocketLimits } from "./limits.ts";
+import { MessageIterator } from "./message_iterator.ts";
 import { MessageQueue } from "./message_queue.ts";
 import { MessageReader } from "./message_reader.ts";
 import { CONTROL_BYTES_MAX, OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG } from "./opcodes.ts";
@@ -154,6 +155,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   /**
    * Sends a part of a message whose length need not be known: text if its first part is a string, else bytes. No other message can be
    * sent before the last part; pings can. Parts are never left out, so beyond `maxOutputBytes` the connection is cut whatever the policy.
+   * Text may be cut anywhere, also between the two surrogates of a character.
    *
    * @param isFinal whether it is the last part, which may be empty.
    * @returns as {@linkcode WebSocketSession.send}.
@@ -235,8 +237,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     if (this.#callbacks.message !== undefined) {
       throw new TypeError("Cannot iterate over messages: the message callback gets them");
     }
-    const queue = this.#messages();
-    return { next: () => queue.next(), return: () => Promise.resolve({ done: true, value: undefined }) };
+    return new MessageIterator(this.#messages());
   }
 
   /** Takes no more messages, also none that have been received already; the other side is slowed down. Pings wait as well. */

@@ -33,6 +33,8 @@ export class SessionOutput {
   #fragmented = WHOLE;
   #isFirstFragment = false;
   #isCompressed = false;
+  // The first half of a character whose second one the next fragment has; 0 for none.
+  #highSurrogate = 0;
   #pong: Uint8Array | null = null;
   /** More than the high-water mark was waiting, and has not left yet. */
   #isBackedUp = false;
@@ -92,6 +94,7 @@ export class SessionOutput {
       const was = this.#fragmented === OPCODE_TEXT ? "text" : "bytes";
       throw new TypeError(`Cannot go on with a message of ${was} by a fragment of another kind`);
     }
+    if (typeof data === "string") data = this.#wholeCharacters(data, isFinal);
     this.#answerWaiting();
     const opcode = this.#isFirstFragment ? kind : OPCODE_CONTINUATION;
     const compressed = this.#isFirstFragment && this.#isCompressed ? COMPRESSED_BIT : 0;
@@ -107,6 +110,14 @@ export class SessionOutput {
     this.#isFirstFragment = false;
     if (isFinal) this.#fragmented = WHOLE;
     return this.#grown();
+  }
+
+  /** The text of a fragment, with the half of a character that the last one had at its end, and without the one at its own. */
+  #wholeCharacters(text: string, isFinal: boolean): string {
+    const whole = this.#highSurrogate === 0 ? text : String.fromCharCode(this.#highSurrogate) + text;
+    const last = whole.charCodeAt(whole.length - 1);
+    this.#highSurrogate = !isFinal && last >= 0xd800 && last < 0xdc00 ? last : 0;
+    return this.#highSurrogate === 0 ? whole : whole.slice(0, -1);
   }
 
   /** Sends a control frame. */

@@ -162,6 +162,27 @@ describe("a session", () => {
     assertEquals(rig.received().length, 2 * (2 + 2 + 122));
   });
 
+  it("sends text in fragments as it would be in one, wherever it is cut", () => {
+    const texts = ["a\u{1f600}b", "\u{1f600}\u{1f601}", "\ud83d\ud83d\ude00x", "\ude00\ud83d\ud83d", "\ud83d"];
+    const anew = { serverNoContextTakeover: true, clientNoContextTakeover: true };
+    for (const deflate of [null, { ...anew, serverMaxWindowBits: 15, clientMaxWindowBits: 15 }]) {
+      using rig = new Rig({ agreement: { deflate } });
+      using other = new Rig({ agreement: { role: "client", deflate } });
+      for (const text of texts) {
+        for (let cut = 0; cut <= text.length; cut++) {
+          for (let next = cut; next <= text.length; next++) {
+            rig.session.sendFragment(text.slice(0, cut), false);
+            rig.session.sendFragment(text.slice(cut, next), false);
+            rig.session.sendFragment(text.slice(next), true);
+            rig.settle();
+            other.send(rig.peer.input.take());
+            assertEquals(other.told(), [`text ${new TextDecoder().decode(utf8(text))}`]);
+          }
+        }
+      }
+    }
+  });
+
   it("leaves what it sends as it is, and keeps nothing of it, also of a Buffer", () => {
     for (const role of ["client", "server"] as const) {
       for (const length of [5, 500, 20_000, 100_000]) {
@@ -353,6 +374,22 @@ describe("a session", () => {
     setTimeout(() => other.peer.write(masked(8, "")), 1);
     await other.base.run();
     assertEquals(other.told(), ["close 1005 clean"]);
+  });
+
+  it("gives a message to the next iteration that an earlier one has waited for and does not want any more", async () => {
+    using rig = new Rig({ message: undefined as never });
+    const { session } = rig;
+    const early = session[Symbol.asyncIterator]();
+    const late = session[Symbol.asyncIterator]();
+    const [first, second, other] = [early.next(), early.next(), late.next()];
+    assertEquals(await early.return!(), { done: true, value: undefined });
+    assertEquals([await first, await second], Array(2).fill({ done: true, value: undefined }));
+    rig.send(masked(1, "one"), masked(1, "two"), masked(1, "three"));
+    assertEquals(await early.next(), { done: true, value: undefined });
+    assertEquals(await other, { done: false, value: "one" });
+    const got: unknown[] = [];
+    for await (const message of session) if (got.push(message) === 2) break;
+    assertEquals([got, session.state], [["two", "three"], "open"]);
   });
 
   it("throws at who iterates when it ends badly, after the messages that came", async () => {
