@@ -22,6 +22,11 @@ export class Clock {
     return this.#cachedMs !== 0 ? this.#cachedMs : clockMs(CLOCK_MONOTONIC);
   }
 
+  /** How old the reading is that {@linkcode Clock.now} answers, in milliseconds; 0 for a fresh one. */
+  get ageMs(): number {
+    return this.#cachedMs === 0 ? 0 : clockMs(CLOCK_MONOTONIC) - this.#cachedMs;
+  }
+
   /** Reads the clock and keeps the reading until {@linkcode Clock.forget}. */
   remember(): number {
     const now = clockMs(CLOCK_MONOTONIC);

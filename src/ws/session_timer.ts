@@ -1,4 +1,5 @@
 import type { EventBase } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
 
 /** What a session's timer runs for: one thing at a time. */
@@ -6,7 +7,7 @@ const NOTHING = 0, SILENCE = 1, ANSWER = 2, END = 3;
 
 /** What is done for a session when its time is up: one object for all of them. */
 export interface TimeHandler<Session> {
-  /** Whether anything has come since this was last asked, or is not being read. */
+  /** Whether anything has come since this was last asked, or is not being read, or what waits for the other side is being taken. */
   wasHeard(session: Session): boolean;
   /** Nothing has come for an interval: the other side is to be asked. */
   askForLife(session: Session): void;
@@ -61,7 +62,8 @@ export class SessionTimer<Session> {
   #run(purpose: number, ms: number): void {
     this.#purpose = purpose;
     this.#timer ??= new LazyTimer(this.#base, () => this.#timedOut());
-    this.#timer.set(ms);
+    // What the other side has to answer leaves now, which may be long after the loop's time: whoever was busy until now pays for that alone.
+    this.#timer.set(ms + reactorOf(this.#base).clock.ageMs);
   }
 
   #timedOut(): void {
