@@ -31,6 +31,11 @@ export function readClose(payload: Uint8Array, start: number, end: number): Clos
   return reason === null ? "WS_BAD_CLOSE_REASON" : { code, reason };
 }
 
+/** The payload that answers one: it says the same. */
+export function answerTo({ code, reason }: CloseFacts): Uint8Array {
+  return closePayload(code === WS_CR_NO_STATUS ? WS_CR_NONE : code, reason);
+}
+
 /**
  * Makes a payload.
  *

@@ -5,6 +5,7 @@
  * @module
  */
 
+export type { WebSocketAgreement } from "./agreement.ts";
 export * from "./close_codes.ts";
 export { connectWebSocket, type WebSocketConnectOptions } from "./connect.ts";
 export type { DeflateOptions, DeflateParameters } from "./deflate_parameters.ts";
@@ -19,7 +20,7 @@ export {
 } from "./frame_parser.ts";
 export { DEFAULT_WEBSOCKET_LIMITS, type WebSocketLimits, webSocketLimits } from "./limits.ts";
 export * from "./opcodes.ts";
-export { type WebSocketAgreement, WebSocketSession } from "./session.ts";
+export { WebSocketSession } from "./session.ts";
 export type {
   HeartbeatOptions,
   WebSocketCallbacks,

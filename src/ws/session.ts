@@ -1,14 +1,22 @@
-import { type AwaitOptions, BEV_EVENT_EOF, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT, type BufferEvent } from "../core/mod.ts";
+import {
+  type AwaitOptions,
+  BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  type BufferEvent,
+} from "../core/mod.ts";
 import { reactorOf } from "../core/event_base.ts";
-import { WS_CR_ABNORMAL, WS_CR_NO_STATUS, WS_CR_NONE, WS_CR_NORMAL } from "./close_codes.ts";
-import { type CloseFacts, closePayload, readClose } from "./close_frame.ts";
-import { type DeflateParameters, deflateReply } from "./deflate_parameters.ts";
+import type { WebSocketAgreement } from "./agreement.ts";
+import { WS_CR_NORMAL } from "./close_codes.ts";
+import { answerTo, type CloseFacts, closePayload, readClose } from "./close_frame.ts";
+import { deflateReply } from "./deflate_parameters.ts";
 import { frameParsers } from "./frame_parsers.ts";
 import { webSocketLimits } from "./limits.ts";
 import { MessageIterator } from "./message_iterator.ts";
 import { MessageQueue } from "./message_queue.ts";
 import { MessageReader } from "./message_reader.ts";
-import { CONTROL_BYTES_MAX, OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG } from "./opcodes.ts";
+import { OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG } from "./opcodes.ts";
 import { PermessageDeflate } from "./permessage_deflate.ts";
 import { HELD_BY_QUEUE, HELD_BY_USER, type InputHandler, SessionInput } from "./session_input.ts";
 import { SessionEnd } from "./session_end.ts";
@@ -20,23 +28,11 @@ import {
   type WebSocketMessage,
   type WebSocketSessionOptions,
 } from "./session_options.ts";
-import { bytesOf, SessionOutput } from "./session_output.ts";
-import { CLOSED, CLOSING, ENDING, OPEN, STATES } from "./session_state.ts";
+import { controlPayload, SessionOutput } from "./session_output.ts";
+import { CLOSED, CLOSING, ENDING, OPEN, OVER, STATES } from "./session_state.ts";
 import { SessionTimer, type TimeHandler } from "./session_timer.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
-/** What was agreed upon in the handshake. */
-export interface WebSocketAgreement {
-  /** Whose side this is: a client masks what it sends. */
-  readonly role: "server" | "client";
-  /** The subprotocol; "" for none. */
-  readonly protocol?: string | undefined;
-  /** The parameters of permessage-deflate; none: messages are not compressed. */
-  readonly deflate?: DeflateParameters | null | undefined;
-}
-
-/** After a fault the other side gets no more time than this to read why. */
-const FAULT_LINGER_MS = 2000;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -76,9 +72,6 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   readonly #timer: SessionTimer<WebSocketSession>;
   #state = OPEN;
   #queue: MessageQueue | null = null;
-  // What the other side's close frame has said.
-  #received: CloseFacts | null = null;
-  #error: WebSocketError | null = null;
   readonly #ending = new SessionEnd();
 
   /**
@@ -195,7 +188,8 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     if (this.#state !== OPEN) return;
     if (reactorOf(this.stream.base).closed) return this.terminate();
     this.#state = CLOSING;
-    this.#timer.limitEnd(this.#settings.closeTimeoutMs);
+    this.#ending.closed(code);
+    this.#limitEnd();
     this.#input.dropMessages();
     // Last, here and below: who watches the output may cut the connection from inside this.
     this.#output.sendClose(payload);
@@ -261,19 +255,13 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     messageCame: (session, message) => session.#messageCame(message),
     controlCame: (session, opcode, payload, start, end) => session.#controlCame(opcode, payload, start, end),
     inputFailed: (session, error) => session.#fault(error),
-    inputEnded: (session) => session.#abort("WS_CONNECTION_ENDED"),
+    inputEnded: (session) => session.#inputEnded(),
     outputDrained: (session) => session.#drained(),
     streamEvent: (session, what) => session.#streamEvent(what),
-    // Who does not read cannot tell whether there is anybody.
-    wasHeard: (session) => {
-      const input = session.#input;
-      const heard = input.heard || input.held !== 0;
-      input.heard = false;
-      return heard;
-    },
-    askForLife: (session) => void session.#output.sendControl(OPCODE_PING, NOTHING),
+    wasHeard: (session) => session.#output.isTaken(session.#input.takeHeard()),
+    askForLife: (session) => session.#output.askForLife(),
     heartbeatFailed: (session) => session.#abort("WS_HEARTBEAT_TIMEOUT"),
-    endTimedOut: (session) => session.#abort("WS_CLOSE_TIMEOUT"),
+    endTimedOut: (session) => session.#endTimedOut(),
   };
 
   #messageCame(message: WebSocketMessage): void {
@@ -284,8 +272,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   #messages(): MessageQueue {
     if (this.#queue === null) {
       this.#queue = new MessageQueue(this.stream.base, () => this.#input.release(HELD_BY_QUEUE));
-      const { close } = this.#ending;
-      if (close !== null) this.#queue.end(close, close.wasClean ? null : this.#error);
+      if (this.#ending.close !== null) this.#queue.end(this.#ending.close, this.#ending.error);
     }
     return this.#queue;
   }
@@ -303,18 +290,16 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   #closeCame(facts: CloseFacts | WebSocketErrorCode): void {
     if (typeof facts === "string") return this.#fault(new WebSocketError(facts));
-    this.#received = facts;
-    const { code, reason } = facts;
-    const payload = closePayload(code === WS_CR_NO_STATUS ? WS_CR_NONE : code, reason);
-    this.#end(this.#settings.closeTimeoutMs, payload);
+    this.#ending.closeCame(facts);
+    this.#end(answerTo(facts));
     // The server ends the connection, so that the client's side of it is free at once (RFC 6455 section 7.1.1).
     if (this.role === "server" && this.#state !== CLOSED) this.stream.closeAfterFlush();
   }
 
   /** The other side has broken the rules: it is told so, and not listened to any more. */
   #fault(error: WebSocketError): void {
-    this.#error = error;
-    this.#end(Math.min(this.#settings.closeTimeoutMs, FAULT_LINGER_MS), closePayload(error.closeCode, ""));
+    this.#ending.faulted(this.#state, error);
+    this.#end(closePayload(error.closeCode, ""));
     if (this.#state === CLOSED) return;
     // Closing with unread bytes would be a reset, which may overtake the close frame: read on until the other side has seen it.
     if (this.#output.bufferedBytes === 0) this.stream.endWriting();
@@ -322,37 +307,63 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   }
 
   /** @param payload of our close frame, unless that is out already. */
-  #end(timeoutMs: number, payload: Uint8Array): void {
+  #end(payload: Uint8Array): void {
     const wasOpen = this.#state === OPEN;
-    this.#state = ENDING;
+    this.#state = wasOpen || this.#output.bufferedBytes > 0 ? ENDING : OVER;
     this.#input.finish();
-    this.#timer.limitEnd(timeoutMs);
+    this.#limitEnd();
     if (wasOpen) this.#output.sendClose(payload);
+  }
+
+  #limitEnd(): void {
+    this.#timer.limitEnd(this.#output.endLimitMs(this.#ending.error !== null));
+  }
+
+  #endTimedOut(): void {
+    if (this.#output.hasMovedOn) this.#limitEnd();
+    else this.#abort("WS_CLOSE_TIMEOUT");
   }
 
   // What has become of the connection
 
   #drained(): void {
-    if (this.#state === ENDING && this.#error !== null) this.stream.endWriting();
-    const isNews = this.#output.drained();
-    if (isNews && this.#state === OPEN) this.#callbacks.drain?.(this);
+    if (this.#state !== OPEN) this.#closeLeft();
+    else if (this.#output.drained()) this.#callbacks.drain?.(this);
+  }
+
+  /** Nothing waits any more here, though it may do underneath. */
+  #closeLeft(): void {
+    if (this.#ending.error !== null) return this.stream.endWriting();
+    if (this.#output.bufferedBytes > 0) return;
+    if (this.#state === ENDING) this.#state = OVER;
+    this.#limitEnd();
+  }
+
+  #inputEnded(): void {
+    // Who has said that this is the end may still read: what was sent before, and the answer.
+    const isAnswering = this.#state === ENDING && this.#ending.error === null && this.#output.bufferedBytes > 0;
+    if (isAnswering) this.stream.closeAfterFlush();
+    else this.#abort("WS_CONNECTION_ENDED");
   }
 
   #streamEvent(what: number): void {
-    if ((what & BEV_EVENT_ERROR) !== 0) this.#abort("WS_CONNECTION_FAILED", this.stream.error);
+    const isLost = (what & BEV_EVENT_WRITING) !== 0;
+    if ((what & BEV_EVENT_ERROR) !== 0) this.#abort("WS_CONNECTION_FAILED", this.stream.error, isLost);
     else if ((what & BEV_EVENT_TIMEOUT) !== 0) this.#abort("WS_WRITE_TIMEOUT");
     else if ((what & BEV_EVENT_EOF) !== 0) this.#input.end();
   }
 
-  /** The connection is of no more use. */
-  #abort(code: WebSocketErrorCode, cause?: Error | null): void {
-    // After both close frames, or a fault that was told, this is how it has to end.
-    const isNews = this.#state !== ENDING;
-    if (isNews) this.#error = new WebSocketError(code, cause ? { cause, detail: cause.message } : {});
+  /**
+   * The connection is of no more use.
+   *
+   * @param isLost whether what was to be sent is gone already.
+   */
+  #abort(code: WebSocketErrorCode, cause: Error | null = null, isLost: boolean = false): void {
+    const error = this.#ending.aborted(this.#state, isLost || this.#output.bufferedBytes > 0, code, cause);
     // Nothing can be sent any more, also by the callback, which would hear of that once more.
-    this.#state = ENDING;
+    if (this.#state !== OVER) this.#state = ENDING;
     try {
-      if (isNews) this.#callbacks.error?.(this.#error!, this);
+      if (error !== null) this.#callbacks.error?.(error, this);
     } finally {
       this.stream.close();
     }
@@ -366,28 +377,23 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   }
 
   #sendControl(opcode: number, data: Uint8Array | string): number {
-    const payload = bytesOf(data);
-    if (payload.length > CONTROL_BYTES_MAX) {
-      throw new RangeError(`Cannot send a control frame of ${payload.length} bytes: ${CONTROL_BYTES_MAX} have room`);
-    }
+    const payload = controlPayload(data);
     if (this.#state !== OPEN || this.#isRefused(this.#settings.dropsOutput)) return -1;
     return this.#output.sendControl(opcode, payload);
   }
 
   /** The connection is closed, by whomever: the session is over. */
   #streamClosed(): void {
+    // The output is still as it was.
+    const close = this.#ending.conclude(this.#state, this.#output.bufferedBytes > 0);
     this.#state = CLOSED;
     this.#timer.close();
     this.#input.close();
-    // A close frame that has come has been answered, or was the answer.
-    const wasClean = this.#received !== null && this.#error === null;
-    const { code, reason } = this.#received ?? { code: this.#error?.closeCode ?? WS_CR_ABNORMAL, reason: "" };
-    const close = { code, reason, wasClean };
-    this.#ending.close = close;
+    this.#output.unwatch();
     try {
-      this.#callbacks.close?.(code, reason, wasClean, this);
+      this.#callbacks.close?.(close.code, close.reason, close.wasClean, this);
     } finally {
-      this.#queue?.end(close, wasClean ? null : this.#error);
+      this.#queue?.end(close, this.#ending.error);
       this.#ending.tell(close);
     }
   }

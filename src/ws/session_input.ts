@@ -42,8 +42,6 @@ export const HELD_BY_QUEUE = 2;
  * @internal
  */
 export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<BufferEvent> {
-  /** Whether anything has come since this was last set to false. */
-  heard = false;
   readonly #stream: BufferEvent;
   readonly #parsers: FrameParsers;
   // From the first byte of a message to its last.
@@ -54,6 +52,7 @@ export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<Buf
   #waiting: WaitingBytes | null = null;
   #resume: Deferred | null = null;
   #held = 0;
+  #heard = false;
   #keepsLoop = false;
   #busy = false;
   #dropsMessages = false;
@@ -120,6 +119,13 @@ export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<Buf
     this.#keepLoop(false);
   }
 
+  /** Whether anything has come since this was last asked. Who does not read cannot tell whether there is anybody. */
+  takeHeard(): boolean {
+    const heard = this.#heard || this.#held !== 0;
+    this.#heard = false;
+    return heard;
+  }
+
   /** From now on messages are of no interest, only what ends the session. */
   dropMessages(): void {
     this.#dropsMessages = true;
@@ -153,7 +159,7 @@ export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<Buf
   }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
-    this.heard = true;
+    this.#heard = true;
     if (this.#isOver) return;
     if (this.#busy || this.#held !== 0 || this.#waiting !== null) {
       this.#putAside(bytes, start, end);

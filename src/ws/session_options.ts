@@ -8,11 +8,11 @@ export type WebSocketMessage = string | Uint8Array;
 
 /** How a session has ended. */
 export interface WebSocketClose {
-  /** The close code: the other side's, 1005 if it sent none, or 1006 if the connection ended without a close frame; else ours. */
+  /** The close code: the other side's, 1005 if it sent none, or 1006 if the connection ended without a close frame; after a fault ours. */
   readonly code: number;
   /** The reason that came with it. */
   readonly reason: string;
-  /** Whether both sides have sent a close frame, and neither has broken the protocol. */
+  /** Whether the close frames of both sides have left, with all that was before them, and neither has broken the protocol. */
   readonly wasClean: boolean;
 }
 
@@ -36,7 +36,10 @@ export interface WebSocketCallbacks {
 export interface HeartbeatOptions {
   /** Every so many milliseconds the other side is sent a ping if nothing came from it meanwhile: after up to twice as long without anything. */
   readonly intervalMs: number;
-  /** Milliseconds it then has for anything at all, before the connection is cut; as long as the interval by default. */
+  /**
+   * Milliseconds it then has for anything at all, before the connection is cut; as long as the interval by default. That it takes what waits
+   * before the ping will do.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -50,7 +53,11 @@ export interface WebSocketSessionOptions extends WebSocketCallbacks {
   readonly outputPolicy?: "disconnect" | "drop" | undefined;
   /** Waiting bytes after which `drain` tells that they have left; 64 KiB by default. */
   readonly highWaterBytes?: number | undefined;
-  /** How long the other side may take to answer a close frame and end the connection, in milliseconds; 10 s by default. */
+  /**
+   * How long the other side may take to answer a close frame and end the connection, in milliseconds; 10 s by default. The time runs from when
+   * the close frame has left. Before that, 16 KiB of what waits have to leave within this time or `writeTimeoutMs`, whichever is longer and
+   * has an end.
+   */
   readonly closeTimeoutMs?: number | undefined;
   /** How long it may take none of what is sent, in milliseconds; 30 s by default, Infinity for ever. */
   readonly writeTimeoutMs?: number | undefined;

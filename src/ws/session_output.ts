@@ -1,20 +1,29 @@
 import type { BufferEvent } from "../core/mod.ts";
 import { FrameWriter } from "./frame_writer.ts";
+import { LeavingBytes } from "./leaving_bytes.ts";
 import {
   COMPRESSED_BIT,
+  CONTROL_BYTES_MAX,
   FINAL_BIT,
   OPCODE_BINARY,
   OPCODE_CLOSE,
   OPCODE_CONTINUATION,
+  OPCODE_PING,
   OPCODE_PONG,
   OPCODE_TEXT,
 } from "./opcodes.ts";
 import type { PermessageDeflate } from "./permessage_deflate.ts";
 import type { SessionSettings, WebSocketMessage } from "./session_options.ts";
 
+const NOTHING = new Uint8Array(0);
 const encoder: TextEncoder = new TextEncoder();
 /** While more than this waits to be sent, only the newest ping is answered (RFC 6455 section 5.5.3). */
 const PONG_WAITING_BYTES = 16 * 1024;
+
+/** After a fault the other side gets no more time than this to read why. */
+const FAULT_LINGER_MS = 2000;
+/** Whoever takes fewer bytes than this in the time it has is as good as gone. */
+const LEAVING_BYTES_MIN = 16 * 1024;
 
 /** No message is being sent in fragments. */
 const WHOLE = 0;
@@ -38,6 +47,7 @@ export class SessionOutput {
   #pong: Uint8Array | null = null;
   /** More than the high-water mark was waiting, and has not left yet. */
   #isBackedUp = false;
+  #leaving: LeavingBytes | null = null;
 
   /** @param masks whether this is a client's side. */
   constructor(stream: BufferEvent, settings: SessionSettings, deflate: PermessageDeflate | null, masks: boolean) {
@@ -142,6 +152,53 @@ export class SessionOutput {
     else this.sendControl(OPCODE_PONG, payload);
   }
 
+  /** Sends a ping. What waits before it may take longer to leave than the answer may, so that it counts what leaves. */
+  askForLife(): void {
+    this.#watch();
+    this.sendControl(OPCODE_PING, NOTHING);
+  }
+
+  /**
+   * Whether anything has left of what waited before a ping, or the other side `wasHeard`: then there is nothing to be found out, and
+   * sending costs what it did.
+   */
+  isTaken(wasHeard: boolean): boolean {
+    if (wasHeard) this.unwatch();
+    return wasHeard || (this.#leaving !== null && this.#leaving.take() > 0);
+  }
+
+  /**
+   * How long the other side has to end a session. Before our close frame has left, it need only go on taking what waits before that, unless
+   * there was a fault.
+   */
+  endLimitMs(isFault: boolean): number {
+    const { closeTimeoutMs, writeTimeoutMs } = this.#settings;
+    if (isFault) {
+      this.unwatch();
+      return Math.min(closeTimeoutMs, FAULT_LINGER_MS);
+    }
+    return this.#watch() && writeTimeoutMs !== Infinity ? Math.max(closeTimeoutMs, writeTimeoutMs) : closeTimeoutMs;
+  }
+
+  /** Whether so much has left since {@linkcode SessionOutput.endLimitMs} that the rest is worth waiting for. */
+  get hasMovedOn(): boolean {
+    const bytes = this.#leaving === null ? 0 : this.#leaving.take();
+    return bytes >= LEAVING_BYTES_MIN || (bytes > 0 && this.bufferedBytes === 0);
+  }
+
+  /** Nobody wants to know any more what leaves. */
+  unwatch(): void {
+    this.#leaving?.close();
+    this.#leaving = null;
+  }
+
+  /** From now on counts what leaves, if something waits; returns whether it does. */
+  #watch(): boolean {
+    this.unwatch();
+    if (this.bufferedBytes > 0) this.#leaving = new LeavingBytes(this.#stream);
+    return this.#leaving !== null;
+  }
+
   /** Everything has left. Returns whether that is news to somebody who has sent much. */
   drained(): boolean {
     this.#answerWaiting();
@@ -170,10 +227,16 @@ export class SessionOutput {
   }
 }
 
-/** The bytes that text or bytes are sent as. */
-export function bytesOf(data: WebSocketMessage): Uint8Array {
+/**
+ * The payload of a control frame.
+ *
+ * @throws {RangeError} for more than there is room for.
+ */
+export function controlPayload(data: WebSocketMessage): Uint8Array {
   checkMessage(data);
-  return typeof data === "string" ? encoder.encode(data) : data;
+  const payload = typeof data === "string" ? encoder.encode(data) : data;
+  if (payload.length <= CONTROL_BYTES_MAX) return payload;
+  throw new RangeError(`Cannot send a control frame of ${payload.length} bytes: ${CONTROL_BYTES_MAX} have room`);
 }
 
 /** Another array, or a buffer, would be taken for one of another length in the middle of a frame. */

@@ -56,7 +56,7 @@ const FAULTS: Readonly<Record<WebSocketErrorCode, readonly [number, string]>> = 
   WS_MESSAGE_TOO_LARGE: [WS_CR_DATA_TOO_BIG, "a message is longer than the limit"],
   WS_TOO_MANY_FRAGMENTS: [WS_CR_POLICY, "a message has more fragments than the limit"],
   WS_OUTPUT_TOO_LARGE: [WS_CR_ABNORMAL, "the other side does not take what is sent, and more waits than the limit"],
-  WS_CLOSE_TIMEOUT: [WS_CR_ABNORMAL, "the other side did not answer the close frame in time"],
+  WS_CLOSE_TIMEOUT: [WS_CR_ABNORMAL, "the other side did not answer the close frame in time, or take it"],
   WS_HEARTBEAT_TIMEOUT: [WS_CR_ABNORMAL, "nothing came from the other side, not even an answer to a ping"],
   WS_CONNECTION_ENDED: [WS_CR_ABNORMAL, "the connection ended without a close frame"],
   WS_CONNECTION_FAILED: [WS_CR_ABNORMAL, "the connection has failed"],

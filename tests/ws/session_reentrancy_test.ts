@@ -30,7 +30,7 @@ describe("a session whose callbacks use it", () => {
     it("is over when it is cut by who watches its output, whatever it was sending", () => {
       const cases: readonly [string, (rig: Rig) => void, string][] = [
         ["close", (rig) => rig.session.close(), "close 1006 unclean"],
-        ["the answer to a close", (rig) => rig.send(masked(8, "")), "close 1005 clean"],
+        ["the answer to a close", (rig) => rig.send(masked(8, "")), "close 1005 unclean"],
         ["a fault", (rig) => rig.send(frame(1, "x")), "close 1002 unclean"],
         ["a pong", (rig) => rig.send(masked(9, "")), "close 1006 unclean"],
         ["a message", (rig) => void rig.session.send("x"), "close 1006 unclean"],
