@@ -47,6 +47,8 @@ export class PairBufferEvent extends BufferEvent {
   #again: Deferred | null = null;
   // The partner was closed, and that is to be told as soon as we are reading.
   #endUntold = false;
+  // It has said that it writes no more, and that was told.
+  #isEndTold = false;
 
   private constructor(base: EventBase) {
     super(base, { deferCallbacks: true });
@@ -95,6 +97,7 @@ export class PairBufferEvent extends BufferEvent {
       // What is no longer written here was being read there.
       const read = (directions & EV_WRITE) === 0 ? 0 : BEV_EVENT_READING;
       const written = (directions & EV_READ) === 0 ? 0 : BEV_EVENT_WRITING;
+      if (read !== 0) partner.#isEndTold = true;
       partner.callEvent(BEV_EVENT_EOF | read | written);
     }
     return moved;
@@ -125,7 +128,7 @@ export class PairBufferEvent extends BufferEvent {
 
   #partnerClosed(): void {
     this.#partner = null;
-    this.#endUntold = true;
+    this.#endUntold = !this.#isEndTold;
     this.endOutput();
     this.update();
     this.#closeIfFlushed();
@@ -205,6 +208,7 @@ export class PairBufferEvent extends BufferEvent {
   #passed(partner: PairBufferEvent, moved: number): void {
     this.rates?.charge(EV_WRITE, moved);
     partner.rates?.charge(EV_READ, moved);
+    partner.#isEndTold = false;
     partner.#readTimer.restart();
     this.#writeTimer.restart();
     this.#updateTimers();

@@ -63,6 +63,8 @@ export function parseQuery(query: string | undefined, options: QueryOptions = {}
   const lax = (flags & EVHTTP_URI_QUERY_NONCONFORMANT) !== 0;
   const last = (flags & EVHTTP_URI_QUERY_LAST_VAL) !== 0;
   const parameters = new QueryParameters();
+  // Of each name the last, where that came.
+  const lasts = new Map<string, string>();
   const text = query ?? "";
   let count = 0;
   // One "&" may stand at the end.
@@ -76,12 +78,15 @@ export function parseQuery(query: string | undefined, options: QueryOptions = {}
     if (equals === end && !lax) throw new QueryError("QUERY_NO_VALUE");
     if (name !== "") {
       const decodedName = rawNames ? name : percentDecode(name, PLUS);
-      if (last) parameters.remove(decodedName);
-      parameters.add(decodedName, percentDecode(text.slice(equals + 1, end), PLUS));
+      const value = percentDecode(text.slice(equals + 1, end), PLUS);
+      if (last) {
+        lasts.delete(decodedName);
+        lasts.set(decodedName, value);
+      } else parameters.add(decodedName, value);
     }
     start = end + 1;
   }
-  return parameters;
+  return last ? new QueryParameters(lasts) : parameters;
 }
 
 /** Where the first "=" of this parameter is, or `end`; the search does not leave it, so that many of them take no longer. */

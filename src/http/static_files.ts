@@ -202,8 +202,10 @@ export class StaticFiles {
 
   /** Ranges are defined for GET only (RFC 9110 section 14.2). */
   #part(request: HttpRequest, size: number): ByteRange | "unsatisfiable" | undefined {
-    const field = request.headers.get("range");
-    return field === undefined || request.head.methodId !== EVHTTP_REQ_GET ? undefined : parseRange(field, size);
+    if (request.head.methodId !== EVHTTP_REQ_GET) return undefined;
+    // Two lines of it are several ranges.
+    const [field, another] = request.headers.getAll("range");
+    return field === undefined || another !== undefined ? undefined : parseRange(field, size);
   }
 
   #sendListing(request: HttpRequest, { segments }: SafePath, folder: OpenFile): void {

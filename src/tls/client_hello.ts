@@ -17,6 +17,9 @@ export interface ClientHello {
   readonly alpnProtocols: readonly string[];
 }
 
+/** What a client asks for that has not begun by a hello: OpenSSL knows what to answer to that. */
+const NOTHING_ASKED: ClientHello = { serverName: "", alpnProtocols: [] };
+
 /** More than any client sends, keys that withstand quantum computers included. */
 export const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
 
@@ -46,17 +49,18 @@ export class ClientHelloReader {
   /**
    * Takes more bytes.
    *
-   * @returns the hello; null while it is incomplete; undefined when this is none, or one that is too large: OpenSSL knows what to
-   * answer to that.
+   * @returns the hello, which asks for nothing where this is none; null while it is incomplete; undefined for one that is too large or
+   * contradicts itself. OpenSSL might take it all the same, and nobody could have chosen.
    */
   push(bytes: Uint8Array, start: number, end: number): ClientHello | null | undefined {
     this.#raw = appended(this.#raw, this.#rawLength, bytes, start, end);
     this.#rawLength += end - start;
     this.#unwrap(bytes, start, end);
-    if (this.#foreign || this.#rawLength > CLIENT_HELLO_BYTES_MAX) return undefined;
+    if (this.#foreign) return NOTHING_ASKED;
+    if (this.#rawLength > CLIENT_HELLO_BYTES_MAX) return undefined;
     const message = this.#message;
     if (this.#messageLength < 4) return null;
-    if (message[0] !== MESSAGE_CLIENT_HELLO) return undefined;
+    if (message[0] !== MESSAGE_CLIENT_HELLO) return NOTHING_ASKED;
     const length = (message[1]! << 16) | (message[2]! << 8) | message[3]!;
     if (length > CLIENT_HELLO_BYTES_MAX) return undefined;
     if (this.#messageLength < 4 + length) return null;

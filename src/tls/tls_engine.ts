@@ -17,6 +17,7 @@ import {
   type EngineOutcome,
 } from "./engine_outcome.ts";
 import { clearErrors, queuedError, takeErrors } from "./error_queue.ts";
+import { badHello, contextNotChosen, type HelloRefusal, unrecognizedName } from "./hello_refusal.ts";
 import { HostName } from "./host_name.ts";
 import { KeyUpdate } from "./key_update.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
@@ -43,8 +44,6 @@ export function engineCount(): number {
 }
 
 /** Alerts for a client that no context is to serve (RFC 8446 section 6.2). */
-const ALERT_INTERNAL_ERROR = 80;
-const ALERT_UNRECOGNIZED_NAME = 112;
 
 /**
  * One side of one TLS connection. It is fed what arrived and adds what is to be sent to a buffer; it knows no sockets, no time and
@@ -307,19 +306,15 @@ export class TlsEngine {
     const hello = reader.push(bytes, start, end);
     if (hello === null) return end;
     this.#hello = null;
+    if (hello === undefined) return this.#refuse(badHello(), end);
     try {
-      const chosen = hello === undefined ? this.#context : this.#context.choose(hello);
+      const chosen = this.#context.choose(hello);
       // Choosing is the user's code, which may have closed the connection.
       if (this.#state === CLOSED) return end;
-      if (chosen === null) {
-        const name = JSON.stringify(hello?.serverName);
-        this.#refuse(ALERT_UNRECOGNIZED_NAME, "TLS_UNRECOGNIZED_NAME", `no context for ${name}`);
-        return end;
-      }
+      if (chosen === null) return this.#refuse(unrecognizedName(hello.serverName), end);
       this.#open(chosen);
     } catch (cause) {
-      this.#refuse(ALERT_INTERNAL_ERROR, "TLS_CONTEXT_NOT_CHOSEN", "choosing its context has failed", cause);
-      return end;
+      return this.#refuse(contextNotChosen(cause), end);
     }
     const { raw } = reader;
     // Nothing can have ended here: the client has not heard from us yet.
@@ -327,11 +322,12 @@ export class TlsEngine {
     return end;
   }
 
-  /** Sends an alert of our own, before there is anybody of OpenSSL's to do so. */
-  #refuse(alert: number, code: string, why: string, cause?: unknown): void {
-    if (this.#state === CLOSED) return;
-    this.#fail(new TlsError(code, `Cannot serve the client: ${why}`, { cause }));
-    this.#output.add(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
+  /** Sends an alert of our own, and takes all that has come, up to `end`. */
+  #refuse({ error, record }: HelloRefusal, end: number): number {
+    if (this.#state === CLOSED) return end;
+    this.#fail(error);
+    this.#output.add(record);
+    return end;
   }
 
   #handshake(): void {

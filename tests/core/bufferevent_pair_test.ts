@@ -87,6 +87,25 @@ forEachBackend((backend) => {
       assertEquals(told, ["read", "EOF|READING|WRITING"]);
     });
 
+    it("tells once of an end that has finished and is closed then, unless it has sent more", () => {
+      far.endWriting();
+      settle(base);
+      far.close();
+      settle(base);
+      assertEquals(told, ["EOF|READING"]);
+      const [one, other] = PairBufferEvent.create(base);
+      const heard = journal(one);
+      one.enable(EV_READ);
+      other.endWriting();
+      settle(base);
+      other.write("after all");
+      settle(base);
+      other.close();
+      settle(base);
+      assertEquals(heard, ["EOF|READING", "read", "EOF|READING"]);
+      one.close();
+    });
+
     it("tells of an end that was closed after its data, as soon as that is read", () => {
       near.disable(EV_READ);
       far.write("lost, since nobody reads");

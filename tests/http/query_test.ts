@@ -63,6 +63,10 @@ describe("parseQuery", () => {
     assertStrictEquals(parseQuery("q=test&q=test2").get("q"), "test");
     assertEquals(pairs("q=test&q=test2"), [["q", "test"], ["q", "test2"]]);
     assertEquals(pairs("q=test&r=1&q=test2", { flags: EVHTTP_URI_QUERY_LAST_VAL }), [["r", "1"], ["q", "test2"]]);
+    const many = Array.from({ length: 100_000 }, (_, index) => `n${index % 50_000}=${index}`).join("&");
+    const options = { flags: EVHTTP_URI_QUERY_LAST_VAL, maxParameters: 100_000 };
+    assertEquals(parseQuery(many, options).size, 50_000);
+    assertEquals(parseQuery(many, options).get("n7"), "50007");
   });
 
   it("accepts what is malformed where it is told to", () => {

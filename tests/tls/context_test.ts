@@ -1,10 +1,11 @@
 /** What a context takes and refuses; choosing by name and protocol; reloading. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe } from "@std/testing/bdd";
-import { EventBase, PairBufferEvent, SystemError } from "../../src/core/mod.ts";
+import { EV_READ, EventBase, PairBufferEvent, SystemError } from "../../src/core/mod.ts";
 import { TlsBufferEvent, TlsContext, TlsError, type TlsServerOptions } from "../../src/tls/mod.ts";
 import { itNeeds } from "../support/requires.ts";
 import { runScript } from "../support/run_script.ts";
+import { until } from "../core/bufferevent_support.ts";
 import { testCertificates } from "./certificate_folder.ts";
 import { clientContext, failureOf, openEnds, serverContext, shakeHands } from "./tls_support.ts";
 
@@ -201,6 +202,29 @@ describe("a server's context", () => {
     for (const { client, server } of [first, second, third]) {
       client.close();
       server.close();
+    }
+  });
+
+  it("cannot be left to chance by a hello that is too large, malformed, or none", () => {
+    using servers = serverContext({ selectContext: () => null });
+    for (
+      const [first, code] of [
+        // Of 64 KiB; of a session id that is longer than all of it; the hello of SSL 2; and no TLS at all.
+        [[22, 3, 1, 0, 4, 1, 1, 0, 0], "TLS_BAD_CLIENT_HELLO"],
+        [[22, 3, 1, 0, 39, 1, 0, 0, 35, 3, 3, ...new Array(32).fill(7), 255], "TLS_BAD_CLIENT_HELLO"],
+        [[0x80, 0x2e, 1, 3, 1], "TLS_UNRECOGNIZED_NAME"],
+        [[...new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n")], "TLS_UNRECOGNIZED_NAME"],
+      ] as const
+    ) {
+      const [far, near] = PairBufferEvent.create(base);
+      using server = new TlsBufferEvent(near, servers);
+      server.enable(EV_READ);
+      far.enable(EV_READ);
+      far.write(Uint8Array.from(first));
+      assertEquals(failureOf(base, server).code, code);
+      until(base, () => far.input.length > 0, "the alert");
+      assertEquals(far.input.take()[0], 21);
+      far.close();
     }
   });
 

@@ -131,9 +131,15 @@ describe("ClientHelloReader", () => {
     for (let length = 1; length < bytes.length; length++) assertStrictEquals(pushed(bytes.slice(0, length), []), null);
   });
 
-  it("gives up on what is no hello, is too large, or contradicts itself", () => {
-    assertStrictEquals(pushed(latin1("GET / HTTP/1.1\r\n"), []), undefined);
-    assertStrictEquals(pushed(record(22, [2, 0, 0, 1, 0]), []), undefined);
+  it("takes what is no hello for one that asks for nothing", () => {
+    const nothing = { serverName: "", alpnProtocols: [] };
+    assertEquals(pushed(latin1("GET / HTTP/1.1\r\n"), []), nothing);
+    assertEquals(pushed(record(22, [2, 0, 0, 1, 0]), []), nothing);
+    // That of SSL 2 has no names.
+    assertEquals(pushed([0x80, 0x2e, 1, 3, 1], []), nothing);
+  });
+
+  it("gives up on one that is too large, or contradicts itself", () => {
     assertStrictEquals(pushed(record(22, [1, 1, 0, 0]), []), undefined);
     const drip = record(22, [1, 0, 0x70, 0]);
     while (drip.length <= CLIENT_HELLO_BYTES_MAX) drip.push(...record(22, new Array(100).fill(0)));
