@@ -46,6 +46,11 @@ export function namesHost(bytes: Uint8Array, start: number, end: number): boolea
   return start < end && bytes[start] !== COLON;
 }
 
+/** The port of a host with one, both well-formed. */
+export function portOf(bytes: Uint8Array, start: number, end: number): number {
+  return portFrom(bytes, hostEnd(bytes, start, end), end, -1);
+}
+
 /** Whether two hosts with optional ports, both well-formed, are the same, where a port that is left out is `defaultPort`. */
 export function isSameHost(
   bytes: Uint8Array,

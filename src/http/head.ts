@@ -77,11 +77,11 @@ export class RequestHead {
   }
 
   /**
-   * The host and port the request is for: the authority of a target that is a whole URI, which overrides the Host field
-   * (RFC 9112 section 3.2.2), or else the Host field; undefined when there is neither.
+   * The host and port the request is for: the target of CONNECT, or the authority of a target that is a whole URI, which override
+   * the Host field (RFC 9112 sections 3.3 and 3.2.2), or else the Host field; undefined when there is neither.
    */
   get host(): string | undefined {
-    return this.#text.isAbsolute ? this.#text.authority : this.headers.get("host");
+    return this.#text.authority ?? this.headers.get("host");
   }
 
   /**

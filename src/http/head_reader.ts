@@ -1,10 +1,11 @@
-import { authorityEnd, authorityStart, isSameHost } from "./authority.ts";
+import { authorityEnd, authorityStart, isSameHost, namesHost, portOf } from "./authority.ts";
 import { FACT_HOST } from "./framing.ts";
 import { headFault, headFlags, longestHead } from "./head_rules.ts";
 import { KnownHead } from "./known_head.ts";
 import { KnownSection } from "./known_section.ts";
 import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import { BETWEEN, FIELDS, FIRST_LINE, MessageHeadReader } from "./message_head_reader.ts";
+import { EVHTTP_REQ_CONNECT } from "./methods.ts";
 import type { HttpParseErrorCode } from "./parse_error.ts";
 import { CR, LF, SCAN_DONE, SCAN_FAULT, SCAN_MORE, type ScanResult } from "./parse_tables.ts";
 import { RequestLineScanner } from "./request_line.ts";
@@ -110,7 +111,8 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestTex
     const minor = line.versionMinor;
     this.position = fields.position + offset;
     this.carry = undefined;
-    const fault = headFault(facts, minor, this.#requireHost) ?? (line.absolute ? this.#hostFault(bytes) : undefined);
+    const hasAuthority = line.absolute || line.methodId === EVHTTP_REQ_CONNECT;
+    const fault = headFault(facts, minor, this.#requireHost) ?? (hasAuthority ? this.#hostFault(bytes) : undefined);
     if (fault !== undefined) {
       this.fault = fault;
       return SCAN_FAULT;
@@ -148,17 +150,18 @@ export class HeadReader extends MessageHeadReader<RequestLineScanner, RequestTex
   }
 
   /**
-   * A target that is a whole URI names the host, and Host has to name the same (RFC 9112 section 3.2): who routes by the one
-   * must not be at odds with who routes by the other.
+   * A target that is a whole URI names the host, as that of CONNECT does, and Host has to name the same (RFC 9112 section 3.2): who
+   * routes by the one must not be at odds with who routes by the other.
    */
   #hostFault(bytes: Uint8Array): HttpParseErrorCode | undefined {
-    const { targetStart, targetEnd } = this.line;
-    const fields = this.fields;
-    if (this.#allowHostMismatch || (fields.facts & FACT_HOST) === 0) return undefined;
-    const start = authorityStart(bytes, targetStart, targetEnd);
-    const end = authorityEnd(bytes, start, targetEnd);
-    const impliedPort = start - targetStart === "http://".length ? 80 : 443;
-    const same = isSameHost(bytes, start, end, fields.hostStart, fields.hostEnd, impliedPort);
-    return same ? undefined : "HTTP_HOST_MISMATCH";
+    const { absolute, targetStart, targetEnd } = this.line;
+    const { facts, hostStart, hostEnd } = this.fields;
+    if (this.#allowHostMismatch || (facts & FACT_HOST) === 0) return undefined;
+    // Only where it might be missing has it come this far without naming one.
+    if (!namesHost(bytes, hostStart, hostEnd)) return undefined;
+    const start = absolute ? authorityStart(bytes, targetStart, targetEnd) : targetStart;
+    const end = absolute ? authorityEnd(bytes, start, targetEnd) : targetEnd;
+    const impliedPort = absolute ? (start - targetStart === "http://".length ? 80 : 443) : portOf(bytes, start, end);
+    return isSameHost(bytes, start, end, hostStart, hostEnd, impliedPort) ? undefined : "HTTP_HOST_MISMATCH";
   }
 }

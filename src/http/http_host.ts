@@ -26,8 +26,9 @@ interface VirtualHost {
  * What answers for one or several names (libevent's virtual hosts): handlers by path and a general one, and more hosts inside
  * of it. An {@linkcode HttpServer} is one, for all names that no other host answers for.
  *
- * The name is that of the request: of a target that is a whole URI, else of the Host field, without the port. Exact aliases go
- * first, wherever they are; then the first pattern that matches leads to a host, and on into the hosts inside of that one.
+ * The name is that of the request: of the target of CONNECT, or of one that is a whole URI, else of the Host field, without the port.
+ * Exact aliases go first, wherever they are; then the first pattern that matches leads to a host, and on into the hosts inside of
+ * that one.
  *
  * @example
  * ```ts

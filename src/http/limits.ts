@@ -47,8 +47,8 @@ export interface HttpLeniency {
   /** Accepts an HTTP/1.1 request without a Host field (RFC 9112 section 3.2 asks for 400), and one that names no host. */
   readonly allowMissingHost?: boolean;
   /**
-   * Accepts a request whose target is a whole URI of another host than the Host field's; the target's is then the one that
-   * counts (RFC 9112 section 3.2.2). Some clients behind a proxy put the proxy's name into Host.
+   * Accepts a request whose target, a whole URI or that of CONNECT, names another host than the Host field; the target's is then the
+   * one that counts (RFC 9112 sections 3.2.2 and 3.3). Some clients behind a proxy put the proxy's name into Host.
    */
   readonly allowHostMismatch?: boolean;
 }

@@ -61,8 +61,8 @@ export class HttpRequest extends HttpReply {
   }
 
   /**
-   * The host that the request is for, without the port (evhttp_request_get_host): that of a target that is a whole URI, else of the
-   * Host field; "" when there is neither.
+   * The host that the request is for, without the port (evhttp_request_get_host): that of the target of CONNECT, or of one that is a
+   * whole URI, else of the Host field; "" when there is neither.
    */
   get hostname(): string {
     return hostnameOf(this.head.host ?? "");

@@ -39,7 +39,7 @@ export class RequestLineScanner extends Scanner {
   targetEnd = 0;
   /** The method's bit, or 0 for one without. */
   methodId = 0;
-  /** True if the target is a whole URI, whose authority overrides the Host field. */
+  /** True if the target is a whole URI. */
   absolute = false;
   /** The digit behind `HTTP/1.`, 0 or 1. */
   versionMinor = 1;

@@ -1,7 +1,7 @@
 import { authorityEnd, authorityStart } from "./authority.ts";
 import { latin1 } from "../core/latin1.ts";
 import { wordsOf } from "../core/words.ts";
-import { methodName } from "./methods.ts";
+import { EVHTTP_REQ_CONNECT, methodName } from "./methods.ts";
 import { ReceivedFields } from "./received_fields.ts";
 
 /** The connection stays open after the reply. */
@@ -110,8 +110,10 @@ export class RequestText {
     return (this.flags & HEAD_ABSOLUTE) !== 0;
   }
 
-  /** The authority of a target that is a whole URI. */
-  get authority(): string {
+  /** The authority that the target names: all of that of CONNECT, and part of a whole URI; undefined in the other forms. */
+  get authority(): string | undefined {
+    if (this.methodId === EVHTTP_REQ_CONNECT) return this.target;
+    if (!this.isAbsolute) return undefined;
     const start = authorityStart(this.#bytes, this.#targetStart, this.#targetEnd);
     return latin1(this.#bytes, start, authorityEnd(this.#bytes, start, this.#targetEnd));
   }

@@ -76,10 +76,11 @@ describe("RequestParser on heads", () => {
       ["GET", '/"<>%41?%', '/"<>%41', "%", "a"],
       ["OPTIONS", "*", "*", undefined, "a"],
       ["OPTIONS", "/x", "/x", undefined, "a"],
-      ["CONNECT", "b.example:443", "", undefined, "a"],
+      ["CONNECT", "B.example:443", "", undefined, "B.example:443"],
+      ["CONNECT", "https:443", "", undefined, "https:443"],
     ];
     for (const [method, target, path, query, host] of cases) {
-      const head = onlyHead(`${method} ${target} HTTP/1.1\r\n${HOST}\r\n`);
+      const head = onlyHead(`${method} ${target} HTTP/1.1\r\nHost: ${host.toLowerCase()}\r\n\r\n`);
       assertEquals([head["target"], head["path"], head["query"], head["host"]], [target, path, query, host]);
     }
   });

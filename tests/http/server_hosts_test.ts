@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EventBase } from "../../src/core/mod.ts";
-import { type HttpHandler, HttpHost, HttpServer } from "../../src/http/mod.ts";
+import { EVHTTP_REQ_CONNECT, type HttpHandler, HttpHost, HttpServer } from "../../src/http/mod.ts";
 import { matchesPattern } from "../../src/http/host_name.ts";
 import { withServer } from "./server_support.ts";
 
@@ -34,6 +34,18 @@ describe("virtual hosts", () => {
       assertEquals([server.removeVirtualHost(host), server.removeVirtualHost(host)], [true, false]);
       assertEquals(await answer("www.example.com"), "server");
     }));
+
+  it("answer for the target of CONNECT, whatever Host says", () => {
+    const options = { allowedMethods: EVHTTP_REQ_CONNECT, leniency: { allowHostMismatch: true } };
+    const refused = (name: string): HttpHandler => (request) => request.reply(403, `${name} ${request.hostname}`);
+    return withServer(options, refused("server"), async ({ connect, server }) => {
+      server.addVirtualHost("target.test", new HttpHost(refused("target")));
+      server.addVirtualHost("field.test", new HttpHost(refused("field")));
+      const client = await connect();
+      const refusal = await client.send("CONNECT target.test:443 HTTP/1.1\r\nHost: field.test\r\n\r\n").reply();
+      assertEquals(refusal.body, "target target.test");
+    });
+  });
 
   it("have handlers of their own, and 404 where those say nothing", () =>
     withServer({}, named("server"), async ({ connect, server }) => {

@@ -353,6 +353,11 @@ const heads: Attack[] = [
     gives: "BAD HTTP_HOST_MISMATCH",
   },
   {
+    title: "a Host at odds with the target of CONNECT (RFC 9112 section 3.2)",
+    text: `CONNECT b:443 HTTP/1.1\r\n${HOST}\r\n`,
+    gives: "BAD HTTP_HOST_MISMATCH",
+  },
+  {
     title: "the preface of HTTP/2 (RFC 9113 section 3.4)",
     text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     gives: "BAD HTTP_VERSION_UNSUPPORTED",

@@ -112,8 +112,34 @@ describe("Host", () => {
     }
   });
 
-  it("is not compared with the target of CONNECT, since clients put their proxy's name there", () => {
-    assertAccepted(`CONNECT b:443 HTTP/1.1\r\n${HOST}\r\n`);
+  it("has to be the host of CONNECT's target, but for case and a port that it leaves out", () => {
+    const mismatch = (target: string, host: string): void => {
+      const text = `CONNECT ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+      assertRefused(text, "HTTP_HOST_MISMATCH", 400);
+      assertStrictEquals(assertAccepted(text, { leniency: { allowHostMismatch: true } }).heads[0]!["host"], target);
+    };
+    mismatch("b:443", "a");
+    mismatch("b:443", "a:443");
+    mismatch("a:443", "a:80");
+    mismatch("a:443", "b");
+    mismatch("http:80", "https:80");
+    mismatch("[::1]:443", "[::2]");
+    for (const [target, host] of [["a:443", "a:443"], ["A:8443", "a"], ["a:0443", "A:443"], ["[::a]:1", "[::A]:"]]) {
+      assertAccepted(`CONNECT ${target} HTTP/1.1\r\nX: 1\r\nHost: ${host}\r\nY: 2\r\n\r\n`);
+    }
+    assertAccepted("CONNECT a:443 HTTP/1.0\r\n\r\n");
+  });
+
+  it("may name no host beside a target that does, where it may be missing", () => {
+    const leniency = { allowMissingHost: true };
+    for (const line of ["GET http://b:80/", "CONNECT b:80"]) {
+      for (const field of ["", "Host:\r\n", "Host: :80\r\n"]) {
+        const { heads } = assertAccepted(`${line} HTTP/1.1\r\n${field}\r\n`, { leniency });
+        assertStrictEquals(heads[0]!["host"], "b:80");
+      }
+      assertRefused(`${line} HTTP/1.1\r\nHost:\r\n\r\n`, "HTTP_BAD_HOST", 400);
+      assertRefused(`${line} HTTP/1.1\r\n${HOST}\r\n`, "HTTP_HOST_MISMATCH", 400, { leniency });
+    }
   });
 
   it("is refused when it is not a host with an optional port", () => {
