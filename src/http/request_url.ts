@@ -29,7 +29,7 @@ export function requestUrl(request: HttpRequest): string {
 
 function urlOf(request: HttpRequest): string {
   const { target, head, connection } = request;
-  if (/^https?:/i.test(target)) return new URL(target).href;
+  if (/^https?:\/\//i.test(target)) return new URL(target).href;
   const local = connection.localAddress;
   // One that is empty is as good as none: in front of a path, a URL would take the first segment for the host.
   const host = head.host || (local === undefined || local.family === "unix" ? "localhost" : formatSocketAddress(local));

@@ -2,6 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { describe, it } from "@std/testing/bdd";
 import { Hono } from "hono";
 import { inspect } from "node:util";
+import { EVHTTP_REQ_CONNECT } from "../../src/http/methods.ts";
+import { requestUrl } from "../../src/http/request_url.ts";
 import { CopiedRequest } from "../../src/http/standard_request.ts";
 import { withHandler } from "./serve_support.ts";
 import { get, post, signal, withServer } from "./server_support.ts";
@@ -80,6 +82,19 @@ describe("a request that a standard handler gets", () => {
       assertEquals(await url("/", host), new URL(`http://${host}/`).href);
     }
   });
+
+  it("has a URL of the host that CONNECT names, whatever that is called", () =>
+    withServer(
+      { allowedMethods: EVHTTP_REQ_CONNECT },
+      (request) => request.reply(403, requestUrl(request)),
+      async (at) => {
+        const client = await at.connect();
+        for (const host of ["https:443", "test:443"]) {
+          const { body } = await client.send(`CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\n\r\n`).reply();
+          assertEquals(body, `http://${host}/${host}`);
+        }
+      },
+    ));
 
   it("gives its body in every way, and once", async () => {
     for (const [name, read] of Object.entries(READERS)) {
