@@ -1,7 +1,7 @@
 import { isHostAndPort, namesHost } from "./authority.ts";
 import {
   addConnectionOptions,
-  addExpectation,
+  addExpectations,
   addTransferCodings,
   dropBlanks,
   FACT_HOST,
@@ -247,7 +247,7 @@ export class FieldScanner extends Scanner {
     } else if (nameLength === TRANSFER_ENCODING_LENGTH) {
       this.facts = addTransferCodings(facts, bytes, start, end);
     } else if (nameLength === EXPECT_LENGTH) {
-      this.facts = addExpectation(facts, bytes, start, end);
+      this.facts = addExpectations(facts, bytes, start, end);
     } else this.facts = facts | FACT_UPGRADE;
     return true;
   }

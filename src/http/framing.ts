@@ -117,15 +117,28 @@ export function addConnectionOptions(
   return result;
 }
 
-/** Adds what one Expect line asks for (RFC 9110 section 10.1.1) to `facts` and returns the sum. */
-export function addExpectation(
+/**
+ * Adds what one Expect line asks for (RFC 9110 section 10.1.1) to `facts` and returns the sum. Empty elements are skipped. A comma in
+ * quotes counts as one between elements: the parts then are as unknown as the whole.
+ */
+export function addExpectations(
   facts: number,
   bytes: Uint8Array,
   start: number,
   end: number,
 ): number {
-  return facts |
-    (equalsIgnoringCase(bytes, start, end, "100-continue") ? FACT_EXPECT_CONTINUE : FACT_EXPECT_OTHER);
+  let result = facts;
+  let p = start;
+  while (p < end) {
+    let elementEnd = p;
+    while (elementEnd < end && bytes[elementEnd] !== COMMA) elementEnd++;
+    const from = skipBlanks(bytes, p, elementEnd);
+    const to = dropBlanks(bytes, from, elementEnd);
+    if (equalsIgnoringCase(bytes, from, to, "100-continue")) result |= FACT_EXPECT_CONTINUE;
+    else if (from < to) result |= FACT_EXPECT_OTHER;
+    p = elementEnd + 1;
+  }
+  return result;
 }
 
 /** The first position in `[start..end)` that holds no blank, or `end`. */

@@ -108,7 +108,14 @@ describe("RequestParser on heads", () => {
     const cases: [number, string, boolean, boolean][] = [
       [1, "100-Continue", true, false],
       [1, "magic", false, true],
-      [1, "100-continue, magic", false, true],
+      [1, "100-continue, magic", true, true],
+      [1, "100-continue,", true, false],
+      [1, ", \t,100-continue", true, false],
+      [1, "100-continue, 100-CONTINUE", true, false],
+      [1, "", false, false],
+      [1, " , ,", false, false],
+      [1, "100-continue;a", false, true],
+      [1, 'a="b, 100-continue"', false, true],
       [0, "100-continue", false, false],
     ];
     for (const [minor, value, expectContinue, expectUnknown] of cases) {

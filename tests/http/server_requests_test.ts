@@ -129,6 +129,14 @@ describe("requests to an HttpServer", () => {
       assertEquals(text.includes("100 Continue"), false);
     }));
 
+  it("with a list of nothing but that, and of nothing, expect no more", () =>
+    withServer({}, echo, async ({ exchange }) => {
+      for (const value of ["100-continue,", ", 100-continue , 100-Continue", "", ","]) {
+        const text = await exchange(get("/", `Connection: close\r\nExpect: ${value}\r\n`));
+        assertStringIncludes(text, "HTTP/1.1 200 OK\r\n", value);
+      }
+    }));
+
   it("with another expectation get 417", () =>
     withServer({}, echo, async ({ exchange }) => {
       assertStringIncludes(await exchange(get("/", "Expect: miracles\r\n")), "HTTP/1.1 417 Expectation Failed\r\n");
