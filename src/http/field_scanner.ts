@@ -76,6 +76,8 @@ export class FieldScanner extends Scanner {
   hostStart = 0;
   /** Where the value of Host ends. */
   hostEnd = 0;
+  /** Whether Content-Length and Transfer-Encoding decide anything; where they do not, they are fields like any other. */
+  mindsFraming = true;
 
   readonly #allowBareLf: boolean;
   readonly #allowObsFold: boolean;
@@ -235,6 +237,7 @@ export class FieldScanner extends Scanner {
         (this.#allowEmptyHost || namesHost(bytes, start, end));
     }
     if (nameLength === CONTENT_LENGTH_LENGTH) {
+      if (!this.mindsFraming) return true;
       // Even equal repetitions are refused: RFC 9112 section 6.3 allows it, and whoever sends them is broken or up to
       // something.
       this.fault = (facts & FACT_LENGTH) !== 0 ? "HTTP_DUPLICATE_CONTENT_LENGTH" : "HTTP_BAD_CONTENT_LENGTH";
@@ -245,7 +248,7 @@ export class FieldScanner extends Scanner {
     if (nameLength === CONNECTION_LENGTH) {
       this.facts = addConnectionOptions(facts, bytes, start, end);
     } else if (nameLength === TRANSFER_ENCODING_LENGTH) {
-      this.facts = addTransferCodings(facts, bytes, start, end);
+      if (this.mindsFraming) this.facts = addTransferCodings(facts, bytes, start, end);
     } else if (nameLength === EXPECT_LENGTH) {
       this.facts = addExpectations(facts, bytes, start, end);
     } else this.facts = facts | FACT_UPGRADE;

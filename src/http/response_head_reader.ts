@@ -4,6 +4,7 @@ import type { HttpLeniency, HttpLimits } from "./limits.ts";
 import { BETWEEN, FIELDS, FIRST_LINE, MessageHeadReader } from "./message_head_reader.ts";
 import { SCAN_DONE, SCAN_FAULT, SCAN_MORE, type ScanResult } from "./parse_tables.ts";
 import { ResponseHead } from "./response_head.ts";
+import { isSuccessful } from "./status.ts";
 import { StatusLineScanner } from "./status_line.ts";
 
 // Version, two spaces, status code and CR LF.
@@ -12,6 +13,9 @@ const UPGRADE_FACTS = FACT_UPGRADE | FACT_UPGRADE_OPTION;
 
 /** Reads response heads: the status line and the header section. */
 export class ResponseHeadReader extends MessageHeadReader<StatusLineScanner, ResponseHead> {
+  /** Whether what comes answers CONNECT. */
+  answersConnect = false;
+
   /** Makes a reader with these bounds and leniencies. */
   constructor(limits: HttpLimits, leniency: HttpLeniency) {
     super(limits, leniency, new StatusLineScanner(limits, leniency), false);
@@ -40,6 +44,8 @@ export class ResponseHeadReader extends MessageHeadReader<StatusLineScanner, Res
       if (result !== SCAN_DONE) return result;
       p = this.line.position;
       this.state = FIELDS;
+      // Proxies send both fields with a tunnel's opening, where a client has to ignore them (RFC 9112 section 6.3).
+      this.fields.mindsFraming = !(this.answersConnect && isSuccessful(this.line.status));
       this.fields.reset(p, this.limits.maxHeaderBytes, this.limits.maxHeaderCount);
     }
     return this.fields.scan(bytes, p, end);

@@ -5,7 +5,7 @@ import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_GET, EVHTTP_REQ_HEAD } from "./methods.t
 import { SCAN_FAULT, SCAN_MORE } from "./parse_tables.ts";
 import type { ResponseHead } from "./response_head.ts";
 import { ResponseHeadReader } from "./response_head_reader.ts";
-import { isBodyless } from "./status.ts";
+import { isBodyless, isSuccessful } from "./status.ts";
 
 const NO_LENIENCY: HttpLeniency = Object.freeze({});
 
@@ -72,6 +72,7 @@ export class ResponseParser extends MessageParser {
    */
   expect(methodId: number): void {
     this.#method = methodId;
+    this.#heads.answersConnect = methodId === EVHTTP_REQ_CONNECT;
     this.#interimCount = 0;
   }
 
@@ -114,6 +115,6 @@ export class ResponseParser extends MessageParser {
 
   #hasNoBody(status: number): boolean {
     if (this.#method === EVHTTP_REQ_HEAD || isBodyless(status)) return true;
-    return this.#method === EVHTTP_REQ_CONNECT && status >= 200 && status < 300;
+    return this.#method === EVHTTP_REQ_CONNECT && isSuccessful(status);
   }
 }

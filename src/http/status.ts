@@ -80,6 +80,11 @@ export function reasonPhrase(status: number): string {
     "Unknown";
 }
 
+/** Says whether this is a status of success, 200 to 299 (RFC 9110 section 15.3). */
+export function isSuccessful(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
 /**
  * Says whether a reply with this status never has a body, whatever its headers say: 1xx, 204 and 304 (RFC 9112 section
  * 6.3).

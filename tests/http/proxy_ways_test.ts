@@ -117,7 +117,9 @@ describe("HttpTunnel (RFC 9110 section 9.3.6)", () => {
       const words = `HTTP/1.1 ${status} Connection established\r\nContent-Length: 9\r\n\r\n\x16\x03\x01`;
       assertEquals(everyWay(plain, words), [REQUEST, "open \x16\x03\x01"]);
     }
-    assertEquals(everyWay(plain, "HTTP/1.0 200 x\r\nTransfer-Encoding: identity\r\n\r\n").at(-1), "PROXY_BAD_REPLY");
+    const ignored = "Content-Length: 0\r\nTransfer-Encoding: identity\r\n";
+    assertEquals(everyWay(plain, `HTTP/1.0 200 x\r\n${ignored}\r\nabc`).at(-1), "open abc");
+    assertEquals(everyWay(plain, `HTTP/1.1 403 x\r\n${ignored}\r\n`).at(-1), "PROXY_BAD_REPLY");
     assertEquals(everyWay(plain, "HTTP/1.1 103 wait\r\n\r\nHTTP/1.1 200 x\r\n\r\nabc").at(-1), "open abc");
   });
 

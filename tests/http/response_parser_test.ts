@@ -145,6 +145,32 @@ describe("ResponseParser on bodies (RFC 9112 section 6.3)", () => {
     assertEquals(refused.slice(1), ["BODY hi", "END"]);
   });
 
+  it("ignores in a tunnel's opening, and nowhere else, what it would refuse about their length (RFC 9112 section 6.3)", () => {
+    const fields: [string, string][] = [
+      ["Content-Length: 0\r\nTransfer-Encoding: chunked", "HTTP_LENGTH_AND_CHUNKED"],
+      ["Content-Length: 0\r\nContent-Length: 0", "HTTP_DUPLICATE_CONTENT_LENGTH"],
+      ["Content-Length: x", "HTTP_BAD_CONTENT_LENGTH"],
+      ["Transfer-Encoding: identity", "HTTP_BAD_TRANSFER_ENCODING"],
+      ["Transfer-Encoding: gzip, chunked", "HTTP_UNSUPPORTED_TRANSFER_ENCODING"],
+    ];
+    for (const [lines, code] of fields) {
+      const text = (status: number): string => `HTTP/1.1 ${status} x\r\n${lines}\r\n\r\n`;
+      for (const status of [200, 299]) {
+        assertEquals(lastOf(text(status), { methods: [EVHTTP_REQ_CONNECT] }), "END", lines);
+        assertEquals(lastOf(text(status), { methods: [EVHTTP_REQ_GET] }), `ERROR ${code}`);
+        assertEquals(lastOf(text(status), { methods: [EVHTTP_REQ_HEAD] }), `ERROR ${code}`);
+      }
+      const requests = { methods: [EVHTTP_REQ_CONNECT, EVHTTP_REQ_GET] };
+      for (const status of [199, 300, 407]) assertEquals(lastOf(text(status), requests), `ERROR ${code}`);
+      // What was ignored once is not ignored for the connection, nor after what comes before.
+      const interim = "HTTP/1.1 100 Continue\r\n\r\n";
+      assertEquals(lastOf(interim + text(200), requests), "END");
+      assertEquals(lastOf(text(200) + text(200), requests), `ERROR ${code}`);
+    }
+    const old = "HTTP/1.0 200 x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assertEquals(lastOf(old, { methods: [EVHTTP_REQ_CONNECT] }), "END");
+  });
+
   it("passes interim responses on, up to a limit, and then the one that counts", () => {
     const interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     const final = `HTTP/1.1 200 OK\r\n${LENGTH}\r\n`;
