@@ -169,7 +169,8 @@ export class ChunkedDecoder {
 /**
  * The phase after one more byte of `chunk-ext` (RFC 9112 section 7.1.1), SIZE_LF after the CR that ends the line, or
  * BAD_EXTENSION. Blanks are accepted where the grammar tolerates them: around ";" and "=", but not before the end of
- * the line.
+ * the line. The first ";" is an exception: a blank before it is refused with the size, since careful servers do not
+ * agree on where a size ends, and requests have been smuggled by that.
  */
 function afterExtensionByte(phase: number, byte: number): number {
   const blank = byte === SP || byte === HT;
