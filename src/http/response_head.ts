@@ -13,7 +13,7 @@ export class ResponseHead {
   readonly versionMinor: number;
   /**
    * Whether the connection may serve another request, as far as version and Connection field say: the default of HTTP/1.1, and
-   * where it was agreed on with HTTP/1.0. A body that ends with the connection makes it false.
+   * where it was agreed on with HTTP/1.0. That a body ends with the connection is not seen here, but from the parser's `bodyExpected`.
    */
   readonly keepAlive: boolean;
   /** Whether the Connection field names Upgrade and an Upgrade field is there (RFC 9110 section 7.8). */
