@@ -76,7 +76,7 @@ export class RequestLineScanner extends Scanner {
   override scan(bytes: Uint8Array, p: number, end: number): ScanResult {
     const classes = BYTE_CLASS;
     if (this.#phase === IN_METHOD) {
-      if (end - p > 4 && p === this.start && isGet(bytes, p)) {
+      if (end - p > 4 && p === this.start && isGet(bytes, p) && this.#maxMethodBytes > 2) {
         this.methodId = EVHTTP_REQ_GET;
         p += 3;
       } else {

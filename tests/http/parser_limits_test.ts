@@ -15,6 +15,10 @@ describe("Limits hold to the byte", () => {
     const limits = { maxMethodBytes: 4 };
     assertAccepted("BREW / HTTP/1.0\r\n\r\n", { limits });
     assertRefused("BREWS / HTTP/1.0\r\n\r\n", "HTTP_METHOD_TOO_LONG", 501, { limits });
+    assertAccepted(get("/"), { limits: { maxMethodBytes: 3 } });
+    for (const maxMethodBytes of [1, 2]) {
+      assertRefused(get("/"), "HTTP_METHOD_TOO_LONG", 501, { limits: { maxMethodBytes } });
+    }
   });
 
   it("for targets, with 414", () => {
