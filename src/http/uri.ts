@@ -10,6 +10,7 @@ import {
   isFragment,
   isPath,
   isQuery,
+  isTakenForSocket,
   isUnixSocketPath,
   isUserinfo,
   joinAuthority,
@@ -36,7 +37,7 @@ const KNOWN_FLAGS = EVHTTP_URI_NONCONFORMANT | EVHTTP_URI_HOST_STRIP_BRACKETS | 
 /**
  * A URI or a relative reference, as its components (RFC 3986; `struct evhttp_uri`). Components are kept as they are spelled,
  * escapes included; setters refuse what may not stand in theirs. Unlike `URL` it invents nothing: what is missing stays
- * missing, and whatever was parsed joins to the same text again, but for an empty port.
+ * missing, and whatever was parsed joins to the same text again, but for an empty port and zeros before one.
  *
  * @example
  * ```ts
@@ -232,7 +233,8 @@ export class Uri {
 
   /**
    * What a request for this URI names in its first line: the path, or "/" where it is empty, and the query (RFC 9112 section
-   * 3.2.1). Characters that a nonconformant URI holds and a request line may not are escaped.
+   * 3.2.1). Characters that a nonconformant URI holds and a request line may not are escaped. A path that does not begin with a
+   * slash, as those of `mailto:a@b` and of relative references, stays as it is, and is no such target but for "*".
    */
   get requestTarget(): string {
     const { path, query } = this.#parts;
@@ -253,10 +255,14 @@ export class Uri {
 
   /**
    * The same URI in its normal spelling (RFC 3986 section 6.2): scheme and host in lower case, escapes in upper case and
-   * only where needed, no "." and ".." segments, no port that the scheme implies, and a path of "/" rather than none.
+   * only where needed, no port that the scheme implies, and a path of "/" rather than none. "." and ".." segments go as they
+   * do in {@linkcode resolve}, so that `urn:a/../b` becomes `urn:/b`; a relative path keeps them.
    */
   normalize(): Uri {
-    return Uri.#of(normalizedParts(this.#parts), this.#flags);
+    const parts = normalizedParts(this.#parts);
+    // One that would be read as a Unix socket in lower case or without escapes keeps its spelling.
+    if (isTakenForSocket(parts, this.#flags)) parts.host = this.#parts.host;
+    return Uri.#of(parts, this.#flags);
   }
 
   /** Another one with the same components. */
@@ -268,10 +274,11 @@ export class Uri {
    * Joins the components (evhttp_uri_join).
    *
    * @throws {TypeError} when they were set to what no text can hold: a path without a slash behind a host, user information
-   * or a port without a host, a path that would be read as a host or a scheme.
+   * or a port without a host, a path that would be read as a host or a scheme, or, with `EVHTTP_URI_UNIX_SOCKET`, a host "unix"
+   * with a port, which would be read as a Unix socket.
    */
   toString(): string {
-    const fault = joinFault(this.#parts);
+    const fault = joinFault(this.#parts, this.#flags);
     if (fault !== undefined) throw new TypeError(`Cannot join a URI: ${fault}`);
     return joinParts(this.#parts);
   }

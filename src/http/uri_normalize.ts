@@ -15,9 +15,9 @@ export function normalizedParts(parts: UriParts): UriParts {
   const scheme = parts.scheme?.toLowerCase();
   const implied = scheme === undefined ? -1 : defaultPort(scheme);
   let path = normalizedEscapes(parts.path);
-  // Dots at the beginning of a relative reference mean something to whoever resolves it.
-  if (path.startsWith("/")) path = removeDotSegments(path);
-  else if (path === "" && implied >= 0 && hasAuthority(parts)) path = "/";
+  // In a relative path they mean something to whoever resolves it; behind a scheme they go when that is done (section 5.2.2).
+  if (scheme !== undefined || path.startsWith("/")) path = removeDotSegments(path);
+  if (path === "" && implied >= 0 && hasAuthority(parts)) path = "/";
   return guarded({
     scheme,
     userinfo: optional(parts.userinfo),

@@ -199,10 +199,17 @@ export function joinAuthority(parts: UriParts): string | undefined {
   return `${user}${parts.host}${parts.port < 0 ? "" : `:${parts.port}`}`;
 }
 
-/** Why components do not make a URI that would be read as the same components again, or undefined. */
-export function joinFault(parts: UriParts): string | undefined {
+/** Whether host and port would be read, with these flags, as the beginning of a Unix socket. */
+export function isTakenForSocket(parts: UriParts, flags: number): boolean {
+  return (flags & EVHTTP_URI_UNIX_SOCKET) !== 0 && parts.unixSocket === undefined && parts.port >= 0 &&
+    `${parts.host}:` === UNIX_PREFIX;
+}
+
+/** Why components do not make a URI that would be read, with these flags, as the same components again, or undefined. */
+export function joinFault(parts: UriParts, flags: number): string | undefined {
   const { path } = parts;
   if (hasAuthority(parts)) {
+    if (isTakenForSocket(parts, flags)) return "its host and port would be read as a Unix socket";
     return path === "" || path.startsWith("/") ? undefined : "behind a host the path has to begin with a slash";
   }
   if (parts.userinfo !== undefined || parts.port >= 0) return "user information and a port need a host";

@@ -152,6 +152,32 @@ describe("Uri.normalize", () => {
     assertStrictEquals(normalized("x:/..//b"), "x:/.//b");
   });
 
+  it("makes no Unix socket of a host", () => {
+    for (const text of ["http://UNIX:81/a:/b", "http://%75nix:81/a:/b"]) {
+      assertStrictEquals(Uri.parse(text, { flags: EVHTTP_URI_UNIX_SOCKET }).normalize().toString(), text);
+      assertStrictEquals(normalized(text), "http://unix:81/a:/b");
+    }
+    assertStrictEquals(Uri.parse("http://UNIX:80/", { flags: EVHTTP_URI_UNIX_SOCKET }).normalize().host, "unix");
+  });
+
+  it("takes dots out of every path behind a scheme, as resolving it does (section 6.2.2.3)", () => {
+    const cases: [string, string][] = [
+      ["urn:a/../b", "urn:/b"],
+      ["http:a/./b", "http:a/b"],
+      ["x:../a/.", "x:a/"],
+      ["x:a/..", "x:/"],
+      ["x:a/..//b", "x:/.//b"],
+      ["x:./a:b", "x:a:b"],
+      ["x:%2E", "x:"],
+      ["mailto:a.b@c..d", "mailto:a.b@c..d"],
+    ];
+    for (const [text, expected] of cases) {
+      assertStrictEquals(normalized(text), expected);
+      assertStrictEquals(normalized(expected), expected);
+      if (!text.includes("%")) assertStrictEquals(resolved("http://h/", text), expected);
+    }
+  });
+
   it("changes nothing the second time", () => {
     for (const text of ["eXAMPLE://a/./b/../b/%63/%7bfoo%7d", "x:/..//b", "HTTP://%41:80", "../a", "?%7e", ""]) {
       assertStrictEquals(normalized(normalized(text)), normalized(text));

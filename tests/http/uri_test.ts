@@ -335,6 +335,26 @@ describe("The components of a Uri", () => {
     assertStrictEquals(JSON.stringify({ uri }), '{"uri":"x://u@unix:/s:"}');
   });
 
+  it("do not join where a host and its port would be read as a Unix socket", () => {
+    const uri = new Uri(EVHTTP_URI_UNIX_SOCKET);
+    uri.scheme = "http";
+    uri.host = "unix";
+    uri.path = "/a:/b";
+    assertStrictEquals(uri.toString(), "http://unix/a:/b");
+    uri.port = 80;
+    assertThrows(() => uri.toString(), TypeError, "Unix socket");
+    uri.userinfo = "u";
+    assertThrows(() => uri.toString(), TypeError, "Unix socket");
+    uri.flags = 0;
+    assertStrictEquals(uri.toString(), "http://u@unix:80/a:/b");
+    uri.flags = EVHTTP_URI_UNIX_SOCKET;
+    uri.host = "UNIX";
+    assertStrictEquals(uri.toString(), "http://u@UNIX:80/a:/b");
+    uri.host = "unix";
+    uri.unixSocket = "/s";
+    assertStrictEquals(uri.toString(), "http://u@unix:/s:/a:/b");
+  });
+
   it("are a copy's own", () => {
     const uri = Uri.parse("http://a/b");
     const copy = uri.clone();
