@@ -54,7 +54,7 @@ export class ChainQueue {
   /** Makes the next `count` bytes of the chain {@linkcode ChainQueue.reserveTail} returned part of the data. */
   commitTail(count: number): void {
     const chain = this.#spare ?? this.last;
-    if (chain === null || !(count >= 0 && count <= chain.limit - chain.end)) {
+    if (chain === null || !(count >= 0 && count <= chain.limit - chain.end && count === Math.floor(count))) {
       throw new RangeError(
         `Cannot commit ${count} bytes: ${chain === null ? 0 : Math.max(0, chain.limit - chain.end)} are reserved`,
       );

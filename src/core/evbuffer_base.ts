@@ -173,7 +173,7 @@ export abstract class BufferBase {
   /**
    * Adds the next `count` bytes of the chain that {@linkcode BufferBase.reserveTail} returned; 0 gives unused room back.
    *
-   * @throws {RangeError} when there is not that much room.
+   * @throws {RangeError} when there is not that much room, or `count` is not a whole number, zero or more.
    */
   commitTail(count: number): void {
     const before = this.queue.length;

@@ -87,8 +87,10 @@ export abstract class BufferReader extends BufferBase {
    * (`evbuffer_peek`). Unlike in libevent the last view ends where the bytes asked for end.
    *
    * @throws {TypeError} when the bytes belong to a file, or to memory that was transferred away.
+   * @throws {RangeError} when `count` is above zero and no whole number; Infinity stands for everything.
    */
   peek(count = -1, from = 0): Uint8Array[] {
+    if (!(count < 0)) checkCount("peek at", count);
     checkCount("peek from position", from);
     const to = count < 0 ? this.queue.length : Math.min(this.queue.length, from + count);
     this.queue.checkReadable(from, to);

@@ -204,6 +204,19 @@ describe("EvBuffer.remove, copyOut, drain and take", () => {
     assertEquals(buffer.length, 9);
   });
 
+  it("peek and pullup take what is below zero, and Infinity at a peek, for everything, and refuse what is no count", () => {
+    buffer.add("0123456789");
+    for (const count of [-1, -0.5, -Infinity, Infinity]) {
+      assertEquals(buffer.peek(count, 2).map((view) => view.length), [8]);
+    }
+    assertEquals(buffer.pullup(-1)?.length, 10);
+    for (const count of [0.5, 2.5, NaN]) {
+      assertThrows(() => buffer.peek(count), RangeError, "peek");
+      assertThrows(() => buffer.pullup(count), RangeError, "pull up");
+    }
+    assertEquals(buffer.takeText(), "0123456789");
+  });
+
   it("drain accepts Infinity for everything and refuses what is no count", () => {
     buffer.add("abc");
     assertEquals(buffer.drain(Infinity), 3);
