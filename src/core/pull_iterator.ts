@@ -39,8 +39,9 @@ export class PullIterator<T, Asked extends AskedPiece<T>> implements AsyncGenera
   next(): Promise<IteratorResult<T, void>> {
     if (this.#isOver) return Promise.resolve(DONE);
     if (!this.#hasBegun) {
-      this.#hasBegun = true;
+      // It has not if this throws.
       this.#source.begun?.();
+      this.#hasBegun = true;
     }
     const asked = this.#source.ask();
     this.#asked.add(asked);

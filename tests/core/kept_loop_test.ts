@@ -1,5 +1,5 @@
 /** The loop waits for whoever takes things piece by piece, while nothing more is let in because of those he has. */
-import { assert, assertEquals, assertFalse } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { EV_READ, EVENT_BASE_COUNT_VIRTUAL, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
 import { countEvents } from "../../src/core/introspection.ts";
@@ -111,6 +111,23 @@ forEachBackend((backend) => {
       assertEquals(got, BYTES);
     });
   }
+
+  it("an iteration over bytes after one that could not begin", async () => {
+    const { near } = open();
+    near.setSink({ receive: () => {} });
+    const refused = near[Symbol.asyncIterator]();
+    assertThrows(() => void refused.next(), Error, "a sink takes the bytes");
+    near.setSink(null);
+    await refused.return();
+    let got = 0;
+    await held(async (gate) => {
+      for await (const chunk of near) {
+        got += chunk.length;
+        await gate.passed;
+      }
+    }, () => near.input.length >= 65_536);
+    assertEquals(got, BYTES);
+  });
 
   it("a stream of bytes that is piped to somebody slow", async () => {
     const { near } = open();
