@@ -1,16 +1,15 @@
 /** The loop waits for whoever takes things piece by piece, while nothing more is let in because of those he has. */
-import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertGreater, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { EV_READ, EVENT_BASE_COUNT_VIRTUAL, type EventBase, Listener, SocketBufferEvent } from "../../src/core/mod.ts";
+import { READ_AHEAD_BYTES } from "../../src/core/async_reader.ts";
 import { countEvents } from "../../src/core/introspection.ts";
 import { reactorOf } from "../../src/core/event_base.ts";
 import { forEachBackend } from "../support/backends.ts";
-import type { Descriptors } from "../support/descriptors.ts";
+import { type Descriptors, fill, waitingBytes } from "../support/descriptors.ts";
 import { freshBase } from "../support/fresh_base.ts";
 import { eventually, isPending } from "./async_support.ts";
-import { clientSocket, pattern } from "./bufferevent_support.ts";
-
-const BYTES = 400_000;
+import { clientSocket } from "./bufferevent_support.ts";
 
 /** Something outside of the loop that takes its time: a file, say. */
 class Gate {
@@ -28,19 +27,14 @@ forEachBackend((backend) => {
 
   freshBase(backend, (fresh) => ({ base, descriptors } = fresh));
 
-  /** A connection, and another at its other end that has sent much and nothing else to do. */
-  function open(): { near: SocketBufferEvent; far: SocketBufferEvent } {
+  /** A connection with nothing else to wait for but what its other end has sent, and how many bytes that are: all that the kernel takes. */
+  function open(): { near: SocketBufferEvent; sent: number } {
     const [one, other] = descriptors.socketpair();
-    const near = new SocketBufferEvent(base, one, { keepOpen: true });
-    const far = new SocketBufferEvent(base, other, { keepOpen: true });
-    far.setCallbacks({
-      write: () => {
-        far.endWriting();
-        far.close();
-      },
-    });
-    far.write(pattern(BYTES));
-    return { near, far };
+    fill(other);
+    const sent = waitingBytes(one);
+    assertGreater(sent, 2 * READ_AHEAD_BYTES);
+    descriptors.close(other);
+    return { near: new SocketBufferEvent(base, one, { keepOpen: true }), sent };
   }
 
   /** Runs the loop until it ends by itself, while `consume` waits at the gate with its first piece as soon as `isFull`. */
@@ -99,7 +93,7 @@ forEachBackend((backend) => {
     const [what, high] of [["as much as is read ahead", 0], ["as much as the high watermark allows", 1000]] as const
   ) {
     it(`an iteration over bytes that has ${what}`, async () => {
-      const { near } = open();
+      const { near, sent } = open();
       near.setWatermark(EV_READ, 0, high);
       let got = 0;
       await held(async (gate) => {
@@ -107,13 +101,13 @@ forEachBackend((backend) => {
           got += chunk.length;
           await gate.passed;
         }
-      }, () => near.input.length >= (high || 65_536));
-      assertEquals(got, BYTES);
+      }, () => near.input.length >= (high || READ_AHEAD_BYTES));
+      assertEquals(got, sent);
     });
   }
 
   it("an iteration over bytes after one that could not begin", async () => {
-    const { near } = open();
+    const { near, sent } = open();
     near.setSink({ receive: () => {} });
     const refused = near[Symbol.asyncIterator]();
     assertThrows(() => void refused.next(), Error, "a sink takes the bytes");
@@ -125,12 +119,12 @@ forEachBackend((backend) => {
         got += chunk.length;
         await gate.passed;
       }
-    }, () => near.input.length >= 65_536);
-    assertEquals(got, BYTES);
+    }, () => near.input.length >= READ_AHEAD_BYTES);
+    assertEquals(got, sent);
   });
 
   it("a stream of bytes that is piped to somebody slow", async () => {
-    const { near } = open();
+    const { near, sent } = open();
     let got = 0;
     await held(
       (gate) =>
@@ -142,24 +136,23 @@ forEachBackend((backend) => {
             },
           }),
         ),
-      () => near.input.length >= 65_536,
+      () => near.input.length >= READ_AHEAD_BYTES,
     );
-    assertEquals(got, BYTES);
+    assertEquals(got, sent);
   });
 
   it("not for one that was left, cancelled or closed", async () => {
     for (const leave of ["break", "cancel", "close"]) {
-      const { near, far } = open();
+      const { near } = open();
       const reader = leave === "cancel" ? near.readable.getReader() : null;
       const iterator = near[Symbol.asyncIterator]();
       const running = base.run();
       await (reader === null ? iterator.next() : reader.read());
-      await eventually(() => near.input.length >= 65_536, "that nothing more is let in");
+      await eventually(() => near.input.length >= READ_AHEAD_BYTES, "that nothing more is let in");
       assert(await isPending(running));
       if (leave === "break") await iterator.return();
       else if (leave === "cancel") await reader!.cancel();
       else near.close();
-      far.close();
       assertFalse(await running);
       near.close();
     }
