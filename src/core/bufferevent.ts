@@ -204,13 +204,10 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   }
 
   /**
-   * @internal Looks at what the socket at the bottom holds that nobody has read yet: 1 for bytes, 0 for nothing, -1 when it has ended or failed.
-   * Where there is no socket, 0.
+   * @internal Looks at what has come that nobody was given yet, wherever it waits: 1 for bytes, 0 for nothing, -1 when it has ended or failed.
+   * It may be read meanwhile, and then gets to whoever reads.
    */
-  lookAhead(): number {
-    const bottom = this.rateBearer;
-    return bottom === this ? 0 : bottom.lookAhead();
-  }
+  abstract lookAhead(): number;
 
   /** @internal Its rate limits, made for the first one. */
   limitRates(): ConnectionRates {

@@ -174,6 +174,12 @@ export class FilterBufferEvent extends BufferEvent {
     return this.underlying.rateBearer;
   }
 
+  /** @internal What has come underneath and was made nothing of yet counts as well. */
+  override lookAhead(): number {
+    const ahead = this.underlying.lookAhead();
+    return !this.#closed && this.inputLength + this.underlying.input.length > 0 ? 1 : ahead;
+  }
+
   /** Runs the transforms of `directions` in `mode`, `BEV_NORMAL` by default, and flushes the connection underneath as well. */
   override flush(directions: number = EV_WRITE, mode: number = BEV_NORMAL): boolean {
     if (this.#closed) return false;

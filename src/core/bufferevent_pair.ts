@@ -81,6 +81,13 @@ export class PairBufferEvent extends BufferEvent {
     return this.#closed;
   }
 
+  /** @internal */
+  override lookAhead(): number {
+    const partner = this.#partner;
+    if (this.inputLength > 0 || (partner !== null && partner.outputLength > 0)) return 1;
+    return partner === null ? -1 : 0;
+  }
+
   /**
    * Moves what is queued to the other end (`EV_WRITE`), and what the other end has queued to this one (`EV_READ`). With
    * `BEV_NORMAL` only what would move anyway; else all of it, whatever is enabled, suspended or full.

@@ -87,6 +87,11 @@ export abstract class SocketReading extends SocketSendingNow {
     return result > 0 ? 1 : result === -EAGAIN! || result === -EINTR! ? 0 : -1;
   }
 
+  /** @internal Reads what has come, as if the loop had told of it. */
+  readAhead(): void {
+    if (this.is(READ_WATCHED)) SocketReading.#readable(EV_READ, this.readEvent!);
+  }
+
   /** Makes the events of a descriptor. */
   protected openEvents(fd: number): void {
     const event = new LoopEvent(this.base, fd, EV_READ | EV_PERSIST, SocketReading.#readable);

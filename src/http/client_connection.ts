@@ -258,15 +258,24 @@ export class HttpClientConnection implements Disposable {
       else this.whenIdle?.();
       return;
     }
-    if (this.#stream?.request === null && !this.#stream.isUsable) return this.#leave(asked);
-    if (this.#stream === null) this.#dial(asked);
-    else if (this.#stream.request === null) this.#stream.begin(request, this.#authority);
+    const stream = this.#stream;
+    if (stream === null) return this.#dial(asked);
+    if (stream.request !== null) return;
+    let isUsable = false;
+    try {
+      isUsable = stream.checkUsable();
+    } finally {
+      if (!isUsable) this.#leave(asked);
+    }
+    // What is read meanwhile may call somebody who cancels the request, or makes others.
+    if (isUsable && stream.request === null && this.#queue[0] === request) stream.begin(request, this.#authority);
   }
 
   /** Goes on with another stream. */
   #leave(asked: boolean): void {
     try {
-      this.#drop();
+      // It may have ended while it was looked at, which was told then.
+      if (this.#stream !== null) this.#drop();
     } finally {
       this.#next(asked);
     }

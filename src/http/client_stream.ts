@@ -88,11 +88,9 @@ export class ClientStream implements ByteSink {
     if (!settings.idleKeepsLoop) stream.keepLoop(false);
   }
 
-  /** Whether nothing has come by it unasked, and it has not ended, as far as the system knows. What comes below TLS may be no data at all. */
-  get isUsable(): boolean {
-    if (this.#served === 0) return true;
-    const ahead = this.stream.lookAhead();
-    return ahead === 0 || (ahead > 0 && this.stream.rateBearer !== this.stream);
+  /** Looks whether nothing has come by it unasked, and it has not ended, as far as is known here; by that it may turn out to be over. */
+  checkUsable(): boolean {
+    return this.#served === 0 || (this.stream.lookAhead() === 0 && !this.#isOver);
   }
 
   /** The request that is under way. */

@@ -22,6 +22,8 @@ export class Intake implements ByteSink {
   readonly #owner: IntakeOwner;
   readonly #held: EvBuffer;
   #closed = false;
+  /** Bytes of the running {@linkcode Intake.feed} that were not fed yet. */
+  #unfed = 0;
 
   /**
    * @param early what had arrived before.
@@ -37,6 +39,11 @@ export class Intake implements ByteSink {
   /** Whether nothing waits. */
   get isEmpty(): boolean {
     return this.#held.length === 0 && !this.#engine.hasMore;
+  }
+
+  /** Whether anything has come that nothing was made of yet, be it half a record. */
+  get isAhead(): boolean {
+    return this.#unfed > 0 || !this.isEmpty || this.#engine.cutter.inside;
   }
 
   /** Takes what has come from underneath. */
@@ -62,11 +69,13 @@ export class Intake implements ByteSink {
     try {
       while (at < end && owner.wantsBytes()) {
         at = engine.feed(bytes, at, end, owner.room());
+        this.#unfed = end - at;
         owner.judge();
         if (engine.hasMore && !this.#readOn()) break;
       }
     } finally {
       // Also when a callback has thrown.
+      this.#unfed = 0;
       if (at < end) this.#putBack(bytes, at, end);
     }
   }

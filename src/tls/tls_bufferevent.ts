@@ -149,6 +149,11 @@ export class TlsBufferEvent extends TlsReceiving {
     return this.#closed;
   }
 
+  /** Whether one of our handlers is running. */
+  protected override get isHandling(): boolean {
+    return this.#depth > 0;
+  }
+
   /** Encrypts and sends what is queued; with `BEV_FINISHED` announces our end as well. */
   override flush(directions: number = EV_WRITE, mode: number = BEV_NORMAL): boolean {
     if (this.#closed) return false;

@@ -70,7 +70,8 @@ export class TlsEngine {
   readonly #bios: SharedBios = sharedBios();
   #output: EvBuffer;
   #sender: DirectSender | null;
-  readonly #cutter = new RecordCutter();
+  /** Knows how far what it was fed is within a record. */
+  readonly cutter: RecordCutter = new RecordCutter();
   readonly #host: HostName | null;
   readonly #session: ConnectionSession;
   readonly #keys = new KeyUpdate();
@@ -190,12 +191,12 @@ export class TlsEngine {
     // RFC 8446 section 6.1: what comes after close_notify is ignored.
     if (this.#state > OPEN || this.#ended) return end;
     if (this.#hello !== null) return this.#readHello(this.#hello, bytes, start, end);
-    const cut = this.#cutter.cut(bytes, start, end);
+    const cut = this.cutter.cut(bytes, start, end);
     this.#bios.feed(bytes, start, cut);
     if (this.#state === HANDSHAKING) this.#handshake();
     else this.#read(max);
     // OpenSSL has had its chance to say what is wrong, and to tell the peer.
-    if (this.#cutter.malformed && this.error === null && this.#ssl) {
+    if (this.cutter.malformed && this.error === null && this.#ssl) {
       this.#fail(new TlsError("TLS_BAD_RECORD", "Cannot speak TLS: what the peer has sent is no TLS record"));
     }
     return cut;

@@ -1,4 +1,11 @@
-import { BEV_EVENT_CONNECTED, BEV_EVENT_EOF, BEV_EVENT_READING, type BufferEvent, EV_READ } from "../core/mod.ts";
+import {
+  BEV_EVENT_CONNECTED,
+  BEV_EVENT_EOF,
+  BEV_EVENT_READING,
+  type BufferEvent,
+  EV_READ,
+  SocketBufferEvent,
+} from "../core/mod.ts";
 import { ENGINE_CONNECTED, ENGINE_ENDED, ENGINE_FAILED, ENGINE_PLAIN } from "./engine_outcome.ts";
 import { Intake } from "./intake.ts";
 import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
@@ -30,6 +37,24 @@ export abstract class TlsReceiving extends TlsSending {
 
   /** Takes what has come from underneath. */
   protected abstract receive(bytes: Uint8Array, start: number, end: number): void;
+
+  /** Whether one of our handlers is running. */
+  protected abstract get isHandling(): boolean;
+
+  /**
+   * @internal What lies underneath may be no data, but a ticket for a session, say: it is read, which shows. From within our own callbacks
+   * that cannot be, and whatever is there counts.
+   */
+  override lookAhead(): number {
+    const { underlying, rateBearer: bottom } = this;
+    let ahead = underlying.lookAhead();
+    if (ahead > 0 && !this.isHandling && bottom instanceof SocketBufferEvent) {
+      bottom.readAhead();
+      ahead = underlying.lookAhead();
+    }
+    if (this.closed || this.readEnded) return -1;
+    return this.inputLength > 0 || this.intake.isAhead ? 1 : ahead;
+  }
 
   /** Whether bytes from underneath are wanted: for plaintext, for the handshake, or to hear of the peer's end. */
   protected get wantsBytes(): boolean {
