@@ -7,6 +7,7 @@
  * bun examples/http-connect.ts http://[user:password@]proxy:port http://host:port/path
  * ```
  */
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import {
   type BufferEvent,
@@ -15,12 +16,19 @@ import {
   HttpClientConnection,
   type HttpClientResponse,
   lookUpBlocking,
+  type ProxyCredentials,
 } from "../mod.ts";
 import { proxyOf } from "./shared/fetching.ts";
 import { runMain, UsageError } from "./shared/program.ts";
 
 // A program with one thing to do may block for it.
 const resolver = { resolve: (host: string) => lookUpBlocking(host, null).map(({ address }) => address) };
+
+/** User and password in UTF-8 and base64 (RFC 7617); `btoa()` takes nothing but Latin-1. */
+function basicCredentials({ user, password }: ProxyCredentials): string {
+  if (user.includes(":")) throw new UsageError("a user of the proxy has no colon in the name");
+  return Buffer.from(`${user}:${password}`).toString("base64");
+}
 
 /** Asks for a tunnel. */
 function connectThrough(
@@ -35,7 +43,7 @@ function connectThrough(
   const { credentials } = proxy;
   const headers: Record<string, string> = credentials === undefined
     ? {}
-    : { "Proxy-Authorization": `Basic ${btoa(`${credentials.user}:${credentials.password}`)}` };
+    : { "Proxy-Authorization": `Basic ${basicCredentials(credentials)}` };
   const authority = `${url.hostname}:${url.port === "" ? 80 : url.port}`;
   toProxy.request(authority, { method: EVHTTP_REQ_CONNECT, headers }, (response, error) => {
     if (response === null) return fail(base, error!.message);

@@ -152,6 +152,7 @@ describe("examples/http-connect.ts", () => {
       using base = new EventBase();
       await alongside(base, async () => {
         const opened: { close(): void }[] = [];
+        const heads: string[] = [];
         using proxy = new Listener(base, { host: "127.0.0.1", port: 0 }, (fd) => {
           const near = new SocketBufferEvent(base, fd);
           const far = new SocketBufferEvent(base);
@@ -159,6 +160,7 @@ describe("examples/http-connect.ts", () => {
           near.setCallbacks({
             read: () => {
               const head = near.input.takeText();
+              heads.push(head);
               if (!head.startsWith("CONNECT localhost:")) {
                 return void near.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
               }
@@ -174,6 +176,12 @@ describe("examples/http-connect.ts", () => {
         const through = `http://127.0.0.1:${proxy.port}`;
         const text = await outputOf("http-connect.ts", through, `${url}/x`);
         assert(text.startsWith("HTTP/1.1 200 OK\n") && text.endsWith("\n\nGET /x undefined \n\n"), text);
+        assert(!heads[0]!.includes("Proxy-Authorization"));
+        // In UTF-8, whatever it is (RFC 7617).
+        const withUser = through.replace("//", "//%C3%BC%E2%82%AC:p%C3%A4ss@");
+        assertEquals(await outputOf("http-connect.ts", withUser, `${url}/x`), text);
+        assertStringIncludes(heads[1]!, "\r\nProxy-Authorization: Basic w7zigqw6cMOkc3M=\r\n");
+        assertEquals((await run("http-connect.ts", through.replace("//", "//a%3Ab:c@"), `${url}/x`)).code, 2);
         const { code, stderr } = await run("http-connect.ts", through, "http://127.0.0.1:1/");
         assertEquals([code, stderr], [1, "The proxy refuses: 403 No\n"]);
         assertEquals((await run("http-connect.ts", through)).code, 2);
