@@ -63,6 +63,7 @@ export class HttpClient implements Disposable {
     this.#headers = new HttpHeaders(options.headers);
     this.#fetchSetting = {
       base,
+      headers: this.#headers,
       makeCall: (url, options, callback) => this.#call(url, options, callback),
       maxRatio: this.#bounds.maxDecompressionRatio,
       unreadTimeoutMs: atLeastOne("unreadTimeoutMs", options.unreadTimeoutMs ?? 300_000),

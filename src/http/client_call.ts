@@ -47,8 +47,8 @@ export class HttpClientCall {
     this.#options = options;
     this.#callback = callback;
     this.#maxRedirects = notNegative("maxRedirects", options.maxRedirects ?? bounds.maxRedirects);
+    addDefaults(headers, setting.headers);
     this.#decodes = (options.decompress ?? bounds.decompress) && options.onData === undefined && !headers.has("range");
-    for (const [name, value] of setting.headers) if (!headers.has(name)) headers.add(name, value);
     if (this.#decodes && !headers.has("accept-encoding")) headers.add("Accept-Encoding", acceptEncoding("whole"));
     addCredentials(url, headers);
     this.#unixPath = options.unixPath;
@@ -178,6 +178,14 @@ export class HttpClientCall {
     response.headers.delete("content-encoding");
     response.headers.delete("content-length");
   }
+}
+
+/** Adds the client's fields, all that there are of a name, where the request has none of the same. */
+function addDefaults(headers: HttpHeaders, defaults: HttpHeaders): void {
+  if (defaults.size === 0) return;
+  const added = new HttpHeaders(defaults);
+  for (const [name] of headers) added.delete(name);
+  for (const [name, value] of added) headers.add(name, value);
 }
 
 /** Buffers are emptied by the first request, and sources are read but once. */

@@ -9,6 +9,7 @@ import { shownText } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodedStream, type DecodingLimits } from "./content_decoding.ts";
 import { fetchBody } from "./fetch_body.ts";
 import { FetchedBody } from "./fetched_body.ts";
+import type { HttpHeaders } from "./headers.ts";
 import { isBodyless } from "./status.ts";
 
 /** What `fetch()` takes beside a URL: as the Fetch standard says, as far as there are no browsers, and what a client knows. */
@@ -37,6 +38,8 @@ const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]
 export interface FetchSetting {
   readonly base: EventBase;
   readonly makeCall: MakeCall;
+  /** Fields of every request that has none of the same name. */
+  readonly headers: HttpHeaders;
   readonly maxRatio: number;
   /** See {@linkcode FetchInit.unreadTimeoutMs}. */
   readonly unreadTimeoutMs: number;
@@ -66,11 +69,10 @@ export async function fetchWith(
   // How a body is framed is no business of fetch's caller, who may have passed on the fields of another request. Only how long a stream is
   // nobody else can say.
   headers = headers.filter(([name]) => name !== "transfer-encoding" && (isStream || name !== "content-length"));
-  if (!request.headers.has("accept-encoding")) {
-    // A part of something encoded can be decoded by nobody.
-    headers.push(["Accept-Encoding", request.headers.has("range") ? "identity" : acceptEncoding("stream")]);
-  }
-  if (!request.headers.has("accept")) headers.push(["Accept", "*/*"]);
+  const has = (name: string): boolean => request.headers.has(name) || setting.headers.has(name);
+  // A part of something encoded can be decoded by nobody.
+  if (!has("accept-encoding")) headers.push(["Accept-Encoding", has("range") ? "identity" : acceptEncoding("stream")]);
+  if (!has("accept")) headers.push(["Accept", "*/*"]);
   const { redirect } = request;
   return await new Promise<Response>((resolve, reject) => {
     // Forgotten when the response is there: they lead to it, and it is to be seen when nobody else knows it any more.

@@ -111,6 +111,15 @@ forEachBackend((backend) => {
         assertEquals((await client.request(withUser, { headers })).text(), "GET /  user-agent=you;authorization=x;");
       }, { headers: { "User-Agent": "me" } }));
 
+    it("sends all of its own fields of a name, or those of the request", () =>
+      withServer(echo, async (client, url) => {
+        const asked = async (headers?: [string, string][]): Promise<string> =>
+          (await client.request(url, { headers })).text();
+        assertEquals(await asked(), "GET /  X-A=1;X-B=b;x-a=2;");
+        assertEquals(await asked([["X-B", "c"], ["x-b", "d"]]), "GET /  X-B=c;x-b=d;X-A=1;x-a=2;");
+        assertEquals(await asked([["x-A", "own"]]), "GET /  x-A=own;X-B=b;");
+      }, { headers: [["X-A", "1"], ["X-B", "b"], ["x-a", "2"]] }));
+
     it("makes no more connections than it may, to a host and in all, and the others wait", () =>
       alongside(base, async () => {
         const held: (() => void)[] = [];
@@ -935,6 +944,30 @@ forEachBackend((backend) => {
         assertStrictEquals(await waiting, reason);
         assertInstanceOf(await rejection(client.fetch("/relative")), TypeError);
         assertInstanceOf(await rejection(client.fetch("https://127.0.0.1/")), TypeError);
+      }));
+
+    it("goes by the client's own fields where the request has none, what it accepts among them", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(base, answering(ok(""), ok(""), ok(""), ok("")));
+        const url = `http://${HOST}:${server.port}/`;
+        const fields = async (own: HeadersInit, headers: Record<string, string>): Promise<string[]> => {
+          using client = new HttpClient(base, { headers: own as Record<string, string>, decompress: true });
+          await client.fetch(url, { headers });
+          const { received } = server.peers.at(-1)!;
+          return [...received.matchAll(/^(?:accept|range)[\w-]*: .*$/gmi)].map(([line]) => line.toLowerCase()).sort();
+        };
+        const own = { Accept: "a/b", "Accept-Encoding": "identity" };
+        assertEquals(await fields(own, {}), ["accept-encoding: identity", "accept: a/b"]);
+        assertEquals(await fields(own, { Accept: "c/d" }), ["accept-encoding: identity", "accept: c/d"]);
+        const range = "bytes=0-1";
+        assertEquals(
+          await fields({ Range: range }, {}),
+          ["accept-encoding: identity", "accept: */*", `range: ${range}`],
+        );
+        // Nor does request() ask for a part of something encoded.
+        using client = new HttpClient(base, { headers: { Range: range }, decompress: true });
+        await client.request(url);
+        assert(!/accept-encoding/i.test(server.peers.at(-1)!.received));
       }));
 
     it("gives a connection free when a body is cancelled", () =>
