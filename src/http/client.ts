@@ -126,7 +126,9 @@ export class HttpClient implements Disposable {
    * A body that is not wanted is best cancelled. Otherwise a long one keeps its connection in use until the response was collected as garbage,
    * or nothing was read of it for `unreadTimeoutMs`.
    *
-   * @throws {TypeError} by rejection, as the standard says; `cause` is the {@linkcode HttpClientError}.
+   * @throws {TypeError} by rejection, as the standard says, and so does reading the body; `cause` is the {@linkcode HttpClientError}. Also for
+   * an `integrity`, which is not checked, and a 101, after which nobody could go on: `request()` hands out the stream.
+   * @throws {RangeError} by rejection, for a `maxBodyBytes` or `unreadTimeoutMs` that is none.
    */
   fetch(input: string | URL | Request, init?: FetchInit): Promise<Response> {
     return fetchWith(this.#fetchSetting, input, init);

@@ -99,14 +99,14 @@ export function decodeBody(bytes: Uint8Array, codings: readonly string[], limits
  *
  * @param working told when somebody waits for a piece (+1), and when it is there (-1): decoding is done by other threads, of which no loop
  * of ours knows.
- *
- * It fails with an {@linkcode HttpClientError} as {@linkcode decodeBody} does.
+ * @param failureOf makes what the reader is told of an {@linkcode HttpClientError}, with which it fails as {@linkcode decodeBody} does.
  */
 export function decodedStream(
   source: ReadableStream<Uint8Array>,
   codings: readonly string[],
   limits: DecodingLimits,
   working: (by: number) => void = () => {},
+  failureOf: (error: unknown) => unknown = (error) => error,
 ): ReadableStream<Uint8Array> {
   const counts: SourceCounts = { encoded: 0, failure: null };
   const reader = source.getReader();
@@ -122,7 +122,7 @@ export function decodedStream(
         else controller.enqueue(value);
       } catch (error) {
         // What the source has failed with is no fault of the coding, whatever has become of it on its way.
-        throw counts.failure === null ? error : counts.failure.error;
+        throw counts.failure === null ? failureOf(error) : counts.failure.error;
       } finally {
         working(-1);
       }

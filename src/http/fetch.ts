@@ -11,8 +11,12 @@ import { fetchBody } from "./fetch_body.ts";
 import { FetchedBody } from "./fetched_body.ts";
 import type { HttpHeaders } from "./headers.ts";
 import { isBodyless } from "./status.ts";
+import type { UploadBody } from "./upload_body.ts";
 
-/** What `fetch()` takes beside a URL: as the Fetch standard says, as far as there are no browsers, and what a client knows. */
+/**
+ * What `fetch()` takes beside a URL: as the Fetch standard says, as far as there are no browsers, and what a client knows. An `integrity` is
+ * refused, since it is not checked.
+ */
 export interface FetchInit extends RequestInit {
   /** Needed with a stream as the body, where the runtime's Request asks for it. */
   readonly duplex?: "half" | undefined;
@@ -59,12 +63,16 @@ export async function fetchWith(
   const request = new Request(input, standard);
   const { signal } = request;
   signal.throwIfAborted();
+  // Not every runtime's Request keeps it.
+  if ((init.integrity ?? request.integrity ?? "") !== "") {
+    throw new TypeError(`Cannot fetch ${shownText(request.url)}: its integrity would not be checked`);
+  }
   // Before the body is read, with which some runtimes forget the type that it has brought along.
   let headers: [string, string][] = [...request.headers];
   if (typeof init.body === "string" && !request.headers.has("content-type")) {
     headers.push(["Content-Type", "text/plain;charset=UTF-8"]);
   }
-  const body = await fetchBody(request, init.body);
+  const body = await bodyOf(request, init.body);
   const isStream = body !== null && !(body instanceof Uint8Array);
   // How a body is framed is no business of fetch's caller, who may have passed on the fields of another request. Only how long a stream is
   // nobody else can say.
@@ -107,15 +115,12 @@ export async function fetchWith(
         maxRedirects: redirect === "follow" ? REDIRECTS_MAX : 0,
         decompress: false,
         onHead: (response, asked) => {
-          if (redirect === "error" && REDIRECT_STATUSES.has(response.status)) {
-            fail(new Error("it answers with a redirect, which was to be an error"));
-            return false;
-          }
           try {
+            checkStatus(request, response.status);
             const hasBody = request.method !== "HEAD" && !isBodyless(response.status) && response.status !== 205;
             // What comes all the same is nobody's to read.
             asked.dropsBody = !hasBody;
-            answer?.resolve(responseOf(response, hasBody ? fetched : null, limits, working));
+            answer?.resolve(responseOf(response, hasBody ? fetched : null, limits, working, request.url));
             answer = null;
             return true;
           } catch (error) {
@@ -140,11 +145,37 @@ interface Answer {
   reject(reason: unknown): void;
 }
 
+/** The body of a request, whose own failure is one of fetch's. */
+async function bodyOf(request: Request, given: BodyInit | null | undefined): Promise<UploadBody | null> {
+  try {
+    return await fetchBody(request, given);
+  } catch (error) {
+    request.signal.throwIfAborted();
+    const { method, url } = request;
+    throw failureOf(new HttpClientError("HTTP_BODY_FAILED", `send the body of ${method}`, error), url);
+  }
+}
+
+/** @throws {HttpClientError} for a status that is not to be handed out. */
+function checkStatus({ method, redirect }: Request, status: number): void {
+  if (redirect === "error" && REDIRECT_STATUSES.has(status)) {
+    throw new HttpClientError(
+      "HTTP_BAD_REDIRECT",
+      `finish ${method}: it was answered with a redirect, which was to be an error`,
+    );
+  }
+  // A stream of another protocol could be taken from a Response by nobody. Others the runtime's Response does not take.
+  if (status === 101 || status > 599) {
+    throw new HttpClientError("HTTP_INVALID_RESPONSE", `finish ${method}: it was answered with the status ${status}`);
+  }
+}
+
 function responseOf(
   response: HttpClientResponse,
   fetched: FetchedBody | null,
   limits: DecodingLimits,
   working: (by: number) => void,
+  asked: string,
 ): Response {
   const { status, reason, url, redirected } = response;
   const headers = new Headers([...response.headers]);
@@ -157,7 +188,9 @@ function responseOf(
       headers.delete("content-encoding");
       headers.delete("content-length");
     }
-    if (codings.length > 0 || limits.maxBytes < Infinity) body = decodedStream(body, codings, limits, working);
+    if (codings.length > 0 || limits.maxBytes < Infinity) {
+      body = decodedStream(body, codings, limits, working, (error) => failureOf(error, asked));
+    }
     fetched.watch(body);
   }
   const result = new Response(body as BodyInit | null, { status, statusText: reason, headers });

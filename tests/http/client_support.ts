@@ -14,6 +14,8 @@ export class Peer {
   readonly stream: SocketBufferEvent;
   /** Everything that has come by it. */
   received = "";
+  /** Whether the client has ended it. */
+  isOver = false;
 
   constructor(stream: SocketBufferEvent) {
     this.stream = stream;
@@ -48,6 +50,7 @@ export class ScriptedServer implements Disposable {
           peer.received += textOf(stream.input.take());
           script(peer, index);
         },
+        event: () => void (peer.isOver = true),
       });
       stream.enable(EV_READ);
       onAccept(peer, index);

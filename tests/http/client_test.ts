@@ -4,6 +4,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:
 import { EV_READ, EvBuffer, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
 import { acceptEncoding, decodesWholeBrotli } from "../../src/http/content_decoding.ts";
 import {
+  type FetchInit,
   HttpClient,
   HttpClientConnection,
   HttpClientError,
@@ -593,10 +594,14 @@ forEachBackend((backend) => {
         for (const name of ["cut", "cut br", "bad", "bomb"]) {
           const response = await client.fetch(`${url}/${name}`);
           const code = name === "bomb" ? "HTTP_DATA_TOO_LONG" : "HTTP_BAD_ENCODING";
-          assertEquals((await rejection(response.arrayBuffer()) as HttpClientError).code, code, name);
+          const error = await rejection(response.arrayBuffer());
+          assertInstanceOf(error, TypeError);
+          assertEquals((error.cause as HttpClientError).code, code, name);
         }
         const bounded = await client.fetch(`${url}/gzip`, { maxBodyBytes: 5000 });
-        assertEquals((await rejection(bounded.text()) as HttpClientError).code, "HTTP_DATA_TOO_LONG");
+        const tooLong = await rejection(bounded.text());
+        assertInstanceOf(tooLong, TypeError);
+        assertEquals((tooLong.cause as HttpClientError).code, "HTTP_DATA_TOO_LONG");
         const dropped = await client.fetch(`${url}/gzip`);
         await dropped.body!.cancel();
       }));
@@ -946,6 +951,53 @@ forEachBackend((backend) => {
         assertInstanceOf(await rejection(client.fetch("https://127.0.0.1/")), TypeError);
       }));
 
+    it("fails with a TypeError that has a cause also by a body, of either side, and by what no Response can say", () =>
+      alongside(base, async () => {
+        const encoded = (body: string): string => ok(body, "Content-Encoding: gzip\r\n");
+        using server = new ScriptedServer(
+          base,
+          answering(
+            encoded("no gzip"),
+            ok("0123456789"),
+            "HTTP/1.1 700 X\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+          ),
+        );
+        using client = new HttpClient(base);
+        const url = `http://${HOST}:${server.port}/`;
+        const failing = (): ReadableStream<Uint8Array> =>
+          new ReadableStream({ pull: (controller) => controller.error(new Error("source")) });
+        const init = (): FetchInit => ({ method: "POST", body: failing(), duplex: "half" });
+        const bodies: [() => Promise<unknown>, string][] = [
+          [async () => (await client.fetch(url)).text(), "HTTP_BAD_ENCODING"],
+          [async () => (await client.fetch(url, { maxBodyBytes: 5 })).text(), "HTTP_DATA_TOO_LONG"],
+          [() => client.fetch(url), "HTTP_INVALID_RESPONSE"],
+          [() => client.fetch(url, { redirect: "error" }), "HTTP_BAD_REDIRECT"],
+          [() => client.fetch(url, init()), "HTTP_BODY_FAILED"],
+          [() => client.fetch(new Request(url, init() as RequestInit)), "HTTP_BODY_FAILED"],
+        ];
+        for (const [fetched, code] of bodies) {
+          const error = await rejection(fetched());
+          assertInstanceOf(error, TypeError, code);
+          assertEquals((error.cause as HttpClientError).code, code);
+        }
+      }));
+
+    it("hands out no response that changes the protocol, and leaves nothing open of one", () =>
+      alongside(base, async () => {
+        const switching = "HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nand more";
+        using server = new ScriptedServer(base, answering(switching, switching, switching));
+        using client = new HttpClient(base);
+        const headers = { Upgrade: "x", Connection: "Upgrade" };
+        for (let count = 1; count <= 3; count++) {
+          const error = await rejection(client.fetch(`http://${HOST}:${server.port}/`, { headers }));
+          assertInstanceOf(error, TypeError);
+          assertEquals((error.cause as HttpClientError).code, "HTTP_INVALID_RESPONSE");
+          assertEquals(client.connectionCount, 0);
+          await eventually(() => server.peers.length === count && server.peers[count - 1]!.isOver, "it is closed");
+        }
+      }));
+
     it("goes by the client's own fields where the request has none, what it accepts among them", () =>
       alongside(base, async () => {
         using server = new ScriptedServer(base, answering(ok(""), ok(""), ok(""), ok("")));
@@ -968,6 +1020,14 @@ forEachBackend((backend) => {
         using client = new HttpClient(base, { headers: { Range: range }, decompress: true });
         await client.request(url);
         assert(!/accept-encoding/i.test(server.peers.at(-1)!.received));
+      }));
+
+    it("refuses to pass over an integrity that it does not check", () =>
+      withServer(echo, async (client, url) => {
+        const integrity = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        assertInstanceOf(await rejection(client.fetch(url, { integrity })), TypeError);
+        assertEquals(client.connectionCount, 0);
+        assertEquals((await client.fetch(url, { integrity: "" })).status, 200);
       }));
 
     it("gives a connection free when a body is cancelled", () =>
