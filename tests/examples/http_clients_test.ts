@@ -174,12 +174,13 @@ describe("examples/http-connect.ts", () => {
           far.enable(EV_READ);
         });
         const through = `http://127.0.0.1:${proxy.port}`;
-        const text = await outputOf("http-connect.ts", through, `${url}/x`);
-        assert(text.startsWith("HTTP/1.1 200 OK\n") && text.endsWith("\n\nGET /x undefined \n\n"), text);
-        assert(!heads[0]!.includes("Proxy-Authorization"));
         // In UTF-8, whatever it is (RFC 7617).
         const withUser = through.replace("//", "//%C3%BC%E2%82%AC:p%C3%A4ss@");
-        assertEquals(await outputOf("http-connect.ts", withUser, `${url}/x`), text);
+        for (const way of [through, withUser]) {
+          const text = await outputOf("http-connect.ts", way, `${url}/x`);
+          assert(text.startsWith("HTTP/1.1 200 OK\n") && text.endsWith("\n\nGET /x undefined \n\n"), text);
+        }
+        assert(!heads[0]!.includes("Proxy-Authorization"));
         assertStringIncludes(heads[1]!, "\r\nProxy-Authorization: Basic w7zigqw6cMOkc3M=\r\n");
         assertEquals((await run("http-connect.ts", through.replace("//", "//a%3Ab:c@"), `${url}/x`)).code, 2);
         const { code, stderr } = await run("http-connect.ts", through, "http://127.0.0.1:1/");
