@@ -87,6 +87,8 @@ export class Intake implements ByteSink {
    * @returns whether there is more that is wanted.
    */
   feedHeld(max: number): boolean {
+    // Asked for by a callback while others are being fed, which come before.
+    if (this.#unfed > 0) return true;
     const held = this.#held;
     let left = max;
     while (this.#owner.wantsBytes() && this.#readOn() && held.length > 0) {
