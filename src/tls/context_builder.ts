@@ -22,6 +22,16 @@ const versions: Readonly<Record<TlsVersion, number>> = {
   "TLSv1.3": c.TLS1_3_VERSION,
 };
 
+/** By `clientCertificate`. */
+const verifyModes: ReadonlyMap<string, number> = new Map([
+  ["none", c.SSL_VERIFY_NONE],
+  ["request", c.SSL_VERIFY_PEER],
+  ["require", c.SSL_VERIFY_PEER | c.SSL_VERIFY_FAIL_IF_NO_PEER_CERT],
+]);
+
+/** What C's int holds. */
+const INT_MAX = 2 ** 31 - 1;
+
 /** OpenSSL begins with the second, which costs a quarter more and is no safer for all that is known. */
 const CIPHER_SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
@@ -42,12 +52,15 @@ export function buildServerContext(options: TlsServerOptions, ticketKeys: Uint8A
   const { ssl } = openssl();
   return build(ssl.TLS_server_method(), options, (ctx) => {
     const { clientCertificate = "none" } = options;
-    trustAuthorities(ctx, options.ca, clientCertificate !== "none");
-    if (clientCertificate === "require") {
-      ssl.SSL_CTX_set_verify(ctx, c.SSL_VERIFY_PEER | c.SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    } else {
-      ssl.SSL_CTX_set_verify(ctx, clientCertificate === "request" ? c.SSL_VERIFY_PEER : c.SSL_VERIFY_NONE, NULL);
+    const mode = verifyModes.get(clientCertificate);
+    // Taken for "none", it would let everybody in.
+    if (mode === undefined) {
+      throw new TypeError(
+        `Cannot use ${JSON.stringify(clientCertificate)} as clientCertificate: none, request or require`,
+      );
     }
+    trustAuthorities(ctx, options.ca, clientCertificate !== "none");
+    ssl.SSL_CTX_set_verify(ctx, mode, NULL);
     if (options.alpn !== undefined) ssl.SSL_CTX_set_alpn_select_cb(ctx, runtime.word(alpnCallback()), NULL);
     setSessions(ctx, options, ticketKeys);
   });
@@ -75,7 +88,9 @@ function build(method: Word, options: TlsContextOptions, more: (ctx: Word) => vo
     setProtocol(ctx, options);
     useIdentity(ctx, options);
     useRevocationLists(ctx, options.crl, options.crlLeafOnly === true);
-    if (options.verifyDepth !== undefined) ssl.SSL_CTX_set_verify_depth(ctx, options.verifyDepth);
+    if (options.verifyDepth !== undefined) {
+      ssl.SSL_CTX_set_verify_depth(ctx, whole("verifyDepth", options.verifyDepth, 0));
+    }
     more(ctx);
   } catch (error) {
     ssl.SSL_CTX_free(ctx);
@@ -134,13 +149,8 @@ function setVersion(ctx: Word, command: number, version: TlsVersion, option: str
 
 function setSessions(ctx: Word, options: TlsServerOptions, ticketKeys: Uint8Array | null): void {
   const { ssl } = openssl();
-  const { sessionsMax = SESSIONS_MAX, sessionTimeoutSeconds = SESSION_SECONDS } = options;
-  if (!Number.isInteger(sessionsMax) || sessionsMax < 0) {
-    throw new RangeError(`Cannot remember ${sessionsMax} sessions: not a count`);
-  }
-  if (!Number.isInteger(sessionTimeoutSeconds) || sessionTimeoutSeconds < 1) {
-    throw new RangeError(`Cannot keep sessions for ${sessionTimeoutSeconds} seconds: not a whole number above zero`);
-  }
+  const sessionsMax = whole("sessionsMax", options.sessionsMax ?? SESSIONS_MAX, 0);
+  const sessionTimeoutSeconds = whole("sessionTimeoutSeconds", options.sessionTimeoutSeconds ?? SESSION_SECONDS, 1);
   const scope = sessionScope(options);
   ssl.SSL_CTX_set_session_id_context(ctx, scope, scope.length);
   ssl.SSL_CTX_set_timeout(ctx, sessionTimeoutSeconds);
@@ -170,6 +180,12 @@ function setTickets(ctx: Word, tickets: boolean | number): void {
   const { ssl } = openssl();
   if (tickets === false || count === 0) ssl.SSL_CTX_set_options(ctx, c.SSL_OP_NO_TICKET);
   if (ssl.SSL_CTX_set_num_tickets(ctx, count) !== 1) throw queuedError("give session tickets", "TLS_LIBRARY_FAILED");
+}
+
+/** A number that C takes as an int. */
+function whole(option: string, value: number, least: number): number {
+  if (Number.isInteger(value) && value >= least && value <= INT_MAX) return value;
+  throw new RangeError(`Cannot use ${value} as ${option}: a whole number from ${least} to ${INT_MAX} is needed`);
 }
 
 /** The keys a context encrypts tickets with. */

@@ -18,8 +18,9 @@ export interface OpenTlsParts {
 
 /**
  * TLS that has shaken hands and is between two connections (in C, an `SSL` for `BUFFEREVENT_SSL_OPEN`):
- * {@linkcode TlsBufferEvent.detach} takes it out of one, and a new {@linkcode TlsBufferEvent} is made of it as of a context. Nothing is
- * lost in between: what was received and not read, and written and not sent, comes along.
+ * {@linkcode TlsBufferEvent.detach} takes it out of one, and a new {@linkcode TlsBufferEvent} is made of it as of a context. What was
+ * received and not read, and written and not encrypted, comes along; what is encrypted stays in the output of the connection underneath, and
+ * must have left before another one takes its place.
  *
  * The bytes of the peer must go on where they were: over the same connection, or over another one with the same descriptor.
  *

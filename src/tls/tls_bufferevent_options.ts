@@ -20,7 +20,10 @@ export interface TlsBufferEventOptions extends TlsEngineOptions, BufferEventOpti
    * the peer's bytes are still on their way resets the connection, which may overtake what was sent.
    */
   readonly closeTimeoutMs?: number | undefined;
-  /** Leave the connection underneath open when this one is closed; false by default (BEV_OPT_CLOSE_ON_FREE is ours). */
+  /**
+   * Leave the connection underneath open when this one is closed; false by default (BEV_OPT_CLOSE_ON_FREE is ours). What the peer sends in the
+   * clear behind its close_notify is lost where both come in one read.
+   */
   readonly keepOpen?: boolean | undefined;
 }
 

@@ -6,7 +6,10 @@ export interface TlsEngineOptions {
   readonly serverName?: string | undefined;
   /** Client: whether the certificate must be for `hostname`; true by default where the context verifies at all. */
   readonly verifyHostname?: boolean | undefined;
-  /** Client: a session to take up again, as an earlier connection to the same host gave it. */
+  /**
+   * Client: a session to take up again, as an earlier connection to the same host gave it. What that one has verified is not verified again,
+   * so it should be one of a context with the same `ca` and `crl`.
+   */
   readonly session?: Uint8Array | undefined;
   /** Client: what sessions are remembered by; `hostname` by default. */
   readonly sessionKey?: string | undefined;
