@@ -1,9 +1,10 @@
 import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
-import { EvBuffer } from "../core/mod.ts";
+import type { EvBuffer } from "../core/mod.ts";
 import { chooseCoding, type ContentCoding } from "./accept_encoding.ts";
 import { type BodyEncoder, DeflateEncoder } from "./body_encoder.ts";
-import type { RequestHead } from "./head.ts";
 import type { HttpHeaders } from "./headers.ts";
+import { holdsFile, inMemory } from "./reply_body.ts";
+import type { ReplyState } from "./reply_state.ts";
 import { isContentless } from "./status.ts";
 
 /**
@@ -20,7 +21,10 @@ export interface CompressionOptions {
   readonly maxBytes?: number | undefined;
   /** 1 (fast) to 9 (small); 4 by default. For `br` it is the quality. */
   readonly level?: number | undefined;
-  /** Content types to compress, without parameters and in lower case; text, JSON, XML, JavaScript, SVG and WebAssembly by default. */
+  /**
+   * Content types to compress, without parameters and in lower case; text, JSON, XML, JavaScript, SVG and WebAssembly by default. What a
+   * function throws is told to `onError`, and the reply sent as it is.
+   */
   readonly types?: ReadonlySet<string> | ((type: string) => boolean) | undefined;
 }
 
@@ -30,20 +34,25 @@ const CODINGS: readonly ContentCoding[] = ["br", "gzip", "deflate"];
 
 /** How replies are compressed. @internal */
 export class Compression {
-  /** Whole bodies below this are sent as they are. */
-  readonly minBytes: number;
+  readonly #minBytes: number;
   readonly #maxBytes: number;
   readonly #level: number;
   readonly #codings: readonly ContentCoding[];
   readonly #streamCodings: readonly ContentCoding[];
   readonly #isType: (type: string) => boolean;
   readonly #defaultType: string;
+  readonly #report: (error: unknown, reply: ReplyState) => void;
 
   /**
    * @param defaultType what replies are taken for that name no type.
+   * @param report told what asking for a type has thrown.
    * @throws {RangeError} for sizes, a level or a coding that are none.
    */
-  constructor(options: CompressionOptions, defaultType: string | null) {
+  constructor(
+    options: CompressionOptions,
+    defaultType: string | null,
+    report: (error: unknown, reply: ReplyState) => void,
+  ) {
     const { codings = CODINGS, minBytes = 1024, maxBytes = 1024 * 1024, level = 4, types } = options;
     if (!(minBytes >= 0) || !(maxBytes >= minBytes)) {
       throw new RangeError(`Cannot compress bodies from ${minBytes} to ${maxBytes} bytes`);
@@ -53,7 +62,7 @@ export class Compression {
     }
     const unknown = codings.find((coding) => !CODINGS.includes(coding));
     if (unknown !== undefined) throw new RangeError(`Cannot compress by "${unknown}": br, gzip and deflate are known`);
-    this.minBytes = Math.max(1, minBytes);
+    this.#minBytes = Math.max(1, minBytes);
     this.#maxBytes = maxBytes;
     this.#level = level;
     this.#codings = codings;
@@ -64,30 +73,41 @@ export class Compression {
       ? types
       : (type) => types.has(type);
     this.#defaultType = defaultType ?? "";
+    this.#report = report;
   }
 
-  /** Compresses a whole body, and says so in `fields`; or returns it as it is. */
-  whole(
-    head: RequestHead,
-    status: number,
-    fields: HttpHeaders,
-    body: Uint8Array | EvBuffer,
-  ): Uint8Array | EvBuffer {
-    if (body.length > this.#maxBytes) return body;
-    const coding = this.#choose(head, status, fields, this.#codings);
+  /** Whether there is anything to do for a whole reply with a body of `length` bytes. */
+  concerns(status: number, length: number): boolean {
+    return length >= this.#minBytes || isAboutAnother(status);
+  }
+
+  /** Compresses a whole body, and says so in the fields; or returns it as it is. */
+  whole(reply: ReplyState, status: number, body: Uint8Array | EvBuffer): Uint8Array | EvBuffer {
+    if (isAboutAnother(status)) {
+      this.#tellOfAnother(reply, status);
+      return body;
+    }
+    // Files leave without passing through memory, as by replyFile().
+    if (body.length > this.#maxBytes || holdsFile(body)) return body;
+    const coding = this.#choose(reply, status, this.#codings);
     if (coding === null) return body;
-    const bytes = body instanceof EvBuffer ? body.take() : body;
+    const bytes = inMemory(body);
     const encoded = this.#encode(coding, bytes);
     if (encoded.length >= bytes.length) return bytes;
-    encodedBy(coding, fields);
+    encodedBy(coding, reply.replyHeaders);
     return encoded;
   }
 
-  /** How to compress what will come in pieces, which `fields` say then; null: not at all. */
-  streamCoding(head: RequestHead, status: number, fields: HttpHeaders, length: number): ContentCoding | null {
-    if (length < this.minBytes) return null;
-    const coding = this.#choose(head, status, fields, this.#streamCodings);
+  /** How to compress what will come in pieces, which the fields say then; null: not at all. */
+  streamCoding(reply: ReplyState, status: number, length: number): ContentCoding | null {
+    if (isAboutAnother(status)) {
+      this.#tellOfAnother(reply, status);
+      return null;
+    }
+    if (length < this.#minBytes) return null;
+    const coding = this.#choose(reply, status, this.#streamCodings);
     if (coding === null) return null;
+    const fields = reply.replyHeaders;
     encodedBy(coding, fields);
     fields.delete("content-length");
     return coding;
@@ -103,22 +123,35 @@ export class Compression {
     if (fields.get("content-encoding")?.toLowerCase() === "identity") fields.delete("content-encoding");
   }
 
-  #choose(
-    head: RequestHead,
-    status: number,
-    fields: HttpHeaders,
-    codings: readonly ContentCoding[],
-  ): ContentCoding | null {
-    if (isContentless(status) || status === 206 || fields.has("content-encoding") || fields.has("content-range")) {
-      return null;
-    }
+  /** What is said in 200 about codings has to be said here, too (RFC 9110 sections 15.3.7 and 15.4.5). Parts are those of the plain content. */
+  #tellOfAnother(reply: ReplyState, status: number): void {
+    const coding = this.#choose(reply, status, this.#codings);
+    if (coding !== null && status === 304) weakenTag(reply.replyHeaders);
+  }
+
+  #choose(reply: ReplyState, status: number, codings: readonly ContentCoding[]): ContentCoding | null {
+    const fields = reply.replyHeaders;
+    if (fields.has("content-encoding")) return null;
+    if (!isAboutAnother(status) && (isContentless(status) || fields.has("content-range"))) return null;
     if (/\bno-transform\b/i.test(fields.getAll("cache-control").join())) return null;
-    const type = (fields.get("content-type") ?? this.#defaultType).split(";")[0]!.trim().toLowerCase();
-    if (!this.#isType(type)) return null;
+    if (!this.#isOfType(reply, status)) return null;
     // Also where this client gets it plain: a cache has to know that others may not.
     addVary(fields);
-    const accepted = head.headers.getAll("accept-encoding");
+    const accepted = reply.head.headers.getAll("accept-encoding");
     return chooseCoding(accepted.length === 0 ? undefined : accepted.join(), codings);
+  }
+
+  #isOfType(reply: ReplyState, status: number): boolean {
+    const named = reply.replyHeaders.get("content-type");
+    // The client has the type already, and a weak tag fits a strong one, but not the other way round.
+    if (named === undefined && status === 304) return true;
+    const type = (named ?? this.#defaultType).split(";")[0]!.trim().toLowerCase();
+    try {
+      return this.#isType(type);
+    } catch (error) {
+      this.#report(error, reply);
+      return false;
+    }
   }
 
   #encode(coding: ContentCoding, bytes: Uint8Array): Uint8Array {
@@ -131,6 +164,11 @@ export class Compression {
   }
 }
 
+/** Whether a reply tells of another one, which has the whole content (304), or sends a part of that (206). */
+function isAboutAnother(status: number): boolean {
+  return status === 304 || status === 206;
+}
+
 function addVary(fields: HttpHeaders): void {
   const named = fields.getAll("vary").join().toLowerCase().split(",").map((name) => name.trim());
   if (!named.includes("accept-encoding") && !named.includes("*")) fields.add("Vary", "Accept-Encoding");
@@ -139,7 +177,11 @@ function addVary(fields: HttpHeaders): void {
 /** The bytes differ by coding: the tag of the content no longer stands for them exactly, nor can parts of it be asked for. */
 function encodedBy(coding: ContentCoding, fields: HttpHeaders): void {
   fields.set("Content-Encoding", coding);
+  weakenTag(fields);
+  fields.delete("accept-ranges");
+}
+
+function weakenTag(fields: HttpHeaders): void {
   const etag = fields.get("etag");
   if (etag !== undefined && etag.startsWith('"')) fields.set("ETag", `W/${etag}`);
-  fields.delete("accept-ranges");
 }

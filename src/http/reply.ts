@@ -26,10 +26,10 @@ export abstract class HttpReply extends StreamedReply {
       return;
     }
     const { compression } = this.link;
-    const mayCompress = compression !== null && body.length >= compression.minBytes;
+    const mayCompress = compression !== null && compression.concerns(status, body.length);
     if (typeof body === "string" && !mayCompress && this.replyPlainText(status, body)) return;
     let bytes = bytesOf(body);
-    if (mayCompress) bytes = compression.whole(this.head, status, this.replyHeaders, bytes);
+    if (mayCompress) bytes = compression.whole(this, status, bytes);
     this.writeHead(status, bytes.length, true);
     if (this.mayHaveBody(status)) this.sendWhole(bytes);
     else drop(bytes);

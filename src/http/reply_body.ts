@@ -1,3 +1,4 @@
+import { type Chain, CHAIN_FILE } from "../core/chain.ts";
 import { EvBuffer } from "../core/mod.ts";
 
 /** What a body can be given as. Text is sent as UTF-8; a buffer is emptied. */
@@ -30,6 +31,30 @@ export function bytesOf(body: ReplyBody): Uint8Array | EvBuffer {
 /** A buffer is emptied, also when nobody gets its bytes. */
 export function drop(body: ReplyBody): void {
   if (body instanceof EvBuffer) body.drain(body.length);
+}
+
+/** Whether some of the bytes belong to a file, and are not in memory. */
+export function holdsFile(body: Uint8Array | EvBuffer): boolean {
+  if (body instanceof Uint8Array) return false;
+  let chain: Chain | null = body.firstChain;
+  while (chain !== null && chain.kind !== CHAIN_FILE) chain = chain.next;
+  return chain !== null;
+}
+
+/**
+ * The bytes, also those of files, to be looked at. A buffer is emptied also when they cannot be had.
+ *
+ * @throws {SystemError} when a file cannot be read, or with the code EIO when it is shorter than the part that was added.
+ * @throws {TypeError} for memory that was transferred away.
+ */
+export function inMemory(body: Uint8Array | EvBuffer): Uint8Array {
+  if (body instanceof Uint8Array) return body;
+  try {
+    body.loadFiles();
+    return body.take();
+  } finally {
+    drop(body);
+  }
 }
 
 /** Anything else would say one length and send another. */

@@ -2,7 +2,7 @@ import type { EvBuffer } from "../core/mod.ts";
 import { Waiter } from "../core/waiter.ts";
 import type { BodyEncoder } from "./body_encoder.ts";
 import type { HttpHeadersInit } from "./headers.ts";
-import { bytesOf, drop, type ReplyBody } from "./reply_body.ts";
+import { bytesOf, drop, inMemory, type ReplyBody } from "./reply_body.ts";
 import { CHUNKED, UNSTATED } from "./reply_head.ts";
 import { goneError, ReplyState, STREAMING } from "./reply_state.ts";
 
@@ -39,7 +39,7 @@ export abstract class StreamedReply extends ReplyState {
     if (!this.begin(status, headers)) return;
     const isDropped = !this.mayHaveBody(status);
     const declared = this.declaredLength();
-    const coding = this.link.compression?.streamCoding(this.head, status, this.replyHeaders, declared) ?? null;
+    const coding = this.link.compression?.streamCoding(this, status, declared) ?? null;
     let isChunked = false;
     let length = UNSTATED;
     // What is compressed has another length, which nobody knows yet.
@@ -80,6 +80,7 @@ export abstract class StreamedReply extends ReplyState {
    * @throws {Error} before {@linkcode StreamedReply.replyStart}, after the end.
    * @throws {RangeError} for more bytes than the declared Content-Length.
    * @throws {TypeError} for a piece that is neither text nor bytes.
+   * @throws {SystemError} when a file in a buffer cannot be read, where the reply is compressed: that is done here then.
    */
   replyChunk(piece: ReplyBody, onSent?: (isSent: boolean) => void): number {
     const bytes = bytesOf(piece);
@@ -106,7 +107,7 @@ export abstract class StreamedReply extends ReplyState {
     }
     body.bytesLeft -= bytes.length;
     if (body.encoder === null) return this.frame(body, bytes);
-    this.frame(body, body.encoder.add(bytes instanceof Uint8Array ? bytes : bytes.take()));
+    this.frame(body, body.encoder.add(inMemory(bytes)));
   }
 
   /** @internal Queues bytes of the body as they travel: as a chunk, or as they are. */

@@ -96,7 +96,11 @@ export class HttpServer extends HttpHost implements Disposable {
       server: this,
       heads: new ReplyHead(this.base, type, options.serverName ?? ""),
       pages: new ErrorPages(options.onErrorPage, report),
-      compression: compression === false ? null : new Compression(compression === true ? {} : compression, type),
+      compression: compression === false ? null : new Compression(
+        compression === true ? {} : compression,
+        type,
+        (error, reply) => report(error, reply as HttpRequest),
+      ),
       parsers: new ParserPool(httpLimits(options.limits), options.leniency ?? {}),
       timeouts,
       lists: new PhaseLists(this.base, timeouts),

@@ -186,7 +186,8 @@ export class StaticFiles {
     fields.set("Last-Modified", validators.lastModified);
     fields.set("Accept-Ranges", "bytes");
     const status = evaluateConditions(request.headers, validators);
-    if (status === 304) return request.reply(304);
+    // Like the file itself, which is not compressed.
+    if (status === 304) return request.replyFile(304, { fd: file.detach(), offset: 0, length: 0, closeOnFree: true });
     if (status === 412) return request.replyError(412);
     const part = isRangeWanted(request.headers, validators) ? this.#part(request, file.size) : undefined;
     if (part === "unsatisfiable") {

@@ -2,12 +2,14 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import { brotliDecompressSync, crc32 as zlibCrc32, gunzipSync, inflateSync } from "node:zlib";
-import { EvBuffer, EventBase } from "../../src/core/mod.ts";
+import { EvBuffer, EventBase, OpenFile } from "../../src/core/mod.ts";
 import { chooseCoding } from "../../src/http/accept_encoding.ts";
 import { adler32, crc32, DeflateEncoder } from "../../src/http/body_encoder.ts";
-import { type HttpHandler, HttpServer } from "../../src/http/mod.ts";
+import { type HttpHandler, HttpServer, StaticFiles } from "../../src/http/mod.ts";
 import type { RawReply } from "../support/http_client.ts";
-import { get, post, withServer } from "./server_support.ts";
+import { openDescriptorCount } from "../support/descriptors.ts";
+import { eventually, get, post, withServer } from "./server_support.ts";
+import { Folder } from "./static_support.ts";
 
 const TEXT = "The quick brown fox jumps over the lazy dog. ".repeat(200);
 
@@ -207,7 +209,7 @@ describe("an HttpServer that compresses", () => {
   it("leaves alone what is not to be compressed", () =>
     withServer({ compression: true }, handler, async ({ connect }) => {
       const client = await connect();
-      for (const path of ["/small", "/image", "/secret", "/identity", "/part", "/encoded"]) {
+      for (const path of ["/small", "/image", "/secret", "/identity", "/encoded"]) {
         const reply = await client.send(accepting(path, "gzip")).reply();
         assertEquals(reply.headers["content-encoding"], path === "/encoded" ? "x-own" : undefined, path);
         assertEquals([reply.headers["etag"], reply.headers["vary"]], ['"tag"', undefined], path);
@@ -216,6 +218,117 @@ describe("an HttpServer that compresses", () => {
       const plain = await client.send(get("/whole")).reply();
       assertEquals([plain.body, plain.headers["vary"], plain.headers["etag"]], [TEXT, "Accept-Encoding", '"tag"']);
     }));
+
+  it("tells of parts that other clients get the whole otherwise, and sends them plain", () =>
+    withServer({ compression: true }, (request) => {
+      const fields = { "Content-Range": "bytes 0-9/10", ETag: '"tag"', "Content-Type": request.query! };
+      if (request.path === "/whole") return request.reply(206, "0123456789", fields);
+      request.replyStart(206, fields);
+      request.replyChunk("0123456789");
+      request.replyEnd();
+    }, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/whole", "/pieces"]) {
+        for (const [type, vary] of [["text/css", "Accept-Encoding"], ["image/png", undefined]] as const) {
+          const { headers, body } = await client.send(accepting(`${path}?${type}`, "gzip")).reply();
+          assertEquals([headers["vary"], headers["etag"], headers["content-encoding"]], [vary, '"tag"', undefined]);
+          assertEquals(body, "0123456789");
+        }
+      }
+    }));
+
+  it("says with 304 what it would say with 200", () =>
+    withServer({ compression: true }, (request) => {
+      request.replyHeaders.set("ETag", '"tag"');
+      if (request.query !== undefined) request.replyHeaders.set("Content-Type", request.query);
+      if (request.path === "/whole") return request.reply(304);
+      request.replyStart(304);
+      request.replyEnd();
+    }, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/whole", "/pieces"]) {
+        for (
+          const [query, codings, vary, etag] of [
+            ["", "gzip", "Accept-Encoding", 'W/"tag"'],
+            ["?text/css", "gzip", "Accept-Encoding", 'W/"tag"'],
+            ["?text/css", "identity", "Accept-Encoding", '"tag"'],
+            ["?image/png", "gzip", undefined, '"tag"'],
+          ] as const
+        ) {
+          const { status, headers } = await client.send(accepting(path + query, codings)).reply();
+          assertEquals([status, headers["vary"], headers["etag"]], [304, vary, etag], `${path}${query} ${codings}`);
+          assertEquals(headers["content-encoding"], undefined);
+        }
+      }
+    }));
+
+  it("leaves alone what StaticFiles says of its files", async () => {
+    using folder = new Folder();
+    folder.file("a.txt", TEXT);
+    await withServer({ compression: true }, new StaticFiles(folder.path).handler, async ({ connect }) => {
+      const client = await connect();
+      const { etag } = (await client.send(accepting("/a.txt", "gzip")).reply()).headers;
+      for (const field of [`If-None-Match: ${etag}`, "Range: bytes=0-9"]) {
+        const { status, headers } = await client.send(get("/a.txt", `Accept-Encoding: gzip\r\n${field}\r\n`)).reply();
+        assertEquals([headers["etag"], headers["vary"]], [etag, undefined], `${status}`);
+      }
+    });
+  });
+
+  it("sends files in buffers as they are, or from memory where pieces are encoded, and closes them", async () => {
+    using folder = new Folder();
+    const path = folder.file("a.txt", TEXT);
+    const withFile = (length: number): EvBuffer => {
+      const buffer = new EvBuffer();
+      buffer.add("head ");
+      buffer.addFile(OpenFile.open(path).detach(), 0, length, { closeOnFree: true });
+      return buffer;
+    };
+    await withServer({ compression: true }, (request) => {
+      if (request.path === "/whole") return request.reply(200, withFile(TEXT.length));
+      request.replyStart(200);
+      request.replyChunk("start ");
+      request.replyChunk(withFile(request.path === "/short" ? TEXT.length + 1 : TEXT.length));
+      request.replyEnd();
+    }, async ({ connect, exchange, errors }) => {
+      const client = await connect();
+      const before = openDescriptorCount();
+      for (const coding of ["br", "gzip", "deflate", "identity"]) {
+        const whole = await client.send(accepting("/whole", coding)).reply();
+        assertEquals([whole.headers["content-encoding"], whole.body], [undefined, `head ${TEXT}`]);
+        const pieces = await client.send(accepting("/pieces", coding)).reply();
+        assertEquals(decoded(pieces), `start head ${TEXT}`, coding);
+      }
+      assertEquals(errors, []);
+      for (let count = 0; count < 20; count++) {
+        assertEquals((await exchange(accepting("/short", "gzip"))).endsWith("0\r\n\r\n"), false);
+        assertEquals((errors.at(-1) as { code: string }).code, "EIO");
+      }
+      await eventually("the files are closed", () => openDescriptorCount() < before + 10);
+    });
+  });
+
+  it("sends plain what nobody can say the type of, and tells what that has thrown", async () => {
+    const failure = new Error("by types");
+    const compression = {
+      types: (): boolean => {
+        throw failure;
+      },
+    };
+    const onErrorPage = (): string => TEXT;
+    await withServer({ compression, onErrorPage }, (request) => {
+      if (request.path === "/fails") throw new Error("by the handler");
+      if (request.path === "/whole") return request.reply(200, TEXT);
+      return request.replyFrom(200, [TEXT]);
+    }, async ({ connect, errors }) => {
+      const client = await connect();
+      for (const path of ["/whole", "/pieces", "/fails"]) {
+        const { status, headers, body } = await client.send(accepting(path, "gzip")).reply();
+        assertEquals([status, headers["content-encoding"], body], [path === "/fails" ? 500 : 200, undefined, TEXT]);
+      }
+      assertEquals(errors.map(String), [...Array(3).fill("Error: by types"), "Error: by the handler"]);
+    });
+  });
 
   it("never sends identity as a coding, however long the body is", () => {
     const fields = { "Content-Encoding": "Identity" };
