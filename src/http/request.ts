@@ -2,6 +2,7 @@ import { EvBuffer, type SocketAddress } from "../core/mod.ts";
 import type { HttpHeaders } from "./headers.ts";
 import { hostnameOf } from "./host_name.ts";
 import { HttpReply } from "./reply.ts";
+import { FINISHED } from "./reply_state.ts";
 import { RequestBody } from "./request_body.ts";
 
 const decoder = new TextDecoder();
@@ -33,6 +34,8 @@ export class HttpRequest extends HttpReply {
   declare private buffer: EvBuffer | undefined;
   // Made for handlers that take the body piece by piece.
   declare private taker: RequestBody | undefined;
+  // Whether something of the body was left when the reply was complete, and nobody had asked to take it piece by piece.
+  declare private wasUnread: boolean | undefined;
 
   /** The method, such as `GET`. */
   get method(): string {
@@ -85,7 +88,8 @@ export class HttpRequest extends HttpReply {
 
   /** Whether all of the body has come. */
   get bodyComplete(): boolean {
-    return this.taker === undefined || this.taker.isComplete;
+    // After the reply the connection has other requests; of one without a taker all had come.
+    return this.taker === undefined ? this.state === FINISHED || this.link.isBodyComplete : this.taker.isComplete;
   }
 
   /**
@@ -161,14 +165,19 @@ export class HttpRequest extends HttpReply {
 
   /** @internal What takes the body piece by piece. */
   private take(): RequestBody {
-    return this.taker ??= new RequestBody(this.link, this.body);
+    return this.taker ??= this.makeTaker();
+  }
+
+  /** @internal */
+  private makeTaker(): RequestBody {
+    const reading = new RequestBody(this.link, this.body, this.bodyComplete);
+    if (this.wasUnread === true) reading.lost(true);
+    return reading;
   }
 
   /** @internal The body is to come while the handler is at work already. */
-  streamBody(): RequestBody {
-    const reading = this.take();
-    reading.begin(true);
-    return reading;
+  streamBody(): void {
+    this.take().isStreamed = true;
   }
 
   /** @internal What reads the body while it comes, or null. */
@@ -181,13 +190,22 @@ export class HttpRequest extends HttpReply {
     try {
       super.connectionLost();
     } finally {
-      this.taker?.lost();
+      this.bodyLost();
     }
+  }
+
+  /** @internal What is still to come of the body, if anything, is nobody's any more. */
+  bodyLost(): void {
+    if (!this.link.isBodyComplete) this.taker ??= new RequestBody(this.link, this.body, false);
+    this.taker?.lost();
   }
 
   /** @internal Frees the body. */
   release(): void {
     this.taker?.lost();
-    this.buffer?.close();
+    const { buffer } = this;
+    if (buffer === undefined) return;
+    if (buffer.length > 0) this.wasUnread = true;
+    buffer.close();
   }
 }

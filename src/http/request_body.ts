@@ -19,10 +19,10 @@ export class RequestBody {
   onPiece: ((piece: Uint8Array) => void) | undefined = undefined;
   /** Called after the last piece. */
   onEnd: (() => void) | undefined = undefined;
+  /** Whether a handler is at work already, and takes what comes: the client has to wait for it. */
+  isStreamed = false;
   readonly #link: RequestConnection;
-  #isComplete = true;
-  // A handler is at work already, and takes what comes.
-  #isStreamed = false;
+  #isComplete: boolean;
   #error: ConnectionError | null = null;
   #waiter: Waiter<Uint8Array | null> | null = null;
   // Waits for all of it.
@@ -30,15 +30,11 @@ export class RequestBody {
   #isDisturbed = false;
   #stream: ReadableStream<Uint8Array> | null = null;
 
-  constructor(link: RequestConnection, buffer: EvBuffer) {
+  /** @param isComplete whether there is none, or all of it has come. */
+  constructor(link: RequestConnection, buffer: EvBuffer, isComplete: boolean) {
     this.#link = link;
     this.buffer = buffer;
-  }
-
-  /** It is still to come; `isStreamed`: to a handler that takes it meanwhile. */
-  begin(isStreamed: boolean): void {
-    this.#isComplete = false;
-    this.#isStreamed = isStreamed;
+    this.#isComplete = isComplete;
   }
 
   /** Whether all of it has come. */
@@ -57,7 +53,7 @@ export class RequestBody {
     if (waiter !== null) {
       this.#waiter = null;
       waiter.resolve(this.buffer.take());
-    } else if (this.#isStreamed && this.#collector === null && this.buffer.length >= FULL_BYTES) {
+    } else if (this.isStreamed && this.#collector === null && this.buffer.length >= FULL_BYTES) {
       this.#link.pauseBody(PAUSED_FULL, true);
     }
   }
@@ -74,9 +70,9 @@ export class RequestBody {
     this.onEnd?.();
   }
 
-  /** The rest will never come, or nobody may have it any more. */
-  lost(): void {
-    if (this.#isComplete) return;
+  /** The rest will never come, or nobody may have it any more; `isUnread`: of what has come, something was left. */
+  lost(isUnread: boolean = this.buffer.length > 0): void {
+    if (this.#isComplete && !isUnread) return;
     this.#error ??= goneError();
     const waiter = this.#waiter;
     this.#waiter = null;
@@ -109,8 +105,8 @@ export class RequestBody {
   /** All that is still to be read. */
   readAll(): Promise<Uint8Array> {
     if (this.#isTaken()) return Promise.reject(this.#takenError());
-    if (this.#isComplete) return Promise.resolve(this.buffer.take());
     if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#isComplete) return Promise.resolve(this.buffer.take());
     const collector = this.#collector = new Waiter();
     collector.wait(this.#link.server.base, undefined, () => this.#collector = null);
     this.#link.pauseBody(PAUSED_FULL, false);

@@ -110,7 +110,10 @@ export class ServerConnection extends ServerExchange implements ByteSink {
           this.#putAside(bytes, at, end);
           at = end;
         }
-        this.#beginRequest(parser);
+        if (this.#beginRequest(parser)) {
+          if (at < end) this.#putAside(bytes, at, end);
+          break;
+        }
       } else if (event === BODY) {
         this.mark(REFERRED_TO, true);
         this.#addBody(bytes, parser.bodyStart, parser.bodyEnd);
@@ -149,7 +152,8 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     }
   }
 
-  #beginRequest(parser: RequestParser): void {
+  /** Returns whether its body has to wait. */
+  #beginRequest(parser: RequestParser): boolean {
     const { bodyExpected } = parser;
     const head = parser.makeHead();
     const { core } = this;
@@ -168,7 +172,9 @@ export class ServerConnection extends ServerExchange implements ByteSink {
       this.close();
     } else if (bodyExpected !== "none" && this.request === request) {
       this.#beginBody(request);
+      return this.is(PAUSED) && this.request === request;
     }
+    return false;
   }
 
   #allowsCustom(request: HttpRequest): boolean {
@@ -195,7 +201,7 @@ export class ServerConnection extends ServerExchange implements ByteSink {
       this.output.addAscii("HTTP/1.1 100 Continue\r\n\r\n");
       this.mark(BODY_UNASKED, false);
     }
-    if (core.routeOf(request)?.streamBody !== true) return request.reading?.begin(false);
+    if (core.routeOf(request)?.streamBody !== true) return;
     request.streamBody();
     this.mark(STREAMED, true);
     this.phase = READING_BODY;

@@ -130,6 +130,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     if (this.is(PAUSED)) {
       this.stream.disable(EV_READ);
       this.watchPeer(true);
+      // Also when only the head has been seen: nobody may take the connection for an idle one.
+      this.phase = READING_BODY;
       this.unhurry();
     } else {
       this.wait(READING_BODY);
@@ -141,8 +143,10 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   replyEnded(reply: HttpReply, keepAlive: boolean): void {
     const request = this.request;
     if (request === null || reply !== request) return;
-    const isBodyRead = this.isBodyRead;
+    const isBodyPending = this.is(BODY_PENDING);
+    const isBodyRead = !isBodyPending || this.isBodyRead;
     this.request = null;
+    if (isBodyPending) request.bodyLost();
     request.release();
     this.mark(PAUSED, false);
     // The server may have begun to drain since the head of the reply was sent.
@@ -153,7 +157,7 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
       this.finish(unread);
       return;
     }
-    if (this.is(BODY_PENDING)) {
+    if (isBodyPending) {
       this.wait(READING_BODY);
     } else if (this.is(PARSING)) {
       this.phase = IDLE;

@@ -51,7 +51,7 @@ export interface HttpServerOptions extends Partial<HttpTimeouts> {
   readonly allowHalfClose?: boolean | undefined;
   /**
    * Asked about every request when its head has come, before its body (evhttp_set_newreqcb, evhttp_request_set_header_cb). It may answer the
-   * request, and have its body handed to {@linkcode HttpRequest.onBody}. False: the connection is dropped without a reply.
+   * request, or take its body, by {@linkcode HttpRequest.onBody} or what waits for it. False: the connection is dropped without a reply.
    */
   readonly onNewRequest?: ((request: HttpRequest) => boolean | void) | undefined;
   /**

@@ -116,6 +116,47 @@ describe("a body that a handler takes while it comes", () => {
       await eventually("it is forgotten", () => server.connectionCount === 0);
     }));
 
+  it("cannot be read after the reply, unless there was nothing left of it", async () => {
+    const later: Promise<HttpRequest>[] = [];
+    const reply = (request: HttpRequest): void => {
+      later.push(Promise.resolve(request));
+      if (request.path === "/taken") request.body.takeText();
+      request.reply(200, "before it is read");
+    };
+    const onNewRequest = (request: HttpRequest): void => {
+      if (request.path === "/early") reply(request);
+    };
+    await withServer({ onNewRequest }, undefined, async ({ connect, server }) => {
+      server.route("/sync", reply, { streamBody: true });
+      server.route("/complete", async (request) => {
+        while (!request.bodyComplete) await new Promise((resolve) => setTimeout(resolve, 1));
+        reply(request);
+      }, { streamBody: true });
+      server.route("/read", async (request) => {
+        await request.text();
+        reply(request);
+      }, { streamBody: true });
+      server.setHandler(reply);
+      const client = await connect();
+      for (const path of ["/early", "/sync", "/complete", "/whole"]) {
+        assertEquals((await client.send(post(path, "body")).reply()).body, "before it is read");
+        const request = await later.pop()!;
+        for (
+          const read of [() => request.text(), () => request.readBody(), () => request.bodyStream.getReader().read()]
+        ) {
+          const error = await assertRejects(read, Error, undefined, path) as Error & { code: string };
+          assertEquals(error.code, "CLOSED", path);
+        }
+        assertEquals(request.bodyComplete, path === "/complete" || path === "/whole", path);
+      }
+      for (const path of ["/read", "/taken", "/none"]) {
+        assertEquals((await client.send(post(path, path === "/none" ? "" : "body")).reply()).status, 200);
+        const request = await later.pop()!;
+        assertEquals([await request.text(), await request.readBody(), request.bodyComplete], ["", null, true], path);
+      }
+    });
+  });
+
   it("is lost with its client, in the middle of it", () => {
     const lost = signal<string>();
     return withServer({}, undefined, async ({ connect, server, errors }) => {
@@ -247,6 +288,78 @@ describe("whoever is asked about new requests", () => {
         "handler /none",
       ]);
     });
+  });
+
+  it("can wait for the body in every way, whoever gets it else", () => {
+    const got: string[] = [];
+    const take: Record<string, (request: HttpRequest) => Promise<unknown>> = {
+      text: (request) => request.text(),
+      read: async (request) => new TextDecoder().decode((await request.readBody())!) + await request.readBody(),
+      stream: (request) => new Response(request.bodyStream as ReadableStream<Uint8Array<ArrayBuffer>>).text(),
+      iteration: async (request) => {
+        let text = "";
+        for await (const piece of request) text += new TextDecoder().decode(piece);
+        return text;
+      },
+    };
+    const onNewRequest = async (request: HttpRequest): Promise<void> => {
+      const how = request.path.slice(1);
+      got.push(`complete ${request.bodyComplete}`);
+      got.push(`${how} ${await take[how]!(request)}`);
+    };
+    return withServer({ onNewRequest: (request) => void onNewRequest(request) }, undefined, async (running) => {
+      const { connect, server, errors } = running;
+      const client = await connect();
+      for (const streamBody of [false, true]) {
+        server.setHandler(async (request) => {
+          await eventually("all is read", () => got.length === 2);
+          request.reply(200, `left ${request.body.length} ${request.bodyComplete}`);
+        }, { streamBody });
+        for (const how of Object.keys(take)) {
+          for (const isSplit of [false, true]) {
+            client.send(`POST /${how} HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n${isSplit ? "" : "body"}`);
+            if (isSplit) {
+              await eventually("it is asked", () => got.length === 1);
+              client.send("body");
+            }
+            assertEquals((await client.reply()).body, "left 0 true", how);
+            assertEquals(got.splice(0), ["complete false", `${how} body${how === "read" ? "null" : ""}`]);
+          }
+        }
+      }
+      assertEquals((await client.send(get("/text")).reply()).body, "left 0 true");
+      assertEquals(got, ["complete true", "text "]);
+      assertEquals(errors, []);
+    });
+  });
+
+  it("can have the body wait, whatever of it has come with the head", async () => {
+    for (const streamBody of [false, true]) {
+      const told: string[] = [];
+      const asked = signal<HttpRequest>();
+      const onNewRequest = (request: HttpRequest): void => {
+        request.onBody = (piece) => void told.push(`piece of ${piece.length}`);
+        request.pauseBody();
+        asked.resolve(request);
+      };
+      const handler: HttpHandler = async (request) => {
+        while (!request.bodyComplete) await new Promise((resolve) => setTimeout(resolve, 1));
+        request.reply(200, told.join());
+      };
+      await withServer({ onNewRequest }, undefined, async ({ connect, server }) => {
+        server.setHandler(handler, { streamBody });
+        const client = await connect();
+        client.send(post("/", "body"));
+        const request = await asked.promise;
+        // Servers that drain close the connections that are idle: this one is not.
+        const drained = server.drain();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        told.push("goes on");
+        request.resumeBody();
+        assertEquals((await client.reply()).body, "goes on,piece of 4");
+        assertEquals(await drained, true);
+      });
+    }
   });
 
   it("can answer at once, or drop the connection", () => {
