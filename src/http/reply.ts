@@ -23,7 +23,7 @@ export abstract class HttpReply extends StreamedReply {
   reply(status: number, body: ReplyBody = NOTHING, headers?: HttpHeadersInit): void {
     if (!this.begin(status, headers)) {
       drop(body);
-      return;
+      return this.endInVain();
     }
     const { compression } = this.link;
     const mayCompress = compression !== null && compression.concerns(status, body.length);
@@ -82,6 +82,7 @@ export abstract class HttpReply extends StreamedReply {
       new EvBuffer().addFile(file.fd, 0, 0, options);
     }
     if (begun) this.finish();
+    else this.endInVain();
   }
 
   /**

@@ -27,7 +27,7 @@ export abstract class ReplyState {
   declare onClose: (() => void) | undefined;
   /**
    * Called once, after the reply: with true when all of it has been handed to the system (evhttp_request_set_on_complete_cb), with false
-   * when the connection has ended before that. To be set before the reply is complete.
+   * when the connection has ended before that, be it before the reply was given. To be set before the reply is complete.
    */
   declare onComplete: ((isSent: boolean) => void) | undefined;
 
@@ -84,8 +84,8 @@ export abstract class ReplyState {
   }
 
   /**
-   * Aborted when {@linkcode ReplyState.onClose} would be called, with a {@linkcode ConnectionError}; for work that is done on behalf of the
-   * client.
+   * Aborted when {@linkcode ReplyState.onClose} would be called, and by {@linkcode ReplyState.abort}, with a {@linkcode ConnectionError};
+   * for work that is done on behalf of the client.
    */
   get signal(): AbortSignal {
     if (this.aborter === null) {
@@ -102,7 +102,7 @@ export abstract class ReplyState {
 
   /**
    * Cuts the connection, which tells the client that a reply under way will not be completed. What was replied before leaves as far as the
-   * kernel takes it at once.
+   * kernel takes it at once. `onClose` is not called: whoever calls this knows.
    */
   abort(): void {
     if (this.finished) return;
@@ -123,6 +123,16 @@ export abstract class ReplyState {
     } finally {
       this.aborter?.abort(goneError());
     }
+  }
+
+  /** @internal The reply is over, and the client had gone before it was complete. */
+  endInVain(): void {
+    const { onComplete } = this;
+    if (!this.gone || onComplete === undefined) return;
+    // A handler may try more than once.
+    this.onComplete = undefined;
+    // What the server has said to the client instead may still be on its way, and does not count.
+    this.link.afterSent(() => onComplete(false));
   }
 
   /** Checks and prepares; false when there is nobody to reply to. */

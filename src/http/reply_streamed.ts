@@ -144,7 +144,7 @@ export abstract class StreamedReply extends ReplyState {
    * the connection is cut, since the client could not tell otherwise, as by {@linkcode ReplyState.abort}; `onComplete` is told, too.
    */
   replyEnd(): void {
-    if (this.gone) return;
+    if (this.gone) return this.endInVain();
     const body = this.streamed;
     if (this.state !== STREAMING || body === null) {
       throw new Error("Cannot end a reply: it has not begun, or is complete");
@@ -154,7 +154,7 @@ export abstract class StreamedReply extends ReplyState {
         this.abort();
       } finally {
         // For the handler, this was all of it.
-        if (this.onComplete !== undefined) this.link.afterSent(this.onComplete);
+        this.endInVain();
       }
       return;
     }
@@ -171,7 +171,11 @@ export abstract class StreamedReply extends ReplyState {
    * failure: {@linkcode ReplyState.finished} tells, or {@linkcode ReplyState.signal}.
    */
   async replyFrom(status: number, source: ReplySource, headers?: HttpHeadersInit): Promise<void> {
-    const pieces = piecesOf(source);
+    await this.replyPieces(status, piecesOf(source), headers);
+  }
+
+  /** @internal As {@linkcode StreamedReply.replyFrom}, for who has to know why no more is wanted. */
+  async replyPieces(status: number, pieces: ReplyPieces, headers: HttpHeadersInit | undefined): Promise<void> {
     try {
       this.replyStart(status, headers);
       if (this.streamed?.isDropped === true) this.replyEnd();
@@ -183,8 +187,11 @@ export abstract class StreamedReply extends ReplyState {
   }
 
   /** @internal Sends all pieces, as fast as the client takes them. */
-  private async pump(pieces: Pieces): Promise<void> {
-    if (this.finished) return await pieces.cancel(goneError());
+  private async pump(pieces: ReplyPieces): Promise<void> {
+    if (this.finished) {
+      this.endInVain();
+      return await pieces.cancel(goneError());
+    }
     const { signal } = this;
     const onGone = (): void => {
       pieces.cancel(signal.reason).catch(() => {});
@@ -204,22 +211,25 @@ export abstract class StreamedReply extends ReplyState {
     } catch (error) {
       // Then it is cancelled already.
       if (this.gone) return;
+      // It is to hear of this, and not of the end that the connection has because of it.
+      signal.removeEventListener("abort", onGone);
       this.abort();
       await pieces.cancel(error);
       throw error;
     } finally {
       signal.removeEventListener("abort", onGone);
+      this.endInVain();
     }
   }
 }
 
-/** A stream or iteration, one piece after the other. */
-interface Pieces {
+/** A stream or iteration, one piece after the other. @internal */
+export interface ReplyPieces {
   next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
   cancel(reason: unknown): Promise<void>;
 }
 
-function piecesOf(source: ReplySource): Pieces {
+function piecesOf(source: ReplySource): ReplyPieces {
   if (source instanceof ReadableStream) {
     const reader = source.getReader();
     return {

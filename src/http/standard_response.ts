@@ -3,7 +3,7 @@ import { reactorOf } from "../core/event_base.ts";
 import { fetchDecodes, peek } from "../core/host_insight.ts";
 import { bytesOf } from "./reply_body.ts";
 import type { HttpRequest } from "./request.ts";
-import type { ReplySource } from "./reply_streamed.ts";
+import type { ReplyPieces } from "./reply_streamed.ts";
 import { insideOf, takeKnownBody } from "./response_inside.ts";
 import { isBodyInMemory } from "./response_memory.ts";
 
@@ -56,7 +56,7 @@ function sendFromMemory(request: HttpRequest, response: Response): void | Promis
 }
 
 function sendBytes(request: HttpRequest, status: number, fields: [string, string][], bytes: Uint8Array): void {
-  if (request.finished) return;
+  if (request.finished) return request.endInVain();
   if (!fields.some(([name]) => name === "content-type")) {
     // Text gets a type by the standard, which is not among the fields here; left to guess, browsers may take it for HTML.
     fields.push(["content-type", isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream"]);
@@ -65,7 +65,11 @@ function sendBytes(request: HttpRequest, status: number, fields: [string, string
 }
 
 async function sendWithoutBody(request: HttpRequest, response: Response): Promise<void> {
-  if (!request.finished) replyWithoutBody(request, response);
+  if (request.finished) {
+    request.endInVain();
+    return await response.body?.cancel(request.signal.reason);
+  }
+  replyWithoutBody(request, response);
   await response.body?.cancel();
 }
 
@@ -85,18 +89,18 @@ async function sendByStream(request: HttpRequest, response: Response): Promise<v
   signal.addEventListener("abort", onGone);
   const begun = reader.read();
   const first = await early(request, begun);
-  if (request.finished) return;
+  if (request.finished) return request.endInVain();
   if (first === null) {
     signal.removeEventListener("abort", onGone);
-    return await request.replyFrom(status, rest(reader, begun), fields);
+    return await request.replyPieces(status, rest(reader, begun), fields);
   }
   if (first.done) return sendWhole(request, status, fields, null);
   const next = reader.read();
   const second = await soon(next);
-  if (request.finished) return;
+  if (request.finished) return request.endInVain();
   if (second !== null && second.done) return sendWhole(request, status, fields, bytesOf(first.value) as Uint8Array);
   signal.removeEventListener("abort", onGone);
-  await request.replyFrom(status, rest(reader, first, next), fields);
+  await request.replyPieces(status, rest(reader, first, next), fields);
 }
 
 /**
@@ -147,22 +151,15 @@ async function early(request: HttpRequest, first: Promise<Result>): Promise<Resu
   }
 }
 
-/** A reader as something to iterate over, from the reads on that were made already. */
+/** What a reader brings, from the reads on that were made already. */
 function rest(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   ...begun: (Result | Promise<Result>)[]
-): ReplySource {
+): ReplyPieces {
   // Who fails before anybody asks is no surprise to the one who asks then.
   for (const each of begun) if (each instanceof Promise) each.catch(() => {});
-  const iterator: AsyncIterator<Uint8Array> = {
-    next: async () => {
-      const result = await (begun.shift() ?? reader.read());
-      return result.done ? { done: true, value: undefined } : { done: false, value: result.value };
-    },
-    return: async () => {
-      await reader.cancel();
-      return { done: true, value: undefined };
-    },
+  return {
+    next: async () => await (begun.shift() ?? reader.read()),
+    cancel: (reason) => reader.cancel(reason),
   };
-  return { [Symbol.asyncIterator]: () => iterator };
 }

@@ -220,17 +220,20 @@ describe("a response of a standard handler", () => {
   it("fails when its stream brings something else than bytes", async () => {
     for (const wrong of [null, undefined, new ArrayBuffer(4), new Uint16Array([1, 2]), {}]) {
       for (const pieces of [[wrong], [BYTES, wrong, BYTES]]) {
+        const reasons: unknown[] = [];
         const body = new ReadableStream({
           start(controller) {
             for (const piece of pieces) controller.enqueue(piece as Uint8Array);
             controller.close();
           },
+          cancel: (reason) => void reasons.push(reason),
         });
         await withHandler(() => new Response(body), async ({ connect, errors }) => {
           const text = await (await connect()).send(get("/", "Connection: close\r\n")).untilClose();
           assertStringIncludes(text, pieces.length === 1 ? "HTTP/1.1 500 " : "HTTP/1.1 200 ");
           assertEquals(text.includes("\r\n0\r\n\r\n"), false);
           assertEquals(errors.map((error) => error instanceof TypeError), [true]);
+          assertEquals(reasons, pieces.length === 1 ? [] : errors);
         });
       }
     }

@@ -110,7 +110,7 @@ describe("serve", () => {
   it("aborts the signal and cancels the body when the client goes", async () => {
     for (const pieces of [0, 1, 3]) {
       const aborted = signal();
-      const cancelled = signal();
+      const cancelled = signal<{ code: string }>();
       await withHandler((request) => {
         request.signal.addEventListener("abort", () => aborted.resolve());
         let count = 0;
@@ -120,7 +120,7 @@ describe("serve", () => {
               if (count++ < pieces) controller.enqueue(new TextEncoder().encode("piece"));
               else await new Promise(() => {});
             },
-            cancel: () => cancelled.resolve(),
+            cancel: (reason) => cancelled.resolve(reason),
           }),
         );
       }, async ({ connect, errors, server }) => {
@@ -131,7 +131,7 @@ describe("serve", () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         client.reset();
         await aborted.promise;
-        await cancelled.promise;
+        assertEquals((await cancelled.promise)?.code, "CLOSED");
         assertEquals(errors, []);
       });
     }
@@ -141,7 +141,7 @@ describe("serve", () => {
     for (const pieces of [0, 1, 3]) {
       for (const who of ["handler", "client"]) {
         const told = signal();
-        const cancelled = signal();
+        const cancelled = signal<{ code: string }>();
         let giveUp = (): void => {};
         await withHandler((_request, { request }) => {
           request.onClose = () => told.resolve();
@@ -153,7 +153,7 @@ describe("serve", () => {
                 if (count++ < pieces) controller.enqueue(new TextEncoder().encode("piece"));
                 else await new Promise(() => {});
               },
-              cancel: () => cancelled.resolve(),
+              cancel: (reason) => cancelled.resolve(reason),
             }),
           );
         }, async ({ connect, server }) => {
@@ -164,7 +164,7 @@ describe("serve", () => {
           await new Promise((resolve) => setTimeout(resolve, 20));
           if (who === "handler") giveUp();
           else client.reset();
-          await cancelled.promise;
+          assertEquals((await cancelled.promise)?.code, "CLOSED");
           if (who === "client") await told.promise;
         });
       }

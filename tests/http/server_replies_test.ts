@@ -14,8 +14,9 @@ const stream: HttpHandler = (request) => {
   request.replyEnd();
 };
 
-const streamOf = (...pieces: unknown[]): ReadableStream<Uint8Array> =>
+const streamOf = (pieces: unknown[], cancel: (reason: unknown) => void): ReadableStream<Uint8Array> =>
   new ReadableStream({
+    cancel,
     start(controller) {
       for (const piece of pieces) {
         controller.enqueue(typeof piece === "string" ? new TextEncoder().encode(piece) : piece as Uint8Array);
@@ -265,9 +266,12 @@ describe("replies of an HttpServer", () => {
     const wrong: readonly unknown[] = [null, 5, new ArrayBuffer(4), new Uint16Array([1, 2])];
     for (const body of wrong) {
       const piece = body as Uint8Array;
+      const reasons: unknown[] = [];
       await withServer({}, (request) => {
         if (request.path === "/whole") return request.reply(200, piece);
-        return request.replyFrom(200, request.path === "/list" ? ["one", piece, "two"] : streamOf("one", piece, "two"));
+        const pieces = ["one", piece, "two"];
+        const source = request.path === "/list" ? pieces : streamOf(pieces, (reason) => reasons.push(reason));
+        return request.replyFrom(200, source);
       }, async ({ exchange, errors }) => {
         assertStringIncludes(await exchange(get("/whole", "Connection: close\r\n")), "HTTP/1.1 500 ");
         for (const path of ["/list", "/stream"]) {
@@ -279,6 +283,7 @@ describe("replies of an HttpServer", () => {
           ]);
         }
         assertEquals(errors.map((error) => error instanceof TypeError), [true, true, true]);
+        assertEquals(reasons, [errors[2]]);
       });
     }
   });

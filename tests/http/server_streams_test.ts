@@ -112,6 +112,80 @@ async function* generate(): AsyncGenerator<string> {
   }
 }
 
+describe("a reply whose client has gone before", () => {
+  const none = new Uint8Array(0);
+  const inVain: Record<string, (request: HttpRequest) => void | Promise<void>> = {
+    whole: (request) => request.reply(200, "x"),
+    file: (request) => request.replyFile(200, { fd: 0, offset: 0, length: 0 }),
+    error: (request) => request.replyError(503),
+    pieces: (request) => {
+      request.replyStart(200);
+      request.replyChunk("x");
+      request.replyEnd();
+    },
+    iteration: (request) => request.replyFrom(200, ["x"]),
+    begun: (request) => {
+      request.replyChunk("x");
+      request.replyEnd();
+    },
+    write: (request) => request.replyFrom(200, [none]),
+  };
+
+  it("counts as one that is not sent, once", async () => {
+    for (const way of Object.keys(inVain)) {
+      for (const isAborted of [false, true]) {
+        const asked = signal<HttpRequest>();
+        await withServer({}, (request) => asked.resolve(request), async ({ connect, errors }) => {
+          const told: boolean[] = [];
+          const client = await connect();
+          client.send(get("/"));
+          const request = await asked.promise;
+          request.onComplete = (isSent) => void told.push(isSent);
+          if (way === "begun") request.replyStart(200);
+          if (isAborted) request.abort();
+          else client.reset();
+          await eventually("it is noticed", () => request.finished);
+          assertEquals(told, []);
+          await inVain[way]!(request);
+          assertEquals(told, [false], way);
+          if (!request.replyStarted) request.reply(200, "once more");
+          assertEquals([told, errors], [[false], []], way);
+        });
+      }
+    }
+  });
+
+  it("counts as one that is not sent also when the client has gone in the middle, or was refused", async () => {
+    const asked = signal<HttpRequest>();
+    const told: boolean[] = [];
+    await withServer({}, undefined, async ({ connect, server }) => {
+      server.setHandler((request) => asked.resolve(request), { streamBody: true });
+      const client = await connect();
+      client.send("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+      const request = await asked.promise;
+      request.onComplete = (isSent) => void told.push(isSent);
+      client.send("zz\r\n");
+      await eventually("it is refused", () => request.finished);
+      request.reply(200, "too late");
+      assertEquals((await client.reply()).status, 400);
+      await eventually("it is told", () => told.length === 1);
+      assertEquals(told, [false]);
+    });
+    const pulled = signal();
+    await withServer({}, (request) => {
+      request.onComplete = (isSent) => void told.push(isSent);
+      return request.replyFrom(200, new ReadableStream({ pull: () => (pulled.resolve(), new Promise(() => {})) }));
+    }, async ({ connect }) => {
+      const client = await connect();
+      client.send(get("/"));
+      await pulled.promise;
+      client.reset();
+      await eventually("it is told", () => told.length === 2);
+      assertEquals(told, [false, false]);
+    });
+  });
+});
+
 describe("a handler that is at work", () => {
   it("learns that its client has gone, whatever lies unread", async () => {
     for (const behind of ["", get("/behind") + get("/further")]) {
