@@ -168,9 +168,9 @@ export abstract class ReplyState {
     this.state = STREAMING;
     const { link, fields } = this;
     if (fields !== null) link.compression?.dropIdentity(fields);
-    if (
-      !link.mayKeepAlive || (isWhole && !link.isBodyRead) || fields?.get("connection")?.toLowerCase() === "close"
-    ) this.keepAlive = false;
+    if (!link.mayKeepAlive || (isWhole && !link.isBodyRead) || (fields !== null && asksToClose(fields))) {
+      this.keepAlive = false;
+    }
     if (length > 0 && !isContentless(status) && this.isPlain()) {
       link.heads.writePlain(link.output, status, length);
       return;
@@ -211,6 +211,12 @@ export abstract class ReplyState {
     if (this.onComplete !== undefined) this.link.afterSent(this.onComplete);
     this.link.replyEnded(this as unknown as HttpReply, this.keepAlive);
   }
+}
+
+/** Whether one of the options of the connection is `close` (RFC 9110 section 7.6.1). */
+function asksToClose(fields: HttpHeaders): boolean {
+  if (!fields.has("connection")) return false;
+  return fields.getAll("connection").join().split(",").some((option) => option.trim().toLowerCase() === "close");
 }
 
 /** The error of whoever has something for a client that has gone. @internal */

@@ -108,13 +108,20 @@ describe("replies of an HttpServer", () => {
       served.push(request.path);
       if (request.path === "/last") request.closeAfterReply();
       if (request.path === "/later") setTimeout(() => request.reply(200, "later", { Connection: "close" }), 1);
+      else if (request.path === "/option") request.reply(200, "", { Connection: decodeURIComponent(request.query!) });
       else request.reply(200, request.path);
     };
     return withServer({}, handler, async ({ exchange, server }) => {
       const text = await exchange(get("/first") + get("/last") + get("/never"));
       assertEquals(text.match(/\r\n\r\n\/[a-z]+/g)?.map((each) => each.trim()), ["/first", "/last"]);
       assertEquals((await exchange(get("/later") + get("/never"))).endsWith("later"), true);
-      assertEquals(served, ["/first", "/last", "/later"]);
+      for (const options of ["Close", "close, foo", "foo ,CLOSE"]) {
+        assertStringIncludes(
+          await exchange(get(`/option?${encodeURIComponent(options)}`)),
+          "\r\nConnection: close\r\n",
+        );
+      }
+      assertEquals(served, ["/first", "/last", "/later", "/option", "/option", "/option"]);
       await eventually("the connections are forgotten", () => server.connectionCount === 0);
     });
   });
