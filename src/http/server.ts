@@ -75,7 +75,7 @@ export class HttpServer extends HttpHost implements Disposable {
    *
    * @param handler answers what no route does (evhttp_set_gencb).
    * @param handling how it is called.
-   * @throws {RangeError} for limits and times that are no numbers above zero.
+   * @throws {RangeError} for limits and times that are no numbers above zero, and methods that are no bits.
    * @throws {TypeError} for a server name or content type that no header field can have.
    */
   constructor(base: EventBase, options: HttpServerOptions = {}, handler?: HttpHandler, handling?: RouteOptions) {
@@ -239,9 +239,12 @@ export class HttpServer extends HttpHost implements Disposable {
    * Serves a connected socket, which becomes the server's to close, also when this throws.
    *
    * @throws {SystemError} when the socket cannot be watched.
+   * @throws {RangeError} for what is no descriptor.
    * @throws {Error} when the server was closed; and what `makeStream` throws.
    */
   accept(fd: number, transport: HttpTransport = {}): void {
+    // A stream without a socket, which is one to be connected, would count as a client that never goes.
+    if (!Number.isSafeInteger(fd) || fd < 0) throw new RangeError(`Cannot accept a connection: ${fd} is no descriptor`);
     this.#serve(openTransport(this.base, fd, transport, this.#makeStream, false), transport.tls !== undefined);
   }
 

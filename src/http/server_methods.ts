@@ -24,9 +24,13 @@ export class ServerMethods {
 
   /**
    * @throws {TypeError} for a name that is no token, is known already, or occurs twice.
-   * @throws {RangeError} for an id that is not a single bit of its own.
+   * @throws {RangeError} for an id that is not a single bit of its own, and for what are no bits to allow.
    */
   constructor(allowed: number, custom: readonly CustomMethod[] = []) {
+    // All but some of them (`~EVHTTP_REQ_TRACE`) is a negative number.
+    if ((allowed | 0) !== allowed && allowed >>> 0 !== allowed) {
+      throw new RangeError(`Cannot allow methods by ${allowed}: bits of methods are needed`);
+    }
     let taken = 0;
     for (const method of custom) {
       const { name, id } = method;

@@ -218,6 +218,15 @@ describe("what an HttpServer serves", () => {
     }
   });
 
+  it("is no connection when it has no descriptor", () => {
+    using base = new EventBase();
+    using server = new HttpServer(base, {}, echo);
+    for (const fd of [-1, 1.5, NaN, Infinity]) {
+      assertThrows(() => server.accept(fd), RangeError, `Cannot accept a connection: ${fd} is no descriptor`);
+    }
+    assertEquals(server.connectionCount, 0);
+  });
+
   it("is closed when it cannot be served", () => {
     using base = new EventBase();
     using other = new EventBase();

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EventBase } from "../../src/core/mod.ts";
-import { type HttpHandler, HttpServer, type HttpServerOptions } from "../../src/http/mod.ts";
+import { EVHTTP_REQ_TRACE, type HttpHandler, HttpServer, type HttpServerOptions } from "../../src/http/mod.ts";
 import { echo, eventually, get, withServer } from "./server_support.ts";
 
 const HOST = "Host: test\r\n";
@@ -193,8 +193,16 @@ describe("an HttpServer refuses", () => {
       { maxConnections: 0 },
       { maxOutputBytes: 0 },
       { limits: { maxBodyBytes: -1 } },
+      { allowedMethods: NaN },
+      { allowedMethods: Infinity },
+      { allowedMethods: 1.5 },
+      { allowedMethods: 2 ** 32 },
     ];
     for (const options of refused) assertThrows(() => new HttpServer(base, options), RangeError);
+    // All methods, and all but one.
+    for (const allowedMethods of [0, ~0, ~EVHTTP_REQ_TRACE, 0xffff_ffff]) {
+      new HttpServer(base, { allowedMethods }).close();
+    }
     assertThrows(() => new HttpServer(base, { serverName: "a\r\nb" }), TypeError);
     assertThrows(() => new HttpServer(base, { defaultContentType: "a\r\nb" }), TypeError);
   });
