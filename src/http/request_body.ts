@@ -1,6 +1,5 @@
-import type { ConnectionError, EvBuffer } from "../core/mod.ts";
+import { ConnectionError, type EvBuffer } from "../core/mod.ts";
 import { Waiter } from "../core/waiter.ts";
-import { goneError } from "./reply_state.ts";
 import { PAUSED_BY_HANDLER, PAUSED_FULL, type RequestConnection } from "./request_connection.ts";
 import { REFERENCE_MIN } from "./waiting_bytes.ts";
 
@@ -73,7 +72,10 @@ export class RequestBody {
   /** The rest will never come, or nobody may have it any more; `isUnread`: of what has come, something was left. */
   lost(isUnread: boolean = this.buffer.length > 0): void {
     if (this.#isComplete && !isUnread) return;
-    this.#error ??= goneError();
+    this.#error ??= new ConnectionError(
+      "CLOSED",
+      "Cannot read the body: the client has gone, or the request was answered before",
+    );
     const waiter = this.#waiter;
     this.#waiter = null;
     waiter?.reject(this.#error);
