@@ -31,6 +31,9 @@ export interface NameServerSurroundings {
 /** What a probe asks for: who serves the root, which every resolver knows. */
 const PROBE_TYPE = EVDNS_TYPE_NS;
 
+/** So many questions that were answered only without EDNS are no chance any more. */
+const EDNS_MISSED_MAX = 3;
+
 /** A name server: its channels, and how it is. */
 export class NameServer implements TransmissionOwner {
   /** @internal A probe asks about the root. */
@@ -45,6 +48,8 @@ export class NameServer implements TransmissionOwner {
   refusesEdns = false;
   /** Whether it has answered a query with EDNS. */
   knowsEdns = false;
+  /** How many questions it has answered only when they were repeated without EDNS. */
+  #missedEdns = 0;
   /** Queries sent to it, probes included. */
   sent = 0;
   /** Answers of any kind from it. */
@@ -130,9 +135,15 @@ export class NameServer implements TransmissionOwner {
     this.isDown = true;
     // It may be another one, or a newer version of it, that comes up again.
     this.refusesEdns = this.knowsEdns = false;
+    this.#missedEdns = 0;
     this.#probeMs = Math.min(settings.initialProbeMs, settings.maxProbeMs);
     this.#probeTimer.add(this.#probeMs);
     log(EVENT_LOG_WARN, `The name server ${this.label} is down: ${this.timeouts} queries in a row were not answered`);
+  }
+
+  /** It has said nothing to a query with EDNS, and has answered one without: once may be chance. */
+  missedEdns(): void {
+    if (++this.#missedEdns >= EDNS_MISSED_MAX && !this.knowsEdns) this.refusesEdns = true;
   }
 
   #sendProbe(): void {

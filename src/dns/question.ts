@@ -68,6 +68,8 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
   // The first of the queries that may still be answered; each knows the next.
   #open: Transmission | null = null;
   #unanswered = 0;
+  // Asked with EDNS, and not known to get that.
+  #triedWithEdns: NameServer | null = null;
   #error: DnsError | null = null;
   // How often it was begun anew.
   #round = 0;
@@ -143,7 +145,7 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
   }
 
   #askNext(): void {
-    const { attempts } = this.#owner.settings;
+    const { attempts, ednsUdpBytes } = this.#owner.settings;
     const server = this.#unanswered >= attempts ? undefined : this.#owner.pick(this.#asked);
     if (server === undefined) {
       const code = this.#asked.isEmpty ? "DNS_NO_SERVERS" : "DNS_TIMEOUT";
@@ -151,8 +153,11 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     }
     const isFirst = this.#asked.count(server) === 0;
     this.#asked.add(server);
-    // Something on the way may drop queries with EDNS without a word, so the second one is without, unless it is known to get through.
-    const withEdns = !server.refusesEdns && (isFirst || server.knowsEdns);
+    // Something on the way may drop queries with EDNS without a word, also those to other servers, so behind one that was not answered all are
+    // without, unless they are known to get through.
+    const isTried = isFirst && this.#unanswered === 0;
+    const withEdns = !server.refusesEdns && (isTried || server.knowsEdns);
+    if (withEdns && !server.knowsEdns && ednsUdpBytes > 512) this.#triedWithEdns = server;
     this.#ask(server, this.way.useTcp || this.#owner.isTcpOnly, withEdns);
   }
 
@@ -216,6 +221,8 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
         return this.#ask(server, overTcp, false, transmission.isAfterTruncation);
       }
       if (message.edns !== undefined) server.knowsEdns = true;
+    } else if (server === this.#triedWithEdns && !overTcp) {
+      server.missedEdns();
     }
     const isCut = (message.flags & DNS_FLAG_TRUNCATED) !== 0 && !overTcp;
     if (isCut && !this.way.ignoreTruncation) return this.#askOverTcp(transmission);

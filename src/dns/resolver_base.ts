@@ -7,7 +7,7 @@ import type { Lookup, LookupSurroundings } from "./lookup.ts";
 import { QuestionDesk } from "./question_desk.ts";
 import { DNS_PORT, nameserverAddress, RESOLV_CONF_PATH, type ResolvConf, searchDomain } from "./resolv_conf.ts";
 import { DEFAULT_SETTINGS, type DnsResolverOptions, type DnsResolverSettings } from "./resolver_options.ts";
-import { namedSetting, namedSettingsOf, settingsOf } from "./resolver_settings.ts";
+import { checkAddress, namedSetting, namedSettingsOf, settingsOf } from "./resolver_settings.ts";
 import { domainsOfHost } from "./search_list.ts";
 import { hostsOf, orElse, readHosts, readResolvConf } from "./system_files.ts";
 
@@ -93,7 +93,10 @@ export abstract class ResolverBase implements Disposable {
       throw new TypeError(`Cannot use "${server as string}" as a name server: it is not an address`);
     }
     const { port } = address;
-    if (Number.isInteger(port) && port >= 1 && port <= 65_535) return address;
+    if (Number.isInteger(port) && port >= 1 && port <= 65_535) {
+      checkAddress(address);
+      return address;
+    }
     throw new RangeError(`Cannot use port ${port} of a name server: ports are 1 to 65535`);
   }
 

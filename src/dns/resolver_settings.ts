@@ -1,3 +1,5 @@
+import type { IpSocketAddress } from "../core/mod.ts";
+import { allocate, encodeSocketAddress, SOCKET_ADDRESS_BYTES_MAX } from "../ffi/mod.ts";
 import { nameserverAddress } from "./resolv_conf.ts";
 import { DEFAULT_SETTINGS, type DnsResolverSettings } from "./resolver_options.ts";
 
@@ -110,6 +112,17 @@ function checkSettings(settings: Partial<DnsResolverSettings>): void {
     const range = RANGES[key as keyof DnsResolverSettings];
     if (range !== undefined) checkSetting(key, value, range);
   }
+  if (settings.bindTo !== undefined) checkAddress(settings.bindTo);
+}
+
+/**
+ * Checks what only a question would find out.
+ *
+ * @throws {TypeError} when the host is no address, or {RangeError} when the port is none.
+ * @internal
+ */
+export function checkAddress(address: IpSocketAddress): void {
+  encodeSocketAddress(address, allocate(SOCKET_ADDRESS_BYTES_MAX));
 }
 
 function checkSetting(key: string, value: unknown, [least, most]: readonly [number, number]): void {

@@ -215,10 +215,14 @@ function isFull(result: number): boolean {
 
 function openSocket(address: IpSocketAddress, settings: DnsResolverSettings): number {
   const facts = { address: address.host, port: address.port };
+  const { bindTo, receiveBufferBytes, sendBufferBytes } = settings;
+  // Encoded first, since that throws for what is no address.
+  const to = allocate(SOCKET_ADDRESS_BYTES_MAX);
+  const toBytes = encodeSocketAddress(address, to);
+  const own = allocate(SOCKET_ADDRESS_BYTES_MAX);
+  const ownBytes = bindTo?.family === address.family ? encodeSocketAddress(bindTo, own) : 0;
   const fd = socket(address.family === "ipv4" ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
   if (fd < 0) throw systemError(fd, "socket", "open a socket for a name server", facts);
-  const { bindTo, receiveBufferBytes, sendBufferBytes } = settings;
-  const bytes = allocate(SOCKET_ADDRESS_BYTES_MAX);
   const must = (result: number, syscall: string): void => {
     if (result >= 0) return;
     close(fd);
@@ -226,7 +230,7 @@ function openSocket(address: IpSocketAddress, settings: DnsResolverSettings): nu
   };
   if (receiveBufferBytes > 0) must(setReceiveBufferBytes(fd, receiveBufferBytes), "setsockopt");
   if (sendBufferBytes > 0) must(setSendBufferBytes(fd, sendBufferBytes), "setsockopt");
-  if (bindTo?.family === address.family) must(bind(fd, bytes, encodeSocketAddress(bindTo, bytes)), "bind");
-  must(connect(fd, bytes, encodeSocketAddress(address, bytes)), "connect");
+  if (ownBytes > 0) must(bind(fd, own, ownBytes), "bind");
+  must(connect(fd, to, toBytes), "connect");
   return fd;
 }

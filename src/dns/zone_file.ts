@@ -15,6 +15,9 @@ export interface ZoneFileOptions {
   readonly ttl?: number | undefined;
 }
 
+/** RFC 2181 section 8. */
+const TTL_MAX = 2 ** 31 - 1;
+
 /** Whether a name ends in a dot that is not part of a label. */
 const ABSOLUTE = /(?<!\\)(?:\\\\)*\.$/;
 
@@ -24,7 +27,7 @@ const ABSOLUTE = /(?<!\\)(?:\\\\)*\.$/;
  *
  * @returns the records in their order.
  * @throws {ZoneFileError} with the line, where something is wrong.
- * @throws {RangeError} when the origin is no name.
+ * @throws {RangeError} when the origin is no name, or `ttl` no whole number of seconds.
  */
 export function parseZoneFile(text: string, options: ZoneFileOptions = {}): DnsRecord[] {
   const reader = new ZoneFileReader(writtenDnsName(options.origin ?? "."), options.ttl);
@@ -40,6 +43,9 @@ class ZoneFileReader {
   #owner: string | undefined;
 
   constructor(origin: string, ttl: number | undefined) {
+    if (ttl !== undefined && !(Number.isInteger(ttl) && ttl >= 0 && ttl <= TTL_MAX)) {
+      throw new RangeError(`Cannot use ${ttl} as the ttl of a zone: a whole number from 0 to ${TTL_MAX} is needed`);
+    }
     this.#origin = origin;
     this.#defaultTtl = ttl;
   }

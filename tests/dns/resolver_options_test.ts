@@ -172,6 +172,12 @@ describe("the options of a resolver", () => {
     using resolver = resolverFor(base, ["192.0.2.1"]);
     assertEquals(resolver.addNameserver("192.0.2.1:53"), false);
     assertEquals(resolver.addNameserver("192.0.2.1:54"), true);
+    for (const host of ["dns.example", "eth0"]) {
+      assertThrows(() => resolver.addNameserver({ family: "ipv4", host, port: 53 }), TypeError, host);
+      assertThrows(() => resolver.setOptions({ bindTo: { family: "ipv4", host, port: 0 } }), TypeError, host);
+    }
+    assertThrows(() => resolver.addNameserver({ family: "ipv6", host: "fe80::1%lo", port: 53, scope: 0 }), TypeError);
+    assertThrows(() => resolver.setOptions({ bindTo: { family: "ipv4", host: "127.0.0.1", port: NaN } }), RangeError);
     assertThrows(() => resolver.addSearchDomain("a..b"), TypeError);
     assertThrows(() => resolverFor(base, [], { search: [""] }), TypeError);
     const layer: SecureLayer = { role: "server", secure: (stream) => stream };

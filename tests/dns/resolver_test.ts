@@ -240,6 +240,25 @@ forEachBackend((backend) => {
     assertEquals(server.queries.map(({ message }) => message.edns !== undefined), [true, false, false]);
   });
 
+  it("does without EDNS behind a query with it that was dropped, whichever server is next, and remembers who answers only then", (base) => {
+    const drops = (query: ScriptedQuery): void => {
+      if (query.message.edns === undefined) query.answer([a("192.0.2.1")]);
+    };
+    using one = new ScriptedServer(base, drops);
+    using two = new ScriptedServer(base, drops);
+    using three = new ScriptedServer(base, drops);
+    using several = resolverFor(base, [one.address, two.address, three.address], { timeoutMs: 20, cache: false });
+    assertEquals(lookedUp(several, "a.test"), "192.0.2.1");
+    assertEquals([one, two, three].flatMap(({ queries }) => queries.map(({ message }) => message.edns !== undefined)), [
+      true,
+      false,
+    ]);
+    using alone = resolverFor(base, [three.address], { timeoutMs: 20, cache: false });
+    for (const name of ["b.test", "c.test", "d.test", "e.test"]) assertEquals(lookedUp(alone, name), "192.0.2.1");
+    const withEdns = three.queries.map(({ message }) => message.edns !== undefined);
+    assertEquals(withEdns, [true, false, true, false, true, false, false]);
+  });
+
   it("a refusal to read the query may come without the question", (base) => {
     using server = new ScriptedServer(base, (query) => {
       if (query.message.edns === undefined) return query.answer([a("192.0.2.1")]);

@@ -176,6 +176,7 @@ a MX    \\# 8 000a 04 61626364 00`;
     }
     assertStrictEquals(assertThrows(() => parseZoneFile("a A 192.0.2.1"), ZoneFileError).code, "ZONE_BAD_TTL");
     assertThrows(() => parseZoneFile("", { origin: "a..b" }), RangeError);
+    for (const ttl of [NaN, -1, 1.5, Infinity, 2 ** 31]) assertThrows(() => parseZoneFile("", { ttl }), RangeError);
   });
 
   it("is written by the text of its records, and read as them again; mutated ones too", () => {
