@@ -36,8 +36,8 @@ export interface DnsAnswer {
   readonly isFromCache: boolean;
 }
 
-/** More aliases in a row lead nowhere. */
-const ALIASES_MAX = 16;
+/** So often the answers are gone through; whoever has more aliases in a row gets a map of them. */
+const SEARCHES_MAX = 16;
 
 /**
  * What a response says to a question that it was found to answer.
@@ -58,6 +58,7 @@ export function readAnswer(
   if (rcode !== DNS_ERR_NONE && rcode !== DNS_ERR_NOTEXIST) return new DnsError(codeOfRcode(rcode), name, { rcode });
   const isTruncated = (message.flags & DNS_FLAG_TRUNCATED) !== 0;
   const chain = followAliases(message, name, type);
+  if (chain === null) return new DnsError("DNS_BAD_ANSWER", name, { rcode });
   const records = rcode === DNS_ERR_NONE ? chain.records : [];
   if (records.length === 0) {
     // It is the name where the aliases end that does not exist, or has no such records (RFC 2308 section 2).
@@ -97,27 +98,34 @@ interface AliasChain {
   readonly ttl: number;
 }
 
-/** The records of the name, or of whatever it is an alias of. Others have no business in the answer, and are not believed. */
-function followAliases({ answers }: DnsMessage, name: string, type: number): AliasChain {
+/**
+ * The records of the name, or of whatever it is an alias of. Others have no business in the answer, and are not believed. Null where aliases
+ * lead in a circle.
+ */
+function followAliases({ answers }: DnsMessage, name: string, type: number): AliasChain | null {
   const section = new AnswerSection(answers);
   let end = name;
   let ttl = Infinity;
   if (type === EVDNS_QTYPE_ALL) return { records: section.recordsOf(name, undefined), end, ttl };
-  for (let aliases = 0; aliases <= ALIASES_MAX; aliases++) {
+  // Unless they lead in a circle, each of the answers leads on once at most.
+  for (let aliases = 0; aliases <= answers.length; aliases++) {
     const records = section.recordsOf(end, type);
     if (records.length > 0 || type === EVDNS_TYPE_CNAME) return { records, end, ttl };
-    const alias = section.recordsOf(end, EVDNS_TYPE_CNAME)[0];
-    if (alias === undefined || alias.data.kind !== "CNAME") break;
+    const alias = section.aliasOf(end);
+    if (alias === undefined || alias.data.kind !== "CNAME") return { records, end, ttl };
     end = alias.data.target;
     ttl = Math.min(ttl, alias.ttl);
   }
-  return { records: [], end, ttl };
+  return null;
 }
 
 /** The answers of a message, by name: each name is brought into its normal form once at most, however many aliases lead through them. */
 class AnswerSection {
   readonly #records: readonly DnsRecord[];
   readonly #keys: string[] = [];
+  #searches = 0;
+  // For long chains: the records of the internet by type and name.
+  #index: Map<string, DnsRecord[]> | null = null;
 
   constructor(records: readonly DnsRecord[]) {
     this.#records = records;
@@ -130,6 +138,9 @@ class AnswerSection {
     let same = 0;
     while (same < records.length && records[same]!.name === name && isOfType(records[same]!, type)) same++;
     if (same === records.length) return records;
+    if (type !== undefined && this.#searches++ >= SEARCHES_MAX) {
+      return this.#indexed(name, type).map((record) => ({ ...record, name }));
+    }
     const found: DnsRecord[] = [];
     let key: string | undefined;
     for (let index = 0; index < records.length; index++) {
@@ -143,6 +154,28 @@ class AnswerSection {
       if ((this.#keys[index] ??= normalDnsName(record.name)) === key) found.push({ ...record, name });
     }
     return found;
+  }
+
+  /** What a name is an alias of. */
+  aliasOf(name: string): DnsRecord | undefined {
+    const isLong = this.#searches >= SEARCHES_MAX;
+    return (isLong ? this.#indexed(name, EVDNS_TYPE_CNAME) : this.recordsOf(name, EVDNS_TYPE_CNAME))[0];
+  }
+
+  #indexed(name: string, type: number): readonly DnsRecord[] {
+    return (this.#index ??= this.#indexOfAll()).get(`${type} ${normalDnsName(name)}`) ?? [];
+  }
+
+  #indexOfAll(): Map<string, DnsRecord[]> {
+    const index = new Map<string, DnsRecord[]>();
+    this.#records.forEach((record, at) => {
+      if (record.class !== EVDNS_CLASS_INET) return;
+      const key = `${record.type} ${this.#keys[at] ??= normalDnsName(record.name)}`;
+      const before = index.get(key);
+      if (before === undefined) index.set(key, [record]);
+      else before.push(record);
+    });
+    return index;
   }
 }
 

@@ -51,13 +51,51 @@ describe("what a response says", () => {
     assertEquals((readAnswer({ ...response, answers: mixed }, "www.test", A) as DnsAnswer).records, response.answers);
   });
 
+  it("is found behind as many aliases as there are, in any order", () => {
+    for (const count of [1, 15, 16, 17, 18, 40, 2000]) {
+      const chain = Array.from({ length: count }, (_, at): Line => [`C${at}.test`, 60 + at, cname(`c${at + 1}.test`)]);
+      const address: Line = [`C${count}.TEST`, 20, a("192.0.2.1")];
+      const other: Line = ["bank.test", 5, a("192.0.2.66")];
+      for (const answers of [[...chain, other, address], [address, ...chain.toReversed(), other]]) {
+        const answer = readAnswer(message(answers), "c0.test", A) as DnsAnswer;
+        assertEquals([answer.canonicalName, answer.ttl], [`c${count}.test`, 20]);
+        assertEquals(answer.records, [dnsRecord(`c${count}.test`, 20, a("192.0.2.1"))]);
+        const missing = readAnswer(message(answers, 3), "c0.test", A) as DnsError;
+        assertEquals([missing.code, missing.canonicalName], ["DNS_NXDOMAIN", `c${count}.test`]);
+      }
+      const none = readAnswer(message(chain), "c0.test", A) as DnsError;
+      assertEquals([none.code, none.canonicalName], ["DNS_NODATA", `c${count}.test`]);
+    }
+  });
+
+  it("is none where aliases lead in a circle, whatever else it says", () => {
+    for (const count of [1, 2, 16, 17, 300]) {
+      const circle = Array.from({ length: count }, (_, at): Line => {
+        return [`c${at}.test`, 60, cname(`C${(at + 1) % count}.test`)];
+      });
+      for (const rcode of [0, 3]) {
+        const response = message([["www.test", 60, cname("c0.test")], ...circle], rcode, [["test", 100, soa(50)]]);
+        const error = readAnswer(response, "www.test", A) as DnsError;
+        assertEquals([error.code, error.rcode, error.ttl], ["DNS_BAD_ANSWER", rcode, undefined]);
+      }
+      const { records } = readAnswer(message(circle), "c0.test", CNAME) as DnsAnswer;
+      assertEquals(records, [dnsRecord("c0.test", 60, cname(`C${1 % count}.test`))]);
+    }
+  });
+
   it("is found in a time that its length is worth, where long names lead through many aliases", () => {
     const long = (index: number): string => Array.from({ length: 4 }, () => `\\${100 + index}`.repeat(60)).join(".");
     const chain = Array.from({ length: 17 }, (_, index): Line => [long(index), 60, cname(long(index + 1))]);
     const others = Array.from({ length: 4500 }, (): Line => [long(99), 60, cname("a.test")]);
     const response = message([...chain, ...others]);
+    const many = Array.from({ length: 4500 }, (_, at): Line => [`c${at}.test`, 60, cname(`c${at + 1}.test`)]);
+    const circle = Array.from({ length: 4500 }, (): Line => ["c0.test", 60, cname("C0.test")]);
     const started = performance.now();
-    for (let round = 0; round < 5; round++) assert(readAnswer(response, long(0), A) instanceof DnsError);
+    for (let round = 0; round < 5; round++) {
+      assert(readAnswer(response, long(0), A) instanceof DnsError);
+      assert(readAnswer(message(many), "c0.test", A) instanceof DnsError);
+      assert(readAnswer(message(circle), "c0.test", A) instanceof DnsError);
+    }
     assert(performance.now() - started < 5000);
   });
 });

@@ -12,7 +12,7 @@ import { sys } from "../../src/ffi/libc.ts";
 import { errno, getsockname, os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { lookedUp, Outcomes, resolverFor, virtualTest } from "./resolver_support.ts";
-import { a, type Script, ScriptedServer } from "./scripted_server.ts";
+import { a, cname, type Script, ScriptedServer } from "./scripted_server.ts";
 
 const one: Script = (query) => query.answer([a("192.0.2.1")]);
 const silent: Script = () => {};
@@ -117,6 +117,21 @@ forEachBackend((backend) => {
     assertEquals(lookedUp(resolver, "www.test"), "DNS_LAME");
     resolver.addNameserver(good.address);
     assertEquals(lookedUp(resolver, "www.test"), "192.0.2.1");
+  });
+
+  it("aliases that lead in a circle are no answer, neither for the next server nor for the next search domain", (base) => {
+    const circle = [["www.a.test", 60, cname("x.test")], ["x.test", 60, cname("www.a.test")]] as const;
+    using first = new ScriptedServer(
+      base,
+      (query) => query.answer(query.asked === "www.a.test A" ? circle : [a("192.0.2.6")]),
+    );
+    using resolver = resolverFor(base, [first.address], { cache: false, search: ["a.test", "b.test"] });
+    assertEquals(lookedUp(resolver, "www"), "DNS_BAD_ANSWER");
+    assertEquals(first.asked, ["www.a.test A"]);
+    using second = new ScriptedServer(base, one);
+    resolver.addNameserver(second.address);
+    assertEquals(lookedUp(resolver, "www"), "192.0.2.1");
+    assertEquals(second.asked, ["www.a.test A"]);
   });
 
   it("a slow server is overtaken by the next one", (base, time) => {
