@@ -13,7 +13,7 @@ import { padQuery, QUERY_PADDING_MAX } from "./padding.ts";
 import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
-import { WaitingQueries } from "./waiting_queries.ts";
+import { tooManyQueries, WaitingQueries } from "./waiting_queries.ts";
 
 /** How name servers are reached over TCP. */
 export interface TcpWay {
@@ -72,7 +72,7 @@ export class TcpChannel implements Channel {
   /** Sends a query. */
   send(transmission: Transmission): void {
     this.#idleTimer.delete();
-    this.#waiting.add(transmission);
+    if (!this.#waiting.add(transmission)) return transmission.owner.failed(transmission, tooManyQueries());
     transmission.channel = this;
     const queryEnd = writeQuery(outbox, 2, transmission.id, transmission.question!, transmission.udpBytes, this.#flags);
     const end = this.#isSecure && transmission.udpBytes > 512 ? padQuery(outbox, 2, queryEnd) : queryEnd;

@@ -28,7 +28,7 @@ import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
 import { ANSWERS_PER_BATCH, giveAnswerBatch, takeAnswerBatch } from "./answer_batch.ts";
-import { WaitingQueries } from "./waiting_queries.ts";
+import { tooManyQueries, WaitingQueries } from "./waiting_queries.ts";
 
 const { AF_INET, AF_INET6, SOCK_DGRAM, MSG_DONTWAIT, MSG_NOSIGNAL } = os.constants;
 const { EAGAIN, ECONNREFUSED, EINTR, ENOBUFS } = os.errno as Record<string, number>;
@@ -95,7 +95,7 @@ export class UdpChannel implements Channel {
   /** Has a query sent. What the system has against it is told to its owner, perhaps before this returns. */
   send(transmission: Transmission): void {
     this.#queriesLeft--;
-    this.#waiting.add(transmission);
+    if (!this.#waiting.add(transmission)) return transmission.owner.failed(transmission, tooManyQueries());
     transmission.channel = this;
     if (this.#unsent.push(transmission) > 1) return;
     if (this.#reactor.running === null) this.#sendAll();

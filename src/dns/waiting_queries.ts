@@ -15,6 +15,12 @@ import { OTHER_QUESTION, SAME_BUT_FOR_CASE, type WireQuestion } from "./wire_que
 const PLACES_MIN = 64;
 
 /**
+ * So many at most: as many questions as may be asked at one time. Among 65,535 ids a free one is found in a hundred tries then; without a
+ * limit, the queries of a port of one's own that were left without answers would use them all up.
+ */
+const QUERIES_MAX = 65_000;
+
+/**
  * The queries that a channel waits for answers to, by their ids. They are in a table of lists, which takes a third of the time that a map does:
  * ids are random, so each is its own hash.
  */
@@ -34,14 +40,16 @@ export class WaitingQueries {
     return transmission;
   }
 
-  /** Gives a query a random id that none of the others has. */
-  add(transmission: Transmission): void {
+  /** Gives a query a random id that none of the others has. False when there are too many already: it is not waited for then. */
+  add(transmission: Transmission): boolean {
+    if (this.#size >= QUERIES_MAX) return false;
     let id = randomId();
     while (this.#find(id) !== null) id = randomId();
     transmission.id = id;
     transmission.serial = this.#added++;
     if (this.#size++ === this.#places.length) this.#grow();
     this.#put(transmission);
+    return true;
   }
 
   #put(transmission: Transmission): void {
@@ -130,6 +138,11 @@ function readerOf(
   question.putPlain(bytes, HEADER_BYTES);
   if (writtenName !== undefined) reader.expectName(writtenName, question.length - 4);
   return reader;
+}
+
+/** Why a query was not added. */
+export function tooManyQueries(): Error {
+  return new Error("too many queries wait for answers at one socket");
 }
 
 /**
