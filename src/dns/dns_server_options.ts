@@ -43,7 +43,7 @@ export interface DnsServerOptions {
   readonly maxTcpConnections?: number | undefined;
   /**
    * How long a connection may be without a complete query or an answer under way, in milliseconds; 10,000 by default (libevent's option
-   * `tcp-idle-timeout`). Single bytes do not count.
+   * `tcp-idle-timeout`). Single bytes do not count. As long as its client takes of the answers that wait to be sent, it has that time again.
    */
   readonly tcpIdleTimeoutMs?: number | undefined;
   /** Most queries of one connection that wait for their answers; 64 by default. Further ones are not read meanwhile. */

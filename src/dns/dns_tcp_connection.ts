@@ -46,6 +46,8 @@ export class DnsTcpConnection
   readonly #core: TcpConnectionCore;
   readonly #stream: BufferEvent;
   #waiting = 0;
+  // What of its answers the system had not taken when that was last looked at.
+  #unsentBytes = 0;
   #isReading = false;
   #hasEnded = false;
   #isStopping = false;
@@ -129,9 +131,14 @@ export class DnsTcpConnection
       this.#stream.write(Uint8Array.of(length >> 8, length & 0xff));
       this.#stream.write(reply.subarray(0, length));
     }
-    if (this.#waiting === 0) this.#core.idle.add(this);
+    if (this.#waiting === 0) this.#becomeIdle();
     this.read();
     return true;
+  }
+
+  #becomeIdle(): void {
+    this.#unsentBytes = this.#stream.output.length;
+    this.#core.idle.add(this);
   }
 
   /** A client that sends no more is let go when it has its answers. */
@@ -148,9 +155,11 @@ export class DnsTcpConnection
     this.#endIfOver();
   }
 
-  /** Nothing has happened for too long. */
+  /** Nothing has been asked for too long. A client that still reads its answers, however slowly, has more time. */
   deadlinePassed(): void {
-    this.close();
+    const { length } = this.#stream.output;
+    if (length > 0 && length < this.#unsentBytes) this.#becomeIdle();
+    else this.close();
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ, EventBase, ipSocketAddress, setLogCallback } from "../../src/core/mod.ts";
+import { EV_READ, EventBase, ipSocketAddress, PairBufferEvent, setLogCallback } from "../../src/core/mod.ts";
+import { DeadlineList } from "../../src/core/deadline_list.ts";
 import {
   buildDnsMessage,
   DNS_FLAG_RESPONSE,
@@ -10,6 +11,8 @@ import {
   type DnsServerRequest,
   parseDnsMessage,
 } from "../../src/dns/mod.ts";
+import { dnsServerLimits } from "../../src/dns/dns_server_options.ts";
+import { DnsTcpConnection } from "../../src/dns/dns_tcp_connection.ts";
 import { CUT, DROP, PASS, QueryRates } from "../../src/dns/query_rates.ts";
 import { settle, until } from "../core/bufferevent_support.ts";
 import { framed, query, TcpClient, UdpClient } from "./server_support.ts";
@@ -179,6 +182,42 @@ describe("the limits of a DNS server", () => {
     client.stream.enable(2);
     client.reply(count);
     assertEquals(client.replies.map(({ id }) => id), Array.from({ length: count }, (_, id) => id));
+  });
+
+  it("give a client more time as long as it reads its answers, and end the connection when it does not", () => {
+    using base = new EventBase();
+    const [stream, client] = PairBufferEvent.create(base);
+    let closed = 0;
+    const connection = new DnsTcpConnection(
+      {
+        limits: dnsServerLimits({}),
+        idle: new DeadlineList(base, 3_600_000),
+        query: () => {},
+        closed: () => closed++,
+      },
+      stream,
+      { family: "unix", path: "" },
+      false,
+    );
+    const reads = (bytes: number): void => {
+      client.input.drain(client.input.length);
+      client.setWatermark(EV_READ, 0, bytes);
+      client.enable(EV_READ);
+      settle(base);
+      client.disable(EV_READ);
+    };
+    client.write(framed(query("a")));
+    settle(base);
+    connection.finish(new Uint8Array(60_000), 60_000);
+    for (let round = 0; round < 5; round++) {
+      reads(1000);
+      connection.deadlinePassed();
+      assertEquals([closed, connection.deadlineList !== null], [0, true]);
+    }
+    assertStrictEquals(stream.output.length, 55_002);
+    connection.deadlinePassed();
+    assertEquals([closed, connection.deadlineList], [1, null]);
+    client.close();
   });
 
   it("drop queries while too many wait for their answers", () => {
