@@ -120,7 +120,7 @@ export abstract class DatagramSocket {
     setMulticastLoopback(this.fd, this.family, on);
   }
 
-  /** Where multicast leaves. */
+  /** Where multicast leaves; of a dual-stack socket that of both families, or by an IPv4 address that of IPv4 alone. */
   setMulticastInterface(through: NetworkInterface): void {
     this.assertOpen("configure");
     setMulticastInterface(this.fd, this.family, through);

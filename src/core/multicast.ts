@@ -15,6 +15,7 @@ import {
   systemError,
 } from "../ffi/mod.ts";
 import type { NetworkInterface } from "./datagram_options.ts";
+import { getIpv6Only } from "./socket_options.ts";
 
 const c = os.constants;
 const { group_req, group_source_req, ip_mreq_source, ip_mreqn } = os.structs;
@@ -160,12 +161,19 @@ function receiveOwnGroupsOnly(fd: number, family: "ipv4" | "ipv6"): void {
   if (family === "ipv6" && c.IPV6_MULTICAST_ALL !== 0) setSocketOption(fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_ALL, 0);
 }
 
+/** Whether IPv4 packets leave by this IPv6 socket, too. */
+function isDualStack(fd: number, family: Family): boolean {
+  return family === "ipv6" && getIpv6Only(fd) === 0;
+}
+
 function setForFamily(fd: number, family: Family, four: number, six: number, value: number, action: string): void {
   if (family === "unix") throw new TypeError(`Cannot ${action}: the socket is of family "unix"`);
   const result = family === "ipv4"
     ? setSocketOption(fd, c.IPPROTO_IP, four, value)
     : setSocketOption(fd, c.IPPROTO_IPV6, six, value);
   if (result < 0) throw systemError(result, "setsockopt", action);
+  // Systems other than Linux do not know the options of IPv4 on such a socket; nothing is worse than before then.
+  if (isDualStack(fd, family)) setSocketOption(fd, c.IPPROTO_IP, four, value);
 }
 
 function checkHops(hops: number, min: number): void {
@@ -191,14 +199,18 @@ export function setMulticastLoopback(fd: number, family: Family, on: boolean): v
   setForFamily(fd, family, c.IP_MULTICAST_LOOP, c.IPV6_MULTICAST_LOOP, on ? 1 : 0, "set the loopback of multicast");
 }
 
-/** Where multicast leaves. */
+/** Where multicast leaves; of a dual-stack socket that of both families, or by an IPv4 address that of IPv4 alone. */
 export function setMulticastInterface(fd: number, family: Family, through: NetworkInterface): void {
   const action = "choose the interface for multicast";
-  if (family !== "ipv4") return setForFamily(fd, family, 0, c.IPV6_MULTICAST_IF, indexOf(through), action);
-  const byAddress = typeof through === "string" ? parseIpv4(through) : null;
+  if (family === "unix") throw new TypeError(`Cannot ${action}: the socket is of family "unix"`);
+  const hasFour = family === "ipv4" || isDualStack(fd, family);
+  const byAddress = hasFour && typeof through === "string" ? parseIpv4(through) : null;
+  const index = byAddress === null ? indexOf(through) : 0;
   const value = allocate(ip_mreqn.size);
   if (byAddress !== null) value.set(byAddress, ip_mreqn.fields.address.offset);
-  else putIndex(value, ip_mreqn.fields.ifindex.offset, indexOf(through));
-  const result = setSocketOptionBytes(fd, c.IPPROTO_IP, c.IP_MULTICAST_IF, value);
+  else putIndex(value, ip_mreqn.fields.ifindex.offset, index);
+  let result = hasFour ? setSocketOptionBytes(fd, c.IPPROTO_IP, c.IP_MULTICAST_IF, value) : 0;
+  // As above, IPv6 alone decides where both are meant.
+  if (family === "ipv6" && byAddress === null) result = setSocketOption(fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_IF, index);
   if (result < 0) throw systemError(result, "setsockopt", action);
 }

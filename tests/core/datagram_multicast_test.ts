@@ -134,6 +134,35 @@ forEachBackend((backend) => {
       assertEquals(groups, [[`::ffff:${group}`, interfaceIndex(LOOPBACK)]]);
     });
 
+    it("has its options for both families on a dual-stack socket", { ignore: os.name !== "linux" }, () => {
+      const server = sockets.receiver({ host: "0.0.0.0", port: 0 });
+      server.socket.join(group, { interface: LOOPBACK });
+      const options = { host: "::", port: 0, ttl: 7, multicastTtl: 9, multicastLoopback: false };
+      const client = sockets.open({ ...options, dualStack: true, multicastInterface: LOOPBACK });
+      const read = (fd: number): number[] => [
+        getSocketOption(fd, c.IPPROTO_IP, c.IP_TTL),
+        getSocketOption(fd, c.IPPROTO_IP, c.IP_MULTICAST_TTL),
+        getSocketOption(fd, c.IPPROTO_IP, c.IP_MULTICAST_LOOP),
+        getSocketOption(fd, c.IPPROTO_IPV6, c.IPV6_UNICAST_HOPS),
+        getSocketOption(fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_HOPS),
+        getSocketOption(fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_LOOP),
+      ];
+      assertEquals(read(client.fd), [7, 9, 0, 7, 9, 0]);
+      assertEquals(getSocketOption(client.fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_IF), interfaceIndex(LOOPBACK));
+      client.setMulticastLoopback(true);
+      client.send("by name", to(server.socket.port));
+      assertEquals(untilReceived(base, server, 1), ["by name"]);
+      const byAddress = sockets.open({ host: "::", port: 0, dualStack: true, multicastInterface: "127.0.0.1" });
+      byAddress.send("by address", to(server.socket.port));
+      assertEquals(untilReceived(base, server, 2), ["by name", "by address"]);
+      assertEquals(getSocketOption(byAddress.fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_IF), 0);
+      // The options of IPv4 are none of the business of a socket for IPv6 alone.
+      const six = sockets.open(options);
+      assertEquals(read(six.fd).slice(3), [7, 9, 0]);
+      assert(read(six.fd)[1] !== 9);
+      assertThrows(() => six.setMulticastInterface("127.0.0.1"), SystemError, "ENXIO");
+    });
+
     it("says what is wrong", () => {
       const socket = sockets.open({ host: "0.0.0.0", port: 0 });
       socket.join(group, { interface: LOOPBACK });
@@ -153,6 +182,7 @@ forEachBackend((backend) => {
       const unix = sockets.open({ family: "unix" });
       assertThrows(() => unix.join(group), TypeError, 'family "unix"');
       assertThrows(() => unix.setTtl(3), TypeError, 'family "unix"');
+      assertThrows(() => unix.setMulticastInterface(LOOPBACK), TypeError, 'family "unix"');
       socket.close();
       assertThrows(() => socket.join(group), Error, "closed");
     });
