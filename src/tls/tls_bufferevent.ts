@@ -345,9 +345,12 @@ export class TlsBufferEvent extends TlsReceiving {
       this.#endHeld = true;
       if (this.intake.isEmpty) this.#endBelow();
     } else if ((what & BEV_EVENT_ERROR) !== 0) {
-      this.error = this.underlying.error;
-      // A connect that has failed may be tried again; after anything else bytes are lost.
-      if ((what & (BEV_EVENT_READING | BEV_EVENT_WRITING)) !== 0) this.#giveUp();
+      const { error } = this.underlying;
+      // The peer may have answered before it closed, or said by an alert why it did.
+      if ((what & (BEV_EVENT_READING | BEV_EVENT_WRITING)) === BEV_EVENT_WRITING) return this.endSending(error, what);
+      this.error = error;
+      // A connect that has failed may be tried again; without what could not be read there is no going on.
+      if ((what & BEV_EVENT_READING) !== 0) this.#giveUp();
       else this.connectFailed = true;
       this.updateTimers();
       this.tellFailure(what);

@@ -72,7 +72,7 @@ export abstract class TlsSending extends TlsConnection {
   /** Whether queued plaintext could be encrypted now. */
   protected get canEncrypt(): boolean {
     const { engine } = this;
-    return engine.isOpen && !engine.isCloseSent && !engine.writeBlocked && this.writeRuns &&
+    return engine.isOpen && !engine.isCloseSent && !engine.writeBlocked && this.writeRuns && !this.sendingFailed &&
       !this.underlying.outputFull;
   }
 
@@ -106,13 +106,29 @@ export abstract class TlsSending extends TlsConnection {
   /** What is queued cannot be had, and will never be sent. */
   #dropQueued(failure: ConnectionFailure): void {
     this.#encryptor.failure = null;
+    this.endSending(failure, BEV_EVENT_ERROR | BEV_EVENT_WRITING);
+  }
+
+  /** Nothing more can be sent, which is told; what is queued never will be. Reading goes on. */
+  protected endSending(failure: ConnectionFailure | null, what: number): void {
+    const { output } = this;
     this.sendingFailed = true;
     this.enabledBits &= ~EV_WRITE;
-    this.output.unfreezeFront();
-    this.output.drain(Infinity);
-    this.output.freezeFront();
-    this.error = failure;
-    this.tellFailure(BEV_EVENT_ERROR | BEV_EVENT_WRITING);
+    try {
+      // Unless it is a callback of what is being encrypted that tells of it.
+      if (!this.#isEncrypting) {
+        output.unfreezeFront();
+        output.drain(Infinity);
+      }
+    } finally {
+      if (!this.#isEncrypting) output.freezeFront();
+      // A callback on the output may have closed it.
+      if (!this.closed) {
+        this.error = failure;
+        this.updateTimers();
+        this.tellFailure(what);
+      }
+    }
   }
 
   /** Whether there is anything left to do once the connection underneath has sent something. */

@@ -1,0 +1,135 @@
+/** What becomes of the other direction when the connection underneath can send no more. */
+import { assert, assertEquals } from "@std/assert";
+import { afterEach, beforeEach, describe } from "@std/testing/bdd";
+import { type BufferEvent, EV_READ, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
+import { write } from "../../src/ffi/mod.ts";
+import { engineCount } from "../../src/tls/tls_engine.ts";
+import { TlsBufferEvent } from "../../src/tls/mod.ts";
+import { assertRejectsWith } from "../core/async_support.ts";
+import { inputText, journal, settle, until } from "../core/bufferevent_support.ts";
+import { forEachBackend } from "../support/backends.ts";
+import { Descriptors } from "../support/descriptors.ts";
+import { itNeeds } from "../support/requires.ts";
+import { clientContext, type Ends, openEnds, shakeHands } from "./tls_support.ts";
+
+/** RFC 8446 section 6: a fatal handshake_failure. */
+const ALERT = new Uint8Array([21, 3, 3, 0, 2, 2, 40]);
+
+function it(title: string, fn: () => void | Promise<void>): void {
+  itNeeds("openssl", "openssl", title, fn);
+}
+
+forEachBackend((backend) => {
+  let base: EventBase;
+  let descriptors: Descriptors;
+  let open: BufferEvent[];
+  let engines: number;
+
+  beforeEach(() => {
+    base = backend.newBase();
+    descriptors = new Descriptors();
+    open = [];
+    engines = engineCount();
+  });
+  afterEach(() => {
+    for (const connection of open) connection.close();
+    descriptors[Symbol.dispose]();
+    base.close();
+    assertEquals(engineCount(), engines);
+  });
+
+  function connected(): Ends {
+    const both = openEnds(base, descriptors);
+    open.push(both.client, both.server);
+    shakeHands(base, both);
+    return both;
+  }
+
+  /** The server has sent `text` and is gone, of which the client has read nothing yet. */
+  function left(text: string, announced: boolean): TlsBufferEvent {
+    const { client, server } = connected();
+    settle(base);
+    client.disable(EV_READ);
+    server.write(text);
+    const { fd } = server;
+    until(base, () => server.queuedBytes === 0, "the text has left");
+    if (announced) server.close();
+    else (server.underlying as SocketBufferEvent).takeFd();
+    descriptors.close(fd);
+    return client;
+  }
+
+  describe("TLS over a connection whose writing has failed", () => {
+    it("reads what has come, up to the end", async () => {
+      const client = left("too large", true);
+      const told = journal(client);
+      client.write("more of it");
+      const flushed = client.flushed();
+      until(base, () => told.length > 0, "the failure");
+      assertEquals([told, client.error?.code, client.queuedBytes], [["ERROR|WRITING"], "EPIPE", 0]);
+      assertEquals([client.enabled, client.closed], [0, false]);
+      await assertRejectsWith(flushed, "EPIPE");
+
+      client.enable(EV_READ);
+      until(base, () => told.includes("EOF|READING"), "the end");
+      assertEquals([told, inputText(client)], [["ERROR|WRITING", "read", "EOF|READING"], "too large"]);
+    });
+
+    it("tells of an end that was not announced", () => {
+      const client = left("cut o", false);
+      const told = journal(client);
+      client.write("more of it");
+      until(base, () => told.length > 0, "the failure");
+      client.enable(EV_READ);
+      until(base, () => told.length > 2, "the end");
+      assertEquals([told, inputText(client)], [["ERROR|WRITING", "read", "ERROR|READING"], "cut o"]);
+      assertEquals(client.error?.code, "TLS_TRUNCATED");
+    });
+
+    it("sends nothing again, whatever is enabled", async () => {
+      const client = left("", true);
+      const told = journal(client);
+      client.write("lost");
+      until(base, () => told.length > 0, "the failure");
+      client.enable(EV_WRITE);
+      client.write("lost as well");
+      await assertRejectsWith(client.flushed(), "EPIPE");
+      settle(base);
+      assertEquals([told, client.underlying.output.length], [["ERROR|WRITING"], 0]);
+    });
+
+    it("is closed when it was to be closed, before that or after it", () => {
+      for (const isBefore of [true, false]) {
+        const client = left("unread", true);
+        const told = journal(client);
+        client.write("never sent");
+        if (isBefore) client.closeAfterFlush();
+        until(base, () => told.length > 0, "the failure");
+        if (!isBefore) client.closeAfterFlush();
+        until(base, () => client.closed, "closed");
+        assertEquals(told, ["ERROR|WRITING"]);
+      }
+    });
+
+    it("hears of the alert that says why", () => {
+      const [near, far] = descriptors.socketpair();
+      assertEquals(write(far, ALERT, ALERT.length), ALERT.length);
+      descriptors.close(far);
+      using clients = clientContext();
+      const socket = new SocketBufferEvent(base, near, { keepOpen: true });
+      const client = new TlsBufferEvent(socket, clients, { hostname: "localhost" });
+      open.push(client);
+      const told = journal(client);
+      client.enable(EV_READ);
+      // Or it might come before there is a hello to be sent.
+      socket.disable(EV_READ);
+      until(base, () => told.length > 0, "the failure");
+      assertEquals([told, client.error?.code], [["ERROR|WRITING"], "EPIPE"]);
+      socket.enable(EV_READ);
+      until(base, () => told.length > 1, "the alert");
+      assertEquals(told, ["ERROR|WRITING", "ERROR|READING"]);
+      assertEquals(client.error?.code, "TLS_ALERT_HANDSHAKE_FAILURE");
+      assert(!client.isSecure);
+    });
+  });
+});
