@@ -28,6 +28,8 @@ export abstract class TlsConnection extends BufferEvent {
   protected lingering = false;
   /** Nothing more is read: the peer has announced its end, or the connection has failed. */
   protected readEnded = false;
+  /** Nothing more can be sent. */
+  protected sendingFailed = false;
   /** There is nobody underneath to shake hands with until the next connect. */
   protected connectFailed = false;
   // Some timer may be running.
@@ -114,10 +116,17 @@ export abstract class TlsConnection extends BufferEvent {
   /**
    * Connects the socket underneath; see {@linkcode SocketBufferEvent.connect}. `BEV_EVENT_CONNECTED` comes after the handshake.
    *
-   * @throws {TypeError} when there is no socket right underneath.
+   * A connect that has failed may be repeated; TLS that has begun serves no other connection.
+   *
+   * @throws {TypeError} when there is no socket right underneath, the handshake has ended, well or not, or the connection has failed.
    */
   connect(address: SocketAddress): void {
     if (!(this.underlying instanceof SocketBufferEvent)) throw new TypeError("Cannot connect: not right over a socket");
+    if (!this.engine.isHandshaking || this.readEnded || this.sendingFailed) {
+      throw new TypeError(
+        "Cannot connect: TLS has shaken hands already, or has failed; another connection takes another TlsBufferEvent",
+      );
+    }
     this.connectFailed = false;
     this.underlying.connect(address);
     this.update();
@@ -172,7 +181,7 @@ export abstract class TlsConnection extends BufferEvent {
     this.#readTimer.restart();
   }
 
-  /** Something was sent. */
+  /** Something was encrypted, or has left underneath. */
   protected writeProgress(): void {
     this.#writeTimer.restart();
   }

@@ -16,8 +16,6 @@ export abstract class TlsSending extends TlsConnection {
   protected endAsked = false;
   /** It is to be closed when everything has been sent. */
   protected closing = false;
-  /** Nothing more can be sent. */
-  protected sendingFailed = false;
   readonly #encryptor: Encryptor;
   // What leaves the output is being encrypted, and not dropped by hand.
   #isEncrypting = false;

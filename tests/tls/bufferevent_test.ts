@@ -171,6 +171,30 @@ forEachBackend((backend) => {
       assertEquals(told.slice(0, 2), ["ERROR", "CONNECTED"]);
     });
 
+    it("connects once: what has ended or failed is refused, instead of waiting for nobody", () => {
+      using clients = clientContext();
+      using servers = serverContext();
+      for (const [hostname, ending] of [["localhost", "EOF|READING"], ["wrong.example", "ERROR|READING"]] as const) {
+        const { fd, port } = listeningSocket(descriptors);
+        const address = { family: "ipv4", host: "127.0.0.1", port } as const;
+        const client = TlsBufferEvent.overSocket(base, -1, clients, { hostname, closeTimeoutMs: 0 });
+        open.push(client);
+        const told = journal(client);
+        client.enable(EV_READ);
+        client.connect(address);
+        const server = TlsBufferEvent.overSocket(base, acceptOne(base, fd), servers, { closeTimeoutMs: 0 });
+        open.push(server);
+        server.enable(EV_READ);
+        until(base, () => (client.isSecure && server.isSecure) || told.includes("ERROR|READING"), "the handshake");
+        if (client.isSecure) assertThrows(() => client.connect(address), TypeError);
+        server.closeAfterFlush();
+        until(base, () => told.includes(ending), "the end");
+        assertThrows(() => client.connect(address), TypeError);
+        client.close();
+        assertThrows(() => client.connect(address), TypeError);
+      }
+    });
+
     it("times a handshake out, and leaves an established connection alone", () => {
       const { client, server } = ends({ clientEnd: { handshakeTimeoutMs: 20 } });
       server.disable(EV_READ | EV_WRITE);
