@@ -65,7 +65,10 @@ export class TlsBufferEvent extends TlsReceiving {
   readonly #shrinkToo = (begun: boolean): void => {
     if (begun) this.streamBegun(!this.isConnected);
     else if (this.underlying.outputOver) this.endOutput();
-    else this.outputShrank();
+    else {
+      this.writeProgress();
+      this.outputShrank();
+    }
   };
   // The engine has begun to shake hands.
   #started = false;

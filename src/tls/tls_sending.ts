@@ -142,7 +142,6 @@ export abstract class TlsSending extends TlsConnection {
 
   /** The connection underneath has sent something. */
   protected onSent(): void {
-    this.writeProgress();
     this.encrypt();
     if (this.closed || !this.#writeOwed || this.output.length > this.writeMark.low) return;
     this.#writeOwed = false;

@@ -1,5 +1,5 @@
 /** What becomes of queued plaintext that is never encrypted, and of those who wait for it to leave. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { afterEach, beforeEach, describe } from "@std/testing/bdd";
 import {
   type BufferEvent,
@@ -7,6 +7,7 @@ import {
   EV_WRITE,
   type EventBase,
   FilterBufferEvent,
+  forEachEvent,
   setSendBufferBytes,
   SocketBufferEvent,
 } from "../../src/core/mod.ts";
@@ -19,6 +20,7 @@ import {
   inputText,
   journal,
   listeningSocket,
+  passTime,
   pattern,
   settle,
   twoEnds,
@@ -72,6 +74,14 @@ forEachBackend((backend) => {
     connection.output.unfreezeFront();
     connection.output.drain(Infinity);
     connection.output.freezeFront();
+  }
+
+  function lastDeadlineMs(): number {
+    let last = -Infinity;
+    forEachEvent(base, (event) => {
+      last = Math.max(last, event.deadlineMs);
+    });
+    return last;
   }
 
   describe("plaintext that is dropped by hand", () => {
@@ -129,6 +139,23 @@ forEachBackend((backend) => {
           await eventually(() => isDrained || client.queuedBytes > low, "those who wait are told");
         }
       }
+    });
+
+    it("puts the write timeout off whenever any of it leaves, though no more is encrypted yet", () => {
+      const { client, server } = ends("sockets");
+      shakeHands(base, { client, server });
+      server.disable(EV_READ);
+      setSendBufferBytes(client.underlying.fd, 9000);
+      client.setTimeouts(-1, 60_000);
+      client.write(pattern(400_000));
+      settle(base);
+      const before = lastDeadlineMs();
+      const queued = client.output.length;
+      passTime(base, 2);
+      assert(empty(server.underlying.fd) > 0);
+      settle(base);
+      assertEquals(client.output.length, queued);
+      assertLess(before, lastDeadlineMs());
     });
   });
 
