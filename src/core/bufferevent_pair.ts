@@ -135,7 +135,7 @@ export class PairBufferEvent extends BufferEvent {
 
   #partnerClosed(): void {
     this.#partner = null;
-    this.#endUntold = !this.#isEndTold;
+    this.#endUntold = true;
     this.endOutput();
     this.update();
     this.#closeIfFlushed();
@@ -165,7 +165,7 @@ export class PairBufferEvent extends BufferEvent {
     } else if (this.#endUntold && this.readRuns) {
       this.#endUntold = false;
       this.enabledBits &= ~EV_READ;
-      this.callEvent(BEV_EVENT_EOF | BEV_EVENT_READING);
+      if (!this.#isEndTold) this.callEvent(BEV_EVENT_EOF | BEV_EVENT_READING);
     }
     this.#updateTimers();
   }

@@ -118,7 +118,7 @@ export abstract class ResolverBase implements Disposable {
   /**
    * Changes settings, for queries from now on.
    *
-   * @throws {RangeError} for a number out of its range; nothing is changed then.
+   * @throws {RangeError} for a number out of its range, or {TypeError} for a `bindTo` that is no address; nothing is changed then.
    */
   setOptions(settings: Partial<DnsResolverSettings>): void {
     this.desk.change(settingsOf(settings));

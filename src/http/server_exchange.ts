@@ -72,7 +72,7 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   protected override get isServing(): boolean {
-    return this.phase === SERVING || (this.is(STREAMED) && this.request !== null);
+    return this.phase === SERVING || (this.is(STREAMED | PAUSED) && this.request !== null);
   }
 
   protected override get isHeldUp(): boolean {

@@ -333,8 +333,8 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
 
   /** Nothing waits any more here, though it may do underneath. */
   #closeLeft(): void {
-    if (this.#ending.error !== null) return this.stream.endWriting();
-    if (this.#output.bufferedBytes > 0) return;
+    if (this.#state === CLOSED || this.#ending.error !== null) return this.stream.endWriting();
+    if (this.#output.bufferedBytes > 0) return void this.stream.flushed().then(() => this.#drained(), () => {});
     if (this.#state === ENDING) this.#state = OVER;
     this.#limitEnd();
   }

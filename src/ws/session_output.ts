@@ -159,12 +159,14 @@ export class SessionOutput {
   }
 
   /**
-   * Whether anything has left of what waited before a ping, or the other side `wasHeard`: then there is nothing to be found out, and
-   * sending costs what it did.
+   * Whether the other side `wasHeard`, or some of what waited before a ping has left. What comes behind that says nothing: the kernel takes
+   * much for somebody who takes none of it.
    */
   isTaken(wasHeard: boolean): boolean {
-    if (wasHeard) this.unwatch();
-    return wasHeard || (this.#leaving !== null && this.#leaving.take() > 0);
+    const leaving = this.#leaving;
+    const bytes = leaving === null ? 0 : leaving.take();
+    if (wasHeard || leaving === null || leaving.isOver) this.unwatch();
+    return wasHeard || bytes > 0;
   }
 
   /**

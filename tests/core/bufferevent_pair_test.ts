@@ -93,6 +93,8 @@ forEachBackend((backend) => {
       far.close();
       settle(base);
       assertEquals(told, ["EOF|READING"]);
+      // As after the end of any stream, no timeout runs.
+      assertEquals(near.enabled, EV_WRITE);
       const [one, other] = PairBufferEvent.create(base);
       const heard = journal(one);
       one.enable(EV_READ);

@@ -120,6 +120,24 @@ describe("an HttpServer whose client is gone", () => {
     });
   });
 
+  it("tells who has the client wait with its body, before there is a handler", () => {
+    let isPaused = false;
+    const closed = signal<void>();
+    const onNewRequest = (request: HttpRequest): void => {
+      request.onClose = () => closed.resolve();
+      request.pauseBody();
+      isPaused = true;
+    };
+    return withServer({ onNewRequest }, late, async ({ connect, server }) => {
+      const client = await connect();
+      client.send(post("/", "body").slice(0, -2));
+      await eventually("the request has come", () => isPaused);
+      client.reset();
+      await closed.promise;
+      assertEquals(server.connectionCount, 0);
+    });
+  });
+
   it("does not tell the handler whose reply was complete", () => {
     let calls = 0;
     const handler: HttpHandler = (request) => {

@@ -1,8 +1,15 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EV_READ } from "../../src/core/mod.ts";
+import { EV_READ, EventBase, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { WebSocketSession } from "../../src/ws/mod.ts";
+import { sessionSettings } from "../../src/ws/session_options.ts";
+import { SessionOutput } from "../../src/ws/session_output.ts";
+import { until } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { frame, hex, masked } from "./frame_support.ts";
+import { Descriptors } from "../support/descriptors.ts";
+import { itNeeds } from "../support/requires.ts";
+import { openEnds, shakeHands } from "../tls/tls_support.ts";
 import { Rig } from "./session_support.ts";
 
 /** A short time for what is to be seen. */
@@ -154,7 +161,43 @@ describe("a session that has said why it ends", () => {
   });
 });
 
+describe("a session over TLS", () => {
+  itNeeds("openssl", "openssl", "has the time for the answer to its close from when all has left underneath", () => {
+    using base = new EventBase();
+    using descriptors = new Descriptors();
+    const ends = openEnds(base, descriptors);
+    shakeHands(base, ends);
+    const log: string[] = [];
+    const session = new WebSocketSession(ends.server, { role: "server" }, {
+      closeTimeoutMs: SHORT_MS,
+      writeTimeoutMs: 600_000,
+      error: ({ code }) => log.push(code),
+    });
+    session.sendBinary(new Uint8Array(100_000));
+    session.close();
+    until(base, () => log.length > 0, "the end");
+    assertEquals([log, session.closeFacts?.code], [["WS_CLOSE_TIMEOUT"], 1006]);
+    ends.client.close();
+  });
+});
+
 describe("a heartbeat", () => {
+  it("takes nothing for life that was sent behind its ping", () => {
+    using base = new EventBase();
+    const [ours, theirs] = socketPair();
+    using stream = new SocketBufferEvent(base, ours);
+    using _ = new SocketBufferEvent(base, theirs);
+    const output = new SessionOutput(stream, sessionSettings({}), null, false);
+    output.sendMessage("before");
+    output.askForLife();
+    output.sendMessage("behind");
+    stream.flush();
+    assert(output.isTaken(false));
+    output.sendMessage("later");
+    stream.flush();
+    assertEquals(output.isTaken(false), false);
+  });
+
   it("does not end a session whose ping still waits while the other side reads", () => {
     // So long that a lump is read within it, which takes a few turns of the loop.
     const timeoutMs = 10 * SHORT_MS;
