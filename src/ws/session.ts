@@ -334,7 +334,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
   /** Nothing waits any more here, though it may do underneath. */
   #closeLeft(): void {
     if (this.#state === CLOSED || this.#ending.error !== null) return this.stream.endWriting();
-    if (this.#output.bufferedBytes > 0) return void this.stream.flushed().then(() => this.#drained(), () => {});
+    if (this.#output.bufferedBytes > 0) return void (this.stream.whenOutputShrank = () => this.#drained());
     if (this.#state === ENDING) this.#state = OVER;
     this.#limitEnd();
   }
