@@ -21,7 +21,7 @@ export interface TransmissionOwner {
 
 /** What it travels by. */
 export interface Channel {
-  /** It is not waited for any more. */
+  /** It is not waited for any more; it does not refer to this channel any more either. */
   forget(transmission: Transmission): void;
 }
 
@@ -78,8 +78,9 @@ export class Transmission implements DeadlineMember<Transmission> {
   /** Nobody waits for it any more. */
   forget(): void {
     this.deadlineList?.remove(this);
-    this.channel?.forget(this);
+    const { channel } = this;
     this.channel = null;
+    channel?.forget(this);
     this.question?.give();
     this.question = null;
   }

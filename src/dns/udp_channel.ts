@@ -28,6 +28,7 @@ import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
 import { ANSWERS_PER_BATCH, giveAnswerBatch, takeAnswerBatch } from "./answer_batch.ts";
+import { UnsentQueries } from "./unsent_queries.ts";
 import { tooManyQueries, WaitingQueries } from "./waiting_queries.ts";
 
 const { AF_INET, AF_INET6, SOCK_DGRAM, MSG_DONTWAIT, MSG_NOSIGNAL } = os.constants;
@@ -60,7 +61,7 @@ export class UdpChannel implements Channel {
   readonly #flush: Deferred;
   #writable: LoopEvent | null = null;
   // What is to be sent, at the end of a callback or when the kernel takes more.
-  #unsent: Transmission[] = [];
+  readonly #unsent = new UnsentQueries();
   #queriesLeft: number;
   readonly #openedMs: number;
   readonly #flags: number;
@@ -97,7 +98,8 @@ export class UdpChannel implements Channel {
     this.#queriesLeft--;
     if (!this.#waiting.add(transmission)) return transmission.owner.failed(transmission, tooManyQueries());
     transmission.channel = this;
-    if (this.#unsent.push(transmission) > 1) return;
+    this.#unsent.add(transmission);
+    if (this.#unsent.size > 1) return;
     if (this.#reactor.running === null) this.#sendAll();
     else this.#flush.schedule();
   }
@@ -105,7 +107,7 @@ export class UdpChannel implements Channel {
   #sendAll(): void {
     const batch = takeSendBatch();
     try {
-      while (this.#unsent.length > 0 && !this.#isClosed) {
+      while (this.#unsent.size > 0 && !this.#isClosed) {
         this.#gather(batch);
         const result = this.#transmit(batch);
         if (isFull(result)) return this.#waitForRoom();
@@ -118,9 +120,11 @@ export class UdpChannel implements Channel {
 
   /** Fills a batch with what is to be sent. */
   #gather(batch: SendBatch): void {
+    const unsent = this.#unsent;
     batch.clear();
-    for (let index = 0; index < this.#unsent.length && batch.fits(QUERY_BYTES_MAX); index++) {
-      const { id, question, udpBytes } = this.#unsent[index]!;
+    unsent.settle();
+    for (let index = 0; index < unsent.size && batch.fits(QUERY_BYTES_MAX); index++) {
+      const { id, question, udpBytes } = unsent.at(index);
       const start = batch.bytes;
       batch.addWritten(writeQuery(batch.memory, start, id, question!, udpBytes, this.#flags) - start, null);
     }
@@ -139,16 +143,16 @@ export class UdpChannel implements Channel {
         result = taken;
       }
     }
-    if (sent === this.#unsent.length) this.#unsent.length = 0;
-    else if (sent > 0) this.#unsent.splice(0, sent);
+    this.#unsent.drop(sent);
     return result;
   }
 
   #refused(result: number): void {
     // That is what came of an earlier query, and it is not told again: nobody listens there.
     if (result === -ECONNREFUSED!) return this.#failAll(result, "sendmmsg", "ask a name server");
-    const transmission = this.#unsent.shift();
-    transmission?.owner.failed(transmission, systemError(result, "sendmmsg", "ask a name server"));
+    const transmission = this.#unsent.at(0);
+    this.#unsent.drop(1);
+    transmission.owner.failed(transmission, systemError(result, "sendmmsg", "ask a name server"));
   }
 
   #waitForRoom(): void {
@@ -179,7 +183,7 @@ export class UdpChannel implements Channel {
 
   #failAll(result: number, syscall: string, doing: string): void {
     const error = systemError(result, syscall, doing);
-    this.#unsent = [];
+    this.#unsent.clear();
     for (const transmission of this.#waiting.takeAll()) {
       if (transmission.channel === this) transmission.owner.failed(transmission, error);
     }
@@ -187,7 +191,7 @@ export class UdpChannel implements Channel {
 
   forget(transmission: Transmission): void {
     this.#waiting.delete(transmission);
-    if (this.#unsent.length > 0) this.#unsent = this.#unsent.filter((one) => one !== transmission);
+    this.#unsent.forget(transmission);
     if (this.#isRetired) this.retire();
   }
 
