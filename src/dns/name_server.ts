@@ -8,6 +8,7 @@ import {
 import type { DeadlineList } from "../core/deadline_list.ts";
 import { LoopEvent } from "../core/event.ts";
 import { EVDNS_TYPE_NS } from "./constants.ts";
+import type { OwnPorts } from "./own_ports.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import { TcpChannel, type TcpWay } from "./tcp_channel.ts";
 import { Transmission, type TransmissionOwner } from "./transmission.ts";
@@ -22,6 +23,8 @@ export interface NameServerSurroundings {
   readonly settings: DnsResolverSettings;
   /** How to reach them over TCP. */
   readonly way: TcpWay;
+  /** The ports of one's own that they are asked from. */
+  readonly ports: OwnPorts;
   /** Queries whose time runs. */
   readonly times: DeadlineList<Transmission>;
   /** Told what happens. */
@@ -90,9 +93,9 @@ export class NameServer implements TransmissionOwner {
   }
 
   #udpChannel(): UdpChannel {
-    const { base, settings } = this.#surroundings;
+    const { base, settings, ports } = this.#surroundings;
     if (this.#udp !== null && !this.#udp.isUsedUp) return this.#udp;
-    const fresh = new UdpChannel(base, this.address, settings);
+    const fresh = new UdpChannel(base, this.address, settings, ports);
     this.#udp?.retire();
     return this.#udp = fresh;
   }
@@ -105,9 +108,16 @@ export class NameServer implements TransmissionOwner {
 
   /** Takes new sockets from now on, which settings may have changed. */
   renewSockets(): void {
-    this.#udp?.retire();
+    const before = this.#udp;
     this.#udp = null;
     this.retireTcp();
+    if (before?.hasOwnPort !== true) return before?.retire();
+    // Two sockets with one port to one server cannot be told apart, so this one is closed at once, and what it waited for is asked anew.
+    for (const transmission of before.handOver()) {
+      // Its time is over, or it was forgotten since one before it failed.
+      if (transmission.deadlineList === null || transmission.channel !== before) continue;
+      this.send(transmission);
+    }
   }
 
   /** Does without the connection there is, which does not answer. */

@@ -14,6 +14,7 @@ import { normalDnsName } from "./name.ts";
 import { NameServer, type NameServerSurroundings } from "./name_server.ts";
 import { nameHash, NameTable } from "./name_table.ts";
 import type { AskedServers } from "./asked_servers.ts";
+import { OwnPorts } from "./own_ports.ts";
 import { Question, type QuestionListener, type QuestionOwner } from "./question.ts";
 import { questionKind, type QuestionWay, questionWay } from "./question_way.ts";
 import { DEFAULT_SETTINGS, type DnsResolverSettings } from "./resolver_options.ts";
@@ -59,6 +60,7 @@ export class QuestionDesk implements QuestionOwner {
     this.#surroundings = {
       base,
       way,
+      ports: new OwnPorts(),
       times: this.#times,
       log: log ?? noteForAll,
       get settings(): DnsResolverSettings {

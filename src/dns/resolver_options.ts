@@ -20,7 +20,11 @@ export interface DnsResolverSettings {
   readonly rotate: boolean;
   /** Ask in letters of random case, and accept answers over UDP that repeat them exactly; true by default. */
   readonly randomizeCase: boolean;
-  /** Address to ask from; port 0 for a random one, which is what is safe. Name servers of another family are asked from anywhere. */
+  /**
+   * Address to ask from; port 0 for a random one, which is what is safe. All name servers of its family are asked from one and the same port
+   * otherwise, which nobody else may have, not even another resolver; over TCP the port is a random one in any case. Name servers of
+   * the other family are asked from anywhere.
+   */
   readonly bindTo: IpSocketAddress | undefined;
   /** How long after it was found down a name server is probed, in milliseconds; 10,000 by default, at most an hour. */
   readonly initialProbeMs: number;

@@ -3,6 +3,7 @@ import {
   EV_READ,
   EV_WRITE,
   type EventBase,
+  formatSocketAddress,
   type IpSocketAddress,
   setReceiveBufferBytes,
   setSendBufferBytes,
@@ -24,6 +25,7 @@ import {
   SOCKET_ADDRESS_BYTES_MAX,
   systemError,
 } from "../ffi/mod.ts";
+import type { OwnPorts } from "./own_ports.ts";
 import { QUERY_BYTES_MAX, queryFlags, writeQuery } from "./query_message.ts";
 import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { Channel, Transmission } from "./transmission.ts";
@@ -54,6 +56,9 @@ const AGE_MS_MAX = 1000;
 export class UdpChannel implements Channel {
   readonly #base: EventBase;
   readonly #reactor: Reactor;
+  readonly #ports: OwnPorts;
+  // Where it asks from, as text, if that has a port of its own.
+  readonly #own: string | null;
   readonly #fd: number;
   readonly #segmentation: Segmentation;
   readonly #waiting = new WaitingQueries();
@@ -69,12 +74,15 @@ export class UdpChannel implements Channel {
   #isClosed = false;
 
   /** @throws {SystemError} when there is no such socket to be had. */
-  constructor(base: EventBase, address: IpSocketAddress, settings: DnsResolverSettings) {
+  constructor(base: EventBase, address: IpSocketAddress, settings: DnsResolverSettings, ports: OwnPorts) {
+    const { bindTo } = settings;
     this.#base = base;
     this.#reactor = reactorOf(base);
-    this.#fd = openSocket(address, settings);
+    this.#ports = ports;
+    this.#own = bindTo?.family === address.family && bindTo.port !== 0 ? formatSocketAddress(bindTo) : null;
+    this.#fd = openSocket(address, settings, ports, this.#own);
     this.#segmentation = new Segmentation(this.#fd, settings.segmentation);
-    this.#queriesLeft = (settings.bindTo?.port ?? 0) === 0 ? settings.queriesPerSocket : Infinity;
+    this.#queriesLeft = this.#own === null ? settings.queriesPerSocket : Infinity;
     this.#openedMs = base.now();
     this.#flags = queryFlags(settings.authenticData);
     this.#flush = new Deferred(base, base.priorities >> 1, () => this.#sendAll());
@@ -82,9 +90,19 @@ export class UdpChannel implements Channel {
     try {
       this.#readable.add();
     } catch (error) {
-      close(this.#fd);
+      this.#closeSocket();
       throw error;
     }
+  }
+
+  #closeSocket(): void {
+    close(this.#fd);
+    if (this.#own !== null) this.#ports.release(this.#own);
+  }
+
+  /** Whether its port is not a random one. */
+  get hasOwnPort(): boolean {
+    return this.#own !== null;
   }
 
   /** Whether another one has to take its place. */
@@ -201,6 +219,13 @@ export class UdpChannel implements Channel {
     if (this.#waiting.size === 0) this.close();
   }
 
+  /** Closes it; answers what waits for answers, to be sent by another one. */
+  handOver(): Transmission[] {
+    this.close();
+    this.#unsent.clear();
+    return this.#waiting.takeAll();
+  }
+
   /** Gives the socket back; whoever waits has to be told by others. */
   close(): void {
     if (this.#isClosed) return;
@@ -208,7 +233,7 @@ export class UdpChannel implements Channel {
     this.#flush.cancel();
     this.#readable.close();
     this.#writable?.close();
-    close(this.#fd);
+    this.#closeSocket();
   }
 }
 
@@ -217,14 +242,19 @@ function isFull(result: number): boolean {
   return result === -EAGAIN! || result === -ENOBUFS!;
 }
 
-function openSocket(address: IpSocketAddress, settings: DnsResolverSettings): number {
+/** @param own the name of the address that is bound to, if that has a port. */
+function openSocket(
+  address: IpSocketAddress,
+  { bindTo, receiveBufferBytes, sendBufferBytes }: DnsResolverSettings,
+  ports: OwnPorts,
+  own: string | null,
+): number {
   const facts = { address: address.host, port: address.port };
-  const { bindTo, receiveBufferBytes, sendBufferBytes } = settings;
   // Encoded first, since that throws for what is no address.
   const to = allocate(SOCKET_ADDRESS_BYTES_MAX);
   const toBytes = encodeSocketAddress(address, to);
-  const own = allocate(SOCKET_ADDRESS_BYTES_MAX);
-  const ownBytes = bindTo?.family === address.family ? encodeSocketAddress(bindTo, own) : 0;
+  const from = allocate(SOCKET_ADDRESS_BYTES_MAX);
+  const fromBytes = bindTo?.family === address.family ? encodeSocketAddress(bindTo, from) : 0;
   const fd = socket(address.family === "ipv4" ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
   if (fd < 0) throw systemError(fd, "socket", "open a socket for a name server", facts);
   const must = (result: number, syscall: string): void => {
@@ -234,7 +264,10 @@ function openSocket(address: IpSocketAddress, settings: DnsResolverSettings): nu
   };
   if (receiveBufferBytes > 0) must(setReceiveBufferBytes(fd, receiveBufferBytes), "setsockopt");
   if (sendBufferBytes > 0) must(setSendBufferBytes(fd, sendBufferBytes), "setsockopt");
-  if (ownBytes > 0) must(bind(fd, own, ownBytes), "bind");
-  must(connect(fd, to, toBytes), "connect");
+  if (own !== null) must(ports.bind(fd, own, from, fromBytes), "bind");
+  else if (fromBytes > 0) must(bind(fd, from, fromBytes), "bind");
+  const result = connect(fd, to, toBytes);
+  if (result < 0 && own !== null) ports.release(own);
+  must(result, "connect");
   return fd;
 }
