@@ -35,7 +35,8 @@ type StartableRequest = DnsRequest & { start(): void };
  * Looks up names: a stub resolver on the loop (libevent's evdns_base), for any type of record, with the system's name servers, search
  * domains and hosts file or with others.
  *
- * It does not keep the loop alive unless something is being looked up. Lookups may be awaited, or told by callback from the loop.
+ * It does not keep the loop alive unless something is being looked up. Lookups may be awaited, or told by callback from the loop. One that
+ * was closed throws an `Error` when it is to look something up.
  * It is a {@linkcode HostResolver}: connections take it as their `resolver`.
  *
  * @example
@@ -57,8 +58,9 @@ export class DnsResolver extends ResolverBase implements HostResolver {
   /**
    * Sets it up; reads resolv.conf and the hosts file unless it is told otherwise. Files that cannot be read count as empty.
    *
-   * @throws {TypeError} when a name server is no address, or a search domain no name.
+   * @throws {TypeError} when a name server or `bindTo` is no address, a search domain no name, or `tls` for a server's side.
    * @throws {RangeError} for a number out of its range.
+   * @throws {Error} when the base is closed.
    */
   constructor(base: EventBase, options: DnsResolverOptions = {}) {
     super(base, options);
@@ -71,6 +73,7 @@ export class DnsResolver extends ResolverBase implements HostResolver {
    * @param type a type by name or number; `"A"` by default.
    * @throws {DnsError} by rejection, when there are none; `code` says why.
    * @throws {TypeError} when there is no such type.
+   * @throws {RangeError} when the deadline is none.
    */
   resolve(name: string, type?: string | number, options?: DnsQueryOptions): Promise<DnsAnswer>;
   /** As a {@linkcode HostResolver}: the addresses of a host by all that is known of it, best first (RFC 6724). */
@@ -145,7 +148,13 @@ export class DnsResolver extends ResolverBase implements HostResolver {
     return this.#promise<NameLookupAnswer[]>((callback) => this.lookup(host, service, hints, callback));
   }
 
-  /** As {@linkcode DnsResolver.getaddrinfo}, by callback; {@linkcode DnsRequest.cancel} is evdns_getaddrinfo_cancel. */
+  /**
+   * As {@linkcode DnsResolver.getaddrinfo}, by callback; {@linkcode DnsRequest.cancel} is evdns_getaddrinfo_cancel.
+   *
+   * @param callback called from the loop, never before this returns, with an error, or null and the answers.
+   * @throws {TypeError} when neither host nor service is given.
+   * @throws {RangeError} when the port is none, or the deadline.
+   */
   lookup(
     host: string | null,
     service: string | number | null,

@@ -118,7 +118,8 @@ export abstract class ResolverBase implements Disposable {
   /**
    * Changes settings, for queries from now on.
    *
-   * @throws {RangeError} for a number out of its range, or {TypeError} for a `bindTo` that is no address; nothing is changed then.
+   * @throws {RangeError} for a number out of its range, the port or scope of `bindTo` among them, or {TypeError} for a `bindTo` that is no
+   * address; nothing is changed then.
    */
   setOptions(settings: Partial<DnsResolverSettings>): void {
     this.desk.change(settingsOf(settings));
@@ -128,7 +129,7 @@ export abstract class ResolverBase implements Disposable {
    * Sets an option by the name it has in libevent and in resolv.conf, such as `"timeout"`; times are in seconds here
    * (evdns_base_set_option). The name may end with a colon.
    *
-   * @throws {TypeError} for a name that is not known.
+   * @throws {TypeError} for a name that is not known; nothing is changed then, nor for a value that is none.
    * @throws {RangeError} for a value that is none.
    */
   setOption(name: string, value: string): void {
@@ -167,6 +168,7 @@ export abstract class ResolverBase implements Disposable {
    * @param server an address, or text such as `192.0.2.1`, `192.0.2.1:5353` or `[2001:db8::1]:53`.
    * @returns false when it was there already.
    * @throws {TypeError} when it is no address.
+   * @throws {RangeError} when the port or the scope is none.
    */
   addNameserver(server: string | IpSocketAddress): boolean {
     this.assertOpen("add a name server to");

@@ -97,7 +97,12 @@ export function namedSettingsOf(
   return settings;
 }
 
-/** The settings among options; those that are undefined are none. @throws {RangeError} for a number out of its range. @internal */
+/**
+ * The settings among options; those that are undefined are none.
+ *
+ * @throws {RangeError} for a number out of its range, {TypeError} when `bindTo` is no address.
+ * @internal
+ */
 export function settingsOf(options: Partial<DnsResolverSettings>): Partial<DnsResolverSettings> {
   const entries = Object.keys(DEFAULT_SETTINGS)
     .map((key) => [key, options[key as keyof DnsResolverSettings]] as const)
@@ -118,10 +123,14 @@ function checkSettings(settings: Partial<DnsResolverSettings>): void {
 /**
  * Checks what only a question would find out.
  *
- * @throws {TypeError} when the host is no address, or {RangeError} when the port is none.
+ * @throws {TypeError} when the host is no address, or {RangeError} when the port or the scope is none.
  * @internal
  */
 export function checkAddress(address: IpSocketAddress): void {
+  const { family } = address;
+  if (family !== "ipv4" && family !== "ipv6") {
+    throw new TypeError(`Cannot ask name servers by an address of the family ${family as string}`);
+  }
   encodeSocketAddress(address, allocate(SOCKET_ADDRESS_BYTES_MAX));
 }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import {
   DnsResolver,
   EventBase,
   formatSocketAddress,
+  type IpSocketAddress,
   type SecureLayer,
   SystemError,
 } from "../../mod.ts";
@@ -182,6 +183,21 @@ describe("the options of a resolver", () => {
     assertThrows(() => resolverFor(base, [], { search: [""] }), TypeError);
     const layer: SecureLayer = { role: "server", secure: (stream) => stream };
     assertThrows(() => resolverFor(base, [], { tls: layer }), TypeError);
+  });
+
+  it("refuse the address of a Unix socket, and stay as they are when one of several is refused", () => {
+    const address = { family: "unix", path: "/x", host: "127.0.0.1", port: 53 } as unknown as IpSocketAddress;
+    assertThrows(() => resolverFor(base, [], { nameservers: [address] }), TypeError, "unix");
+    assertThrows(() => resolverFor(base, [], { bindTo: address }), TypeError, "unix");
+    using resolver = resolverFor(base, ["192.0.2.1"]);
+    const before = resolver.settings;
+    assertThrows(() => resolver.addNameserver(address), TypeError, "unix");
+    for (const bindTo of [address, { family: "ipv4", host: "eth0", port: 0 } as const]) {
+      assertThrows(() => resolver.setOptions({ ndots: 3, bindTo, rotate: true }), TypeError);
+    }
+    assertThrows(() => resolver.setOptions({ rotate: true, ndots: 3, attempts: 0 }), RangeError);
+    assertStrictEquals(resolver.settings, before);
+    assertEquals(addresses(resolver), ["192.0.2.1:53"]);
   });
 
   it("take port 853 where everything is encrypted", () => {
