@@ -21,6 +21,7 @@ export class Deliveries {
   #queue: Delivery[] = [];
   #underWay = 0;
   #isBaseClosed = false;
+  #onAllTold: (() => void) | null = null;
 
   constructor(base: EventBase) {
     this.#reactor = reactorOf(base);
@@ -36,6 +37,20 @@ export class Deliveries {
   begun(): void {
     this.#underWay++;
     this.#reactor.countVirtual(1);
+  }
+
+  /** Calls `done` as soon as nothing is under way, perhaps at once. */
+  whenAllTold(done: () => void): void {
+    if (this.#underWay === 0) done();
+    else this.#onAllTold = done;
+  }
+
+  /** One less is under way. */
+  #ended(): void {
+    this.#reactor.countVirtual(-1);
+    if (--this.#underWay > 0 || this.#onAllTold === null) return;
+    this.#onAllTold();
+    this.#onAllTold = null;
   }
 
   /** It has come about. */
@@ -58,8 +73,7 @@ export class Deliveries {
 
   /** It has come about in the loop, where nothing else could be disturbed. */
   deliverNow(delivery: Delivery): void {
-    this.#underWay--;
-    this.#reactor.countVirtual(-1);
+    this.#ended();
     delivery.deliver();
   }
 
@@ -69,8 +83,7 @@ export class Deliveries {
     let done = 0;
     try {
       while (done < queue.length) {
-        this.#underWay--;
-        this.#reactor.countVirtual(-1);
+        this.#ended();
         queue[done++]!.deliver();
       }
     } finally {

@@ -235,14 +235,15 @@ export abstract class ResolverBase implements Disposable {
 
   /**
    * Closes it, also from within a callback. What is under way is told `DNS_SHUTDOWN`, from the loop (evdns_base_free with fail_requests).
-   * Closing twice is harmless. It is closed with its base as well, and then tells at once.
+   * Closing twice is harmless. It is closed with its base as well, which then tells at once what was not told yet.
    */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    reactorOf(this.base).dependents.delete(this.#dependent);
     this.desk.close();
     this.#deadlines.close();
+    // The loop has to tell who waits; if it does not come to that, the base does when it is closed.
+    this.surroundings.deliveries.whenAllTold(() => reactorOf(this.base).dependents.delete(this.#dependent));
   }
 
   #baseClosed(): void {

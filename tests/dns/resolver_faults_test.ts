@@ -9,6 +9,7 @@ import {
   EVLOOP_NONBLOCK,
   simpleEdns,
 } from "../../mod.ts";
+import { reactorOf } from "../../src/core/event_base.ts";
 import { os } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { canFail, type Fault, withFaults } from "../support/faults.ts";
@@ -295,6 +296,36 @@ forEachBackend((backend) => {
     assertEquals(told.length, 5);
     resolver.close();
     server[Symbol.dispose]();
+  });
+
+  it('who waits is told also where it is closed and its base right behind it, as "using" does', (base) => {
+    using server = new ScriptedServer(base, () => {});
+    const told: (string | undefined)[] = [];
+    const note = (error: DnsError | null): void => void told.push(error === null ? "found" : error.code);
+    const resolver = resolverFor(base, [server.address]);
+    resolver.query("a.test", "A", {}, note);
+    resolver.lookup("b.test", 80, {}, note);
+    resolver.lookup("192.0.2.1", 80, {}, note);
+    resolver.query("c.test", "A", {}, note).cancel();
+    resolver.close();
+    assertEquals(told, []);
+    base.close();
+    assertEquals(told.sort(), ["DNS_CANCELLED", "DNS_SHUTDOWN", "DNS_SHUTDOWN", "found"]);
+  });
+
+  it("a base does not hold on to a resolver that was closed and has told everybody", (base) => {
+    const { dependents } = reactorOf(base);
+    const before = dependents.size;
+    const told: (string | undefined)[] = [];
+    for (const name of ["192.0.2.1", "a.test", undefined]) {
+      const resolver = resolverFor(base, []);
+      if (name !== undefined) resolver.lookup(name, 80, {}, (error) => void told.push(error?.code));
+      resolver.close();
+    }
+    assertEquals(dependents.size, before + 2);
+    base.dispatch();
+    assertEquals(told, [undefined, "DNS_NO_SERVERS"]);
+    assertEquals(dependents.size, before);
   });
 
   it("a signal cancels also what is known without asking", (base) => {
