@@ -65,9 +65,9 @@ export class DnsTcpConnection
     core.idle.add(this);
   }
 
-  /** Whether the system has taken all answers. */
+  /** Whether the system has taken all answers, those included that are encrypted and wait underneath. */
   get hasSentAll(): boolean {
-    return this.#stream.output.length === 0;
+    return this.#stream.queuedBytes === 0;
   }
 
   read(): void {
@@ -137,14 +137,16 @@ export class DnsTcpConnection
   }
 
   #becomeIdle(): void {
-    this.#unsentBytes = this.#stream.output.length;
+    this.#unsentBytes = this.#stream.queuedBytes;
     this.#core.idle.add(this);
   }
 
   /** A client that sends no more is let go when it has its answers. */
   #endIfOver(): void {
     if (!this.#hasEnded || this.#waiting > 0 || this.#isClosed) return;
-    if (this.hasSentAll) this.close();
+    if (this.hasSentAll) return this.close();
+    // Of what waits underneath nobody tells otherwise.
+    this.#stream.whenOutputShrank ??= () => this.read();
   }
 
   /** Takes no more queries, and closes when there is nothing left to send. */
@@ -157,8 +159,8 @@ export class DnsTcpConnection
 
   /** Nothing has been asked for too long. A client that still reads its answers, however slowly, has more time. */
   deadlinePassed(): void {
-    const { length } = this.#stream.output;
-    if (length > 0 && length < this.#unsentBytes) this.#becomeIdle();
+    const { queuedBytes } = this.#stream;
+    if (queuedBytes > 0 && queuedBytes < this.#unsentBytes) this.#becomeIdle();
     else this.close();
   }
 

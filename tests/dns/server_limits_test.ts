@@ -258,6 +258,24 @@ describe("the limits of a DNS server", () => {
     half.untilEnd();
   });
 
+  it("answer all that was asked before the end, also what has to wait until the client has read other answers", () => {
+    using base = new EventBase();
+    const waiting: DnsServerRequest[] = [];
+    using server = new DnsServer(base, { maxOutputBytes: 1, maxPipelined: 2 }, (request) => {
+      if (waiting.push(request) > 2) oneAddress(request);
+    });
+    using client = new TcpClient(base, server.listen({ port: 0 }).port);
+    until(base, () => client.stream.isConnected, "the connection");
+    for (let id = 0; id < 20; id++) client.send(query("a", "A", { id }));
+    until(base, () => waiting.length === 2, "as many as may wait");
+    client.stream.endWriting();
+    settle(base);
+    for (const request of waiting.slice()) oneAddress(request);
+    client.reply(20);
+    client.untilEnd();
+    assertEquals(client.replies.map(({ id }) => id), Array.from({ length: 20 }, (_, id) => id));
+  });
+
   it("let go of a client that has gone, whose answer then is too late", () => {
     using base = new EventBase();
     const waiting: DnsServerRequest[] = [];
