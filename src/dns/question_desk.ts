@@ -118,9 +118,11 @@ export class QuestionDesk implements QuestionOwner {
 
   /** Changes settings: for queries from now on, and for sockets too. */
   change(settings: Partial<DnsResolverSettings>): void {
-    this.settings = { ...this.settings, ...settings };
+    const before = this.settings;
+    this.settings = { ...before, ...settings };
     for (const server of this.#servers) server.renewSockets();
-    if (!this.settings.cache) this.cache.clear();
+    // What was asked in one way does not say what would be answered in the other.
+    if (!this.settings.cache || this.settings.authenticData !== before.authenticData) this.cache.clear();
     this.cache.limit(this.settings.cacheRecordsMax);
     this.pump();
   }

@@ -56,7 +56,7 @@ export interface DnsResolverSettings {
   readonly ignoreTruncation: boolean;
   /**
    * Have name servers say whether they have verified an answer by DNSSEC, and believe them: {@linkcode DnsAnswer.isAuthentic}. False by default,
-   * since it is worth as much as the way to them; `trust-ad` in a resolv.conf.
+   * since it is worth as much as the way to them; `trust-ad` in a resolv.conf. When it changes, all answers are forgotten.
    */
   readonly authenticData: boolean;
   /** Bytes of an answer that are taken over UDP, 512 to 65,535; 1232 by default. 512: without EDNS, as libevent does by default. */

@@ -17,7 +17,7 @@ import { domainsOfHost } from "../../src/dns/search_list.ts";
 import { hostName } from "../../src/ffi/mod.ts";
 import { withVirtualTime } from "../support/virtual_base.ts";
 import { backendsUnderTest } from "../support/backends.ts";
-import { lookedUp, resolverFor } from "./resolver_support.ts";
+import { lookedUp, Outcomes, resolverFor } from "./resolver_support.ts";
 import { a, ScriptedServer } from "./scripted_server.ts";
 
 describe("the options of a resolver", () => {
@@ -204,6 +204,26 @@ describe("the options of a resolver", () => {
     const tls: SecureLayer = { role: "client", secure: (stream) => stream };
     using resolver = resolverFor(base, ["192.0.2.1", "192.0.2.2:8853"], { tls });
     assertEquals(addresses(resolver), ["192.0.2.1:853", "192.0.2.2:8853"]);
+  });
+
+  it("forget what was asked without authenticData, or with it, when that changes, and with other settings do not", () => {
+    withVirtualTime(backendsUnderTest[0]!, (base) => {
+      // It says that it has verified everything.
+      using server = new ScriptedServer(base, (query) => query.answer([a("192.0.2.1")], { flags: 0x81a0 }));
+      using resolver = resolverFor(base, [server.address]);
+      const outcomes = new Outcomes(base);
+      const isAuthentic = (): boolean => {
+        resolver.query("www.test", "A", {}, outcomes.note);
+        outcomes.untilThereAre(outcomes.list.length + 1);
+        return outcomes.answers.at(-1)!.isAuthentic;
+      };
+      for (const authenticData of [false, true, false]) {
+        resolver.setOptions({ authenticData });
+        resolver.setOptions({ ndots: 2 });
+        assertEquals([isAuthentic(), isAuthentic()], [authenticData, authenticData]);
+      }
+      assertEquals(server.asked.length, 3);
+    });
   });
 
   it("put a domain that is added in front of the others", () => {
