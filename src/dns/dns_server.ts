@@ -55,7 +55,7 @@ export interface DnsServerCounts {
   readonly limited: number;
   /** Connections refused since there were too many, and none of them idle. */
   readonly refusedConnections: number;
-  /** Connections closed since they were idle for the longest when there were too many. */
+  /** Connections closed when there were too many, since they were idle for the longest, or slow to read their answers. */
   readonly displacedConnections: number;
 }
 

@@ -38,7 +38,7 @@ export interface DnsServerOptions {
   readonly maxTcpQueryBytes?: number | undefined;
   /**
    * Most connections at once; 256 by default (libevent's option `tcp-max-clients`, which is 10). For further ones the one that was idle for the
-   * longest makes room; when all are busy they are closed at once.
+   * longest makes room, else one whose client takes longer than `tcpIdleTimeoutMs` to read its answers; when all are busy they are closed at once.
    */
   readonly maxTcpConnections?: number | undefined;
   /**

@@ -48,6 +48,8 @@ export class DnsTcpConnection
   #waiting = 0;
   // What of its answers the system had not taken when that was last looked at.
   #unsentBytes = 0;
+  // Whether it is there only because its client still reads its answers.
+  #isLingering = false;
   #isReading = false;
   #hasEnded = false;
   #isStopping = false;
@@ -68,6 +70,11 @@ export class DnsTcpConnection
   /** Whether the system has taken all answers, those included that are encrypted and wait underneath. */
   get hasSentAll(): boolean {
     return this.#stream.queuedBytes === 0;
+  }
+
+  /** Whether its time is over, and was given anew since its client still reads its answers. */
+  get isLingering(): boolean {
+    return this.#isLingering;
   }
 
   read(): void {
@@ -109,6 +116,7 @@ export class DnsTcpConnection
     input.drain(LENGTH_BYTES);
     const bytes = input.take(length);
     this.#waiting++;
+    this.#isLingering = false;
     this.deadlineList?.remove(this);
     this.#core.query(bytes, this);
     return true;
@@ -160,8 +168,9 @@ export class DnsTcpConnection
   /** Nothing has been asked for too long. A client that still reads its answers, however slowly, has more time. */
   deadlinePassed(): void {
     const { queuedBytes } = this.#stream;
-    if (queuedBytes > 0 && queuedBytes < this.#unsentBytes) this.#becomeIdle();
-    else this.close();
+    if (queuedBytes === 0 || queuedBytes >= this.#unsentBytes) return this.close();
+    this.#isLingering = true;
+    this.#becomeIdle();
   }
 
   close(): void {

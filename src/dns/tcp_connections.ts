@@ -32,19 +32,27 @@ export class TcpConnections implements TcpConnectionCore {
     return this.#open.size;
   }
 
-  /** Whether there may be one more, in whose favour an idle one is closed if need be; counts the one that may not. */
+  /**
+   * Whether there may be one more; counts the one that may not. If need be one is closed in its favour: one that is idle, else one whose client takes
+   * more than its time to read its answers. Whoever reads a byte now and then could keep all others out otherwise.
+   */
   makeRoom(): boolean {
     if (this.#open.size < this.limits.maxTcpConnections) return true;
-    const { counts } = this.#requests;
+    let lingering: DnsTcpConnection | null = null;
     let left = LOOKED_AT_MAX;
     for (let idle = this.idle.head; idle !== null && left > 0; idle = idle.deadlineNext, left--) {
-      if (!idle.hasSentAll) continue;
-      counts.displacedConnections++;
-      idle.close();
-      return true;
+      if (idle.hasSentAll) return this.#displace(idle);
+      if (lingering === null && idle.isLingering) lingering = idle;
     }
-    counts.refusedConnections++;
+    if (lingering !== null) return this.#displace(lingering);
+    this.#requests.counts.refusedConnections++;
     return false;
+  }
+
+  #displace(connection: DnsTcpConnection): true {
+    this.#requests.counts.displacedConnections++;
+    connection.close();
+    return true;
   }
 
   /** Takes a connection on. */
