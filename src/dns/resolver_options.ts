@@ -18,7 +18,7 @@ export interface DnsResolverSettings {
   readonly waitingMax: number;
   /** Spread queries over all name servers; false by default: the first one that is not down is asked. libevent always spreads. */
   readonly rotate: boolean;
-  /** Ask in letters of random case, and accept answers over UDP that repeat them exactly; true by default. */
+  /** Ask in letters of random case, and accept answers over UDP that repeat them exactly; true by default. Otherwise the case means nothing. */
   readonly randomizeCase: boolean;
   /**
    * Address to ask from; port 0 for a random one, which is what is safe. All name servers of its family are asked from one and the same port

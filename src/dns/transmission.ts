@@ -11,7 +11,7 @@ export interface TransmissionOwner {
   answered(transmission: Transmission, message: DnsMessage): void;
   /** Such an answer has come, and is malformed; over UDP perhaps because it was cut, which it says itself then. */
   garbled(transmission: Transmission, error: unknown, isCut: boolean): void;
-  /** Over UDP, an answer that would do has another case of letters. It may be forged; the right one may still come. */
+  /** Over UDP, an answer that would do has another case than the random one of the question's letters. It may be forged; the right one may still come. */
   wrongCase(transmission: Transmission): void;
   /** It could not be sent, or there is nobody at the other end. */
   failed(transmission: Transmission, error: unknown): void;

@@ -105,7 +105,7 @@ export class WaitingQueries {
     const hasQuestion = bytes[4] === 0 && bytes[5] === 1 && length >= HEADER_BYTES + question.length;
     const verdict = hasQuestion ? question.compare(bytes, HEADER_BYTES) : OTHER_QUESTION;
     if (verdict === OTHER_QUESTION && !isRefusal(bytes)) return false;
-    if (verdict === SAME_BUT_FOR_CASE && !transmission.overTcp) {
+    if (verdict === SAME_BUT_FOR_CASE && question.hasRandomCase) {
       transmission.owner.wrongCase(transmission);
       return true;
     }

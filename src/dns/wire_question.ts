@@ -30,6 +30,8 @@ export class WireQuestion {
   readonly plain: Uint8Array = new Uint8Array(QUESTION_BYTES_MAX);
   /** Its bytes. */
   length = 0;
+  /** Whether a coin was tossed for the case of each letter that is sent. */
+  hasRandomCase = false;
 
   /** One of the idle ones, for this question. @throws {RangeError} when `name` is none. */
   static take(name: string, type: number, hasRandomCase: boolean): WireQuestion {
@@ -51,6 +53,7 @@ export class WireQuestion {
     plain[nameEnd + 2] = 0;
     plain[nameEnd + 3] = EVDNS_CLASS_INET;
     this.length = nameEnd + 4;
+    this.hasRandomCase = hasRandomCase;
     if (hasRandomCase) this.#tossCoins(nameEnd);
     for (let at = hasRandomCase ? nameEnd : 0; at < this.length; at++) sent[at] = plain[at]!;
   }
