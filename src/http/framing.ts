@@ -55,6 +55,9 @@ export function parseContentLength(
   return length;
 }
 
+/** Adds to `facts` what one element of a list says, `bytes[start..end)` without the blanks around it, and returns the sum. */
+type AddElement = (facts: number, bytes: Uint8Array, start: number, end: number) => number;
+
 /**
  * Adds the transfer codings of one Transfer-Encoding line (RFC 9112 section 6.1) to `facts` and returns the sum.
  * Several lines make one list, so `facts` has to be what the lines before it left. Empty elements are refused, although
@@ -66,26 +69,7 @@ export function addTransferCodings(
   start: number,
   end: number,
 ): number {
-  let result = facts | FACT_CODED;
-  let p = start;
-  for (;;) {
-    let elementEnd = p;
-    while (elementEnd < end && bytes[elementEnd] !== COMMA) elementEnd++;
-    const from = skipBlanks(bytes, p, elementEnd);
-    const to = dropBlanks(bytes, from, elementEnd);
-    let tokenEnd = from;
-    while (
-      tokenEnd < to && (BYTE_CLASS[bytes[tokenEnd]!]! & TOKEN_BYTE) !== 0
-    ) tokenEnd++;
-    const chunked = equalsIgnoringCase(bytes, from, tokenEnd, "chunked");
-    // Parameters are allowed behind a coding's name, but chunked has none.
-    const wellFormed = tokenEnd > from &&
-      (tokenEnd === to || (bytes[tokenEnd] === SEMICOLON && !chunked));
-    if (!wellFormed || (result & FACT_CHUNKED) !== 0) result |= FACT_BAD_CODING;
-    result |= chunked ? FACT_CHUNKED : FACT_OTHER_CODING;
-    if (elementEnd === end) return result;
-    p = elementEnd + 1;
-  }
+  return addElements(facts | FACT_CODED, bytes, start, end, addCoding);
 }
 
 /**
@@ -98,23 +82,7 @@ export function addConnectionOptions(
   start: number,
   end: number,
 ): number {
-  let result = facts | FACT_CONNECTION;
-  let p = start;
-  while (p < end) {
-    let elementEnd = p;
-    while (elementEnd < end && bytes[elementEnd] !== COMMA) elementEnd++;
-    const from = skipBlanks(bytes, p, elementEnd);
-    const to = dropBlanks(bytes, from, elementEnd);
-    if (equalsIgnoringCase(bytes, from, to, "keep-alive")) {
-      result |= FACT_KEEP_ALIVE;
-    } else if (equalsIgnoringCase(bytes, from, to, "close")) {
-      result |= FACT_CLOSE;
-    } else if (equalsIgnoringCase(bytes, from, to, "upgrade")) {
-      result |= FACT_UPGRADE_OPTION;
-    }
-    p = elementEnd + 1;
-  }
-  return result;
+  return addElements(facts | FACT_CONNECTION, bytes, start, end, addOption);
 }
 
 /**
@@ -127,18 +95,43 @@ export function addExpectations(
   start: number,
   end: number,
 ): number {
+  return addElements(facts, bytes, start, end, addExpectation);
+}
+
+/** Goes through a list, whose elements may be empty: there is one more of them than commas. */
+function addElements(facts: number, bytes: Uint8Array, start: number, end: number, add: AddElement): number {
   let result = facts;
-  let p = start;
-  while (p < end) {
-    let elementEnd = p;
-    while (elementEnd < end && bytes[elementEnd] !== COMMA) elementEnd++;
-    const from = skipBlanks(bytes, p, elementEnd);
-    const to = dropBlanks(bytes, from, elementEnd);
-    if (equalsIgnoringCase(bytes, from, to, "100-continue")) result |= FACT_EXPECT_CONTINUE;
-    else if (from < to) result |= FACT_EXPECT_OTHER;
-    p = elementEnd + 1;
+  for (let p = start;; p++) {
+    const elementStart = skipBlanks(bytes, p, end);
+    for (p = elementStart; p < end && bytes[p] !== COMMA;) p++;
+    result = add(result, bytes, elementStart, dropBlanks(bytes, elementStart, p));
+    if (p === end) return result;
   }
-  return result;
+}
+
+function addCoding(facts: number, bytes: Uint8Array, start: number, end: number): number {
+  let tokenEnd = start;
+  while (
+    tokenEnd < end && (BYTE_CLASS[bytes[tokenEnd]!]! & TOKEN_BYTE) !== 0
+  ) tokenEnd++;
+  const chunked = equalsIgnoringCase(bytes, start, tokenEnd, "chunked");
+  // Parameters are allowed behind a coding's name, but chunked has none.
+  const wellFormed = tokenEnd > start &&
+    (tokenEnd === end || (bytes[tokenEnd] === SEMICOLON && !chunked));
+  const isBad = !wellFormed || (facts & FACT_CHUNKED) !== 0;
+  return facts | (isBad ? FACT_BAD_CODING : 0) | (chunked ? FACT_CHUNKED : FACT_OTHER_CODING);
+}
+
+function addOption(facts: number, bytes: Uint8Array, start: number, end: number): number {
+  if (equalsIgnoringCase(bytes, start, end, "keep-alive")) return facts | FACT_KEEP_ALIVE;
+  if (equalsIgnoringCase(bytes, start, end, "close")) return facts | FACT_CLOSE;
+  if (equalsIgnoringCase(bytes, start, end, "upgrade")) return facts | FACT_UPGRADE_OPTION;
+  return facts;
+}
+
+function addExpectation(facts: number, bytes: Uint8Array, start: number, end: number): number {
+  if (start === end) return facts;
+  return facts | (equalsIgnoringCase(bytes, start, end, "100-continue") ? FACT_EXPECT_CONTINUE : FACT_EXPECT_OTHER);
 }
 
 /** The first position in `[start..end)` that holds no blank, or `end`. */
