@@ -26,8 +26,10 @@ export abstract class ReplyState {
    */
   declare onClose: (() => void) | undefined;
   /**
-   * Called once, after the reply: with true when all of it has been handed to the system (evhttp_request_set_on_complete_cb), with false
-   * when the connection has ended before that, be it before the reply was given. To be set before the reply is complete.
+   * Called once, when the request is over: with true when all of its reply has been handed to the system
+   * (evhttp_request_set_on_complete_cb), with false when that will never come about, since the connection has ended, by `abort()` say, or
+   * the server has answered instead of the handler. With false it may come before the reply, as `onClose` does, or when there will never be
+   * one. Not called after `takeOver()`. To be set before the reply is complete.
    */
   declare onComplete: ((isSent: boolean) => void) | undefined;
 
@@ -110,7 +112,7 @@ export abstract class ReplyState {
     try {
       this.link.abort();
     } finally {
-      this.aborter?.abort(goneError());
+      this.tellGone();
     }
   }
 
@@ -121,15 +123,21 @@ export abstract class ReplyState {
     try {
       this.onClose?.();
     } finally {
-      this.aborter?.abort(goneError());
+      this.tellGone();
     }
   }
 
-  /** @internal The reply is over, and the client had gone before it was complete. */
+  /** @internal */
+  private tellGone(): void {
+    this.aborter?.abort(goneError());
+    this.endInVain();
+  }
+
+  /** @internal The client had gone before the reply was complete: whoever wants to know that it is over is told, if that was not done. */
   endInVain(): void {
     const { onComplete } = this;
     if (!this.gone || onComplete === undefined) return;
-    // A handler may try more than once.
+    // A handler may have set it only after that, and try more than once.
     this.onComplete = undefined;
     // What the server has said to the client instead may still be on its way, and does not count.
     this.link.afterSent(() => onComplete(false));

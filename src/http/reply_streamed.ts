@@ -141,7 +141,7 @@ export abstract class StreamedReply extends ReplyState {
 
   /**
    * Ends a reply begun by {@linkcode StreamedReply.replyStart} (evhttp_send_reply_end). When fewer bytes came than were declared,
-   * the connection is cut, since the client could not tell otherwise, as by {@linkcode ReplyState.abort}; `onComplete` is told, too.
+   * the connection is cut, since the client could not tell otherwise, as by {@linkcode ReplyState.abort}.
    */
   replyEnd(): void {
     if (this.gone) return this.endInVain();
@@ -150,13 +150,7 @@ export abstract class StreamedReply extends ReplyState {
       throw new Error("Cannot end a reply: it has not begun, or is complete");
     }
     if (body.bytesLeft > 0 && body.bytesLeft !== Infinity) {
-      try {
-        this.abort();
-      } finally {
-        // For the handler, this was all of it.
-        this.endInVain();
-      }
-      return;
+      return this.abort();
     }
     if (body.encoder !== null) this.frame(body, body.encoder.end());
     if (body.isChunked) this.link.output.addAscii("0\r\n\r\n");

@@ -1,7 +1,8 @@
 /** What has left when a reply is cut short. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { get, withServer } from "./server_support.ts";
+import type { HttpRequest } from "../../src/http/mod.ts";
+import { eventually, get, signal, withServer } from "./server_support.ts";
 
 describe("a reply that is cut short", () => {
   it("lets the replies before it arrive", () =>
@@ -105,5 +106,64 @@ describe("a reply that ends before all that it has promised", () => {
       assertEquals(told, ["complete false", "resolved"]);
       assertEquals(errors, []);
     });
+  });
+});
+
+describe("a request that never has its reply", () => {
+  const failure = new Error("by the handler");
+  const ends: Record<string, (request: HttpRequest) => void | Promise<void>> = {
+    aborted: (request) => request.abort(),
+    "aborted in the middle": (request) => {
+      request.replyStart(200);
+      request.replyChunk("begun");
+      request.abort();
+    },
+    closed: (request) => request.connection.close(),
+    "failed in the middle": (request) => {
+      request.replyStart(200);
+      throw failure;
+    },
+    "refused while its body comes": async (request) => {
+      await request.bytes();
+      throw new Error("never comes here");
+    },
+  };
+
+  for (const [how, end] of Object.entries(ends)) {
+    it(`tells that it is over, once: ${how}`, async () => {
+      const told: string[] = [];
+      await withServer({}, undefined, async ({ exchange, errors, server }) => {
+        server.setHandler((request) => {
+          request.onComplete = (isSent) => void told.push(`complete ${isSent}`);
+          request.signal.addEventListener("abort", () => told.push("aborted"));
+          return end(request);
+        }, { streamBody: true });
+        const isRefused = how.startsWith("refused");
+        await exchange(isRefused ? "PUT / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" : get("/"));
+        await eventually("it is told", () => told.length >= 2 && (!isRefused || errors.length > 0));
+        assertEquals(told, ["aborted", "complete false"]);
+        if (how.startsWith("failed")) assertEquals(errors, [failure]);
+      });
+    });
+  }
+
+  it("tells so when its client goes, or the server is closed, and the handler has given up", async () => {
+    for (const isServers of [false, true]) {
+      const asked = signal<HttpRequest>();
+      const told: string[] = [];
+      await withServer({}, (request) => {
+        request.onComplete = (isSent) => void told.push(`complete ${isSent}`);
+        request.onClose = () => void told.push("closed");
+        asked.resolve(request);
+      }, async ({ connect, server }) => {
+        const client = await connect();
+        client.send(get("/"));
+        await asked.promise;
+        if (isServers) server.close();
+        else client.reset();
+        await eventually("it is told", () => told.length >= 2);
+        assertEquals(told, ["closed", "complete false"]);
+      });
+    }
   });
 });
