@@ -1,4 +1,5 @@
 import { BaseClosedError, type BufferEvent, type EventBase, Listener, SystemError } from "../core/mod.ts";
+import { BaseEnd } from "./base_end.ts";
 import { HttpHost, type RouteOptions } from "./http_host.ts";
 import { Compression } from "./compression.ts";
 import { ErrorPages } from "./error_page.ts";
@@ -6,6 +7,7 @@ import { httpLimits } from "./limits.ts";
 import { ReplyHead } from "./reply_head.ts";
 import type { HttpRequest } from "./request.ts";
 import { ParserPool } from "./parser_pool.ts";
+import { PEER_ERRORS } from "./peer_errors.ts";
 import { PhaseLists } from "./phase_lists.ts";
 import { ServerConnection } from "./server_connection.ts";
 import type { ServerCore } from "./server_core.ts";
@@ -34,19 +36,6 @@ import { TakenOver } from "./taken_over.ts";
 /** Connections over the limit that are told so at once; each takes a descriptor for up to some seconds. */
 const REFUSALS_MAX = 128;
 
-/** What a peer, or the way to it, can do to a connection. */
-const PEER_ERRORS: ReadonlySet<string> = new Set([
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENETDOWN",
-  // The end of a connection that was not announced, as many clients leave.
-  "TLS_TRUNCATED",
-]);
-
 /**
  * An HTTP/1.1 server (libevent's evhttp) on an event base: strict parsing, keep-alive, pipelined requests answered in
  * order with one system call per batch, limits and timeouts on everything a client controls.
@@ -68,6 +57,8 @@ export class HttpServer extends HttpHost implements Disposable {
   #maxConnections: number;
   readonly #onError: (error: unknown, request: HttpRequest | undefined) => void;
   readonly #makeStream: StreamMaker | undefined;
+  // Nobody else would tell those whose requests wait for their handlers.
+  readonly #baseEnd: BaseEnd;
   #closed = false;
 
   /**
@@ -85,6 +76,7 @@ export class HttpServer extends HttpHost implements Disposable {
     this.#maxConnections = positive("maxConnections", options.maxConnections ?? CONNECTIONS_MAX);
     this.#onError = options.onError ?? reportError;
     this.#core = this.#makeCore(options);
+    this.#baseEnd = new BaseEnd(base, () => this.#closeOwn());
   }
 
   #makeCore(options: HttpServerOptions): ServerCore {
@@ -322,12 +314,20 @@ export class HttpServer extends HttpHost implements Disposable {
     for (const listener of this.#listeners.splice(0)) listener.close();
   }
 
-  /** Stops listening and closes every connection at once (evhttp_free). Closing twice is harmless. */
+  /**
+   * Stops listening and closes every connection at once (evhttp_free). Closing twice is harmless. When the base is closed, that happens by
+   * itself, but for what was taken over, whose owners are told.
+   */
   close(): void {
     this.#core.closing = this.#closed = true;
+    this.#baseEnd.close();
+    this.#closeOwn();
+    this.#taken.close();
+  }
+
+  #closeOwn(): void {
     this.#stopListening();
     this.#core.lists.close();
-    this.#taken.close();
   }
 
   /** Same as {@linkcode HttpServer.close}. */

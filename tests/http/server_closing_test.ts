@@ -1,7 +1,7 @@
-/** Connections that are closed in the middle of a reply, by whom they do not expect it from. */
+/** Connections that are closed in the middle of a reply, by whom they do not expect it from, or before it. */
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { EvBuffer, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import { type BufferEvent, EvBuffer, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
 import { type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { get } from "./server_support.ts";
@@ -87,6 +87,49 @@ describe("a handler that ends its reply when its memory is given back", () => {
       peer.close();
       server.close();
       assertEquals([told, server.connectionCount], [["given back", "closed"], 0]);
+    });
+  });
+});
+
+describe("a request that waits for its reply when the base is closed", () => {
+  forEachBackend((backend) => {
+    it("is told, and its server is closed", () => {
+      const base = backend.newBase();
+      const told: string[] = [];
+      using server = new HttpServer(base, {}, (request) => {
+        request.onClose = () => void told.push("closed");
+        request.signal.addEventListener("abort", () => told.push("aborted"));
+        request.onComplete = (isSent) => void told.push(`complete ${isSent}`);
+        request.connection.server.base.loopBreak();
+      });
+      server.listen({ port: 0 });
+      const [ours, theirs] = socketPair();
+      server.serveStream(new SocketBufferEvent(base, ours));
+      using client = new SocketBufferEvent(base, theirs);
+      client.write(get("/"));
+      base.loop();
+      assertEquals(told, []);
+      base.close();
+      assertEquals(told, ["closed", "aborted", "complete false"]);
+      assertEquals([server.connectionCount, server.listeners], [0, []]);
+    });
+
+    it("leaves to its owner what was taken over", () => {
+      const base = backend.newBase();
+      const taken: BufferEvent[] = [];
+      using server = new HttpServer(base, {}, (request) => {
+        taken.push(request.takeOver(101));
+        base.loopBreak();
+      });
+      const [ours, theirs] = socketPair();
+      server.serveStream(new SocketBufferEvent(base, ours));
+      using client = new SocketBufferEvent(base, theirs);
+      client.write(get("/", "Connection: Upgrade\r\nUpgrade: echo\r\n"));
+      base.loop();
+      base.close();
+      assertEquals([taken.length, taken[0]?.closed], [1, false]);
+      server.close();
+      assertEquals(taken[0]?.closed, true);
     });
   });
 });
