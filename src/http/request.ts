@@ -106,7 +106,10 @@ export class HttpRequest extends HttpReply {
     this.take().onPiece = callback;
   }
 
-  /** Called when the body is complete, after the last piece; only for handlers with `streamBody`. */
+  /**
+   * Called when the body is complete, after the last piece, and also when there is none; only for handlers with `streamBody`, and to be set
+   * before they return, or in `onNewRequest`.
+   */
   get onBodyEnd(): (() => void) | undefined {
     return this.taker?.onEnd;
   }

@@ -22,6 +22,7 @@ export class RequestBody {
   isStreamed = false;
   readonly #link: RequestConnection;
   #isComplete: boolean;
+  #isEndTold = false;
   #error: ConnectionError | null = null;
   #waiter: Waiter<Uint8Array | null> | null = null;
   // Waits for all of it.
@@ -66,7 +67,14 @@ export class RequestBody {
     const collector = this.#collector;
     this.#collector = null;
     collector?.resolve(this.buffer.take());
-    this.onEnd?.();
+    if (!this.owesEnd) return;
+    this.#isEndTold = true;
+    this.onEnd!();
+  }
+
+  /** Whether a callback is still to be told of the end. */
+  get owesEnd(): boolean {
+    return this.onEnd !== undefined && !this.#isEndTold;
   }
 
   /** The rest will never come, or nobody may have it any more; `isUnread`: of what has come, something was left. */

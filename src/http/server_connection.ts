@@ -4,7 +4,7 @@ import type { RequestHead } from "./head.ts";
 import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_TRACE } from "./methods.ts";
 import { BODY, END, ERROR, HEAD, NEED_MORE, type RequestParser } from "./parser.ts";
 import { HttpRequest } from "./request.ts";
-import { addPiece } from "./request_body.ts";
+import { addPiece, type RequestBody } from "./request_body.ts";
 import type { ServerCore } from "./server_core.ts";
 import {
   ANSWERED,
@@ -248,6 +248,10 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     if (request.reading !== null) this.#endBody(request);
     if (this.request !== request) return;
     this.core.handle(request);
+    if (!request.finished && request.reading?.owesEnd === true && this.core.routeOf(request)?.streamBody === true) {
+      // Whoever takes a body as it comes hears also of none that there is no more.
+      this.#tellEnd(request.reading, request);
+    }
     if (request.finished || this.phase !== SERVING) return;
     // Most replies come at once, so that only now the list is changed; and one that comes later must not keep the memory of a
     // whole read alive.
@@ -258,8 +262,12 @@ export class ServerConnection extends ServerExchange implements ByteSink {
   /** The handler goes on with a body that is complete. */
   #endBody(request: HttpRequest): void {
     this.serving();
+    if (request.reading !== null) this.#tellEnd(request.reading, request);
+  }
+
+  #tellEnd(reading: RequestBody, request: HttpRequest): void {
     try {
-      request.reading?.ended();
+      reading.ended();
     } catch (error) {
       this.core.failed(error, request);
     }

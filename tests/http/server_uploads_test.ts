@@ -401,3 +401,56 @@ describe("whoever is asked about bodies that clients want to send", () => {
     });
   });
 });
+
+describe("a body that there is none of", () => {
+  it("has an end all the same for a handler that takes bodies as they come, once", async () => {
+    const told: string[] = [];
+    const onNewRequest = (request: HttpRequest): void => {
+      if (request.path === "/asked") request.onBodyEnd = () => void told.push("end /asked");
+    };
+    await withServer({ onNewRequest }, undefined, async ({ connect, server, errors }) => {
+      streamed(server, (request) => {
+        told.push(`begin ${request.path}`);
+        request.onBody = () => void told.push("piece");
+        const end = (): void => {
+          told.push(`end ${request.path}`);
+          if (request.path === "/fails") throw new Error("in the callback");
+          request.reply(200, request.path);
+        };
+        if (request.path === "/asked") request.reply(200, request.path);
+        else request.onBodyEnd = end;
+      });
+      const client = await connect();
+      client.send(get("/get") + post("/empty", "") + get("/asked") + get("/fails") + get("/last"));
+      const bodies: string[] = [];
+      for (let count = 0; count < 5; count++) bodies.push((await client.reply()).body);
+      assertEquals(bodies.map((body) => body.startsWith("/") ? body : "page"), [
+        "/get",
+        "/empty",
+        "/asked",
+        "page",
+        "/last",
+      ]);
+      assertEquals(told, [
+        ...["begin /get", "end /get"],
+        ...["begin /empty", "end /empty"],
+        ...["end /asked", "begin /asked"],
+        ...["begin /fails", "end /fails"],
+        ...["begin /last", "end /last"],
+      ]);
+      assertEquals(errors.map(String), ["Error: in the callback"]);
+    });
+  });
+
+  it("has none to tell for other handlers, who are called with all of it", async () => {
+    let ends = 0;
+    await withServer({}, (request) => {
+      request.onBodyEnd = () => void ends++;
+      queueMicrotask(() => request.reply(200, "x"));
+    }, async ({ connect }) => {
+      const client = await connect();
+      client.send(get("/") + post("/", "body"));
+      assertEquals([(await client.reply()).body, (await client.reply()).body, ends], ["x", "x", 0]);
+    });
+  });
+});
