@@ -262,6 +262,33 @@ describe("an HttpServer that compresses", () => {
       }
     }));
 
+  it("leaves out digests of what is sent otherwise, and those only", () => {
+    const names = ["content-digest", "repr-digest", "digest", "content-md5"];
+    return withServer({ compression: true }, (request) => {
+      for (const name of names) request.replyHeaders.set(name, "x");
+      const status = Number(request.query);
+      if (request.path === "/whole") return request.reply(status, TEXT, { "Content-Type": "text/css" });
+      request.replyStart(status, { "Content-Type": "text/css" });
+      request.replyChunk(TEXT);
+      request.replyEnd();
+    }, async ({ connect }) => {
+      const client = await connect();
+      for (const path of ["/whole", "/pieces"]) {
+        for (
+          const [status, codings, isThere] of [[200, "gzip", false], [304, "gzip", false], [200, "", true], [
+            206,
+            "gzip",
+            true,
+          ]] as const
+        ) {
+          const { headers } = await client.send(accepting(`${path}?${status}`, codings)).reply();
+          const expected = names.map(() => isThere ? "x" : undefined);
+          assertEquals(names.map((name) => headers[name]), expected, `${path} ${status} ${codings}`);
+        }
+      }
+    });
+  });
+
   it("leaves alone what StaticFiles says of its files", async () => {
     using folder = new Folder();
     folder.file("a.txt", TEXT);
