@@ -57,11 +57,13 @@ function sendFromMemory(request: HttpRequest, response: Response): void | Promis
 
 function sendBytes(request: HttpRequest, status: number, fields: [string, string][], bytes: Uint8Array): void {
   if (request.finished) return request.endInVain();
-  if (!fields.some(([name]) => name === "content-type")) {
-    // Text gets a type by the standard, which is not among the fields here; left to guess, browsers may take it for HTML.
-    fields.push(["content-type", isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream"]);
-  }
-  sendWhole(request, status, fields, bytes);
+  sendWhole(request, status, withType(fields, bytes), bytes);
+}
+
+/** Text gets a type by the standard, which is not among the fields where this is called; left to guess, browsers may take it for HTML. */
+function withType(fields: [string, string][], bytes: Uint8Array): [string, string][] {
+  if (fields.some(([name]) => name === "content-type")) return fields;
+  return [...fields, ["content-type", isUtf8(bytes) ? "text/plain;charset=utf-8" : "application/octet-stream"]];
 }
 
 async function sendWithoutBody(request: HttpRequest, response: Response): Promise<void> {
@@ -69,8 +71,19 @@ async function sendWithoutBody(request: HttpRequest, response: Response): Promis
     request.endInVain();
     return await response.body?.cancel(request.signal.reason);
   }
+  if (request.method === "HEAD" && isUntypedInMemory(response)) {
+    const fields = withType([...response.headers], await response.bytes());
+    if (request.finished) return request.endInVain();
+    return replyHead(request, response.status, fields);
+  }
   replyWithoutBody(request, response);
   await response.body?.cancel();
+}
+
+/** Whether only a look at the body tells the type that GET would be told. */
+function isUntypedInMemory(response: Response): boolean {
+  return insideOf(response) === undefined && !response.bodyUsed && !response.headers.has("content-type") &&
+    isBodyInMemory(response);
 }
 
 async function sendByStream(request: HttpRequest, response: Response): Promise<void> {
@@ -119,7 +132,11 @@ function wireFields(response: Response): Fields {
 function replyWithoutBody(request: HttpRequest, response: Response): void {
   const { status } = response;
   const fields = wireFields(response);
-  if (request.method !== "HEAD") return request.reply(status, undefined, fields);
+  if (request.method === "HEAD") replyHead(request, status, fields);
+  else request.reply(status, undefined, fields);
+}
+
+function replyHead(request: HttpRequest, status: number, fields: Fields): void {
   // The length is that of what GET would get, which only the handler can know.
   request.replyStart(status, fields);
   request.replyEnd();

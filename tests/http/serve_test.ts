@@ -91,6 +91,28 @@ describe("serve", () => {
       assertEquals((await client.reply()).body, "unknown");
     }));
 
+  it("tells HEAD the type that it tells GET", () => {
+    const make: Record<string, () => Response> = {
+      "/text": () => new Response("text"),
+      "/bytes": () => new Response(new Uint8Array([0xff, 0xfe])),
+      "/json": () => Response.json({ a: 1 }),
+      "/own": () => new Response("text", { headers: { "Content-Type": "text/own" } }),
+      "/blob": () => new Response(new Blob(["text"], { type: "text/blob" })),
+      "/none": () => new Response(null),
+      "/stream": () => new Response(new Blob(["text"]).stream()),
+    };
+    return withHandler((request) => make[new URL(request.url).pathname]!(), async ({ connect, errors }) => {
+      const client = await connect();
+      for (const path of Object.keys(make)) {
+        const type = (await client.send(get(path)).reply()).headers["content-type"];
+        const { headers } = await client.send(get(path).replace("GET", "HEAD")).reply("HEAD");
+        assertEquals(headers["content-type"], type, path);
+        if (path === "/text") assert(type?.startsWith("text/plain"));
+      }
+      assertEquals(errors, []);
+    });
+  });
+
   it("answers 500 to what a handler throws or returns instead of a response, and tells of it", () =>
     withHandler((request) => {
       if (request.url.endsWith("throws")) throw new Error("thrown");
