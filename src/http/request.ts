@@ -119,7 +119,11 @@ export class HttpRequest extends HttpReply {
     this.take().onEnd = callback;
   }
 
-  /** Has the client wait with the rest of the body; nothing but {@linkcode HttpRequest.resumeBody} or the reply ends that. */
+  /**
+   * Has the client wait with the rest of the body; nothing but {@linkcode HttpRequest.resumeBody} or the reply ends that. A client that
+   * resets the connection meanwhile is noticed, one that ends its side is when the rest is read: it may have sent all of the body before.
+   * With `allowHalfClose: false` it counts as gone at once.
+   */
   pauseBody(): void {
     this.take().pause(true);
   }

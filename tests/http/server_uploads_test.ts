@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { FEATURE_EARLY_CLOSE } from "../../src/backends/mod.ts";
 import type { HttpHandler, HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { echo, eventually, get, post, signal, withServer } from "./server_support.ts";
@@ -452,5 +453,44 @@ describe("a body that there is none of", () => {
       client.send(get("/") + post("/", "body"));
       assertEquals([(await client.reply()).body, (await client.reply()).body, ends], ["x", "x", 0]);
     });
+  });
+});
+
+describe("a body that its handler has paused", () => {
+  forEachBackend((backend) => {
+    for (const allowHalfClose of [true, false]) {
+      it(`when its client ends its side, ${allowHalfClose ? "still comes, to its end" : "never comes"}`, () => {
+        const asked = signal<HttpRequest>();
+        const closed = signal();
+        const base = backend.newBase();
+        const hearsEarly = (base.features & FEATURE_EARLY_CLOSE) !== 0;
+        return withServer({ allowHalfClose }, undefined, async ({ connect, server }) => {
+          let received = "";
+          streamed(server, (request) => {
+            request.onBody = (piece) => void (received += new TextDecoder().decode(piece));
+            request.onClose = closed.resolve;
+            request.pauseBody();
+            asked.resolve(request);
+          });
+          const client = await connect();
+          client.send(post("/", "body").slice(0, -2));
+          const request = await asked.promise;
+          await client.sendAndWait("dy");
+          client.end();
+          if (!allowHalfClose && hearsEarly) {
+            await closed.promise;
+            return assertEquals([request.finished, received], [true, ""]);
+          }
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          assertEquals([request.finished, received], [false, ""]);
+          request.resumeBody();
+          await eventually("the rest has come", () => received === "body" || request.finished);
+          if (!allowHalfClose) return await closed.promise;
+          assertEquals(request.finished, false);
+          request.reply(200, received);
+          assertEquals((await client.reply()).body, "body");
+        }, base);
+      });
+    }
   });
 });
