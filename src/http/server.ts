@@ -291,7 +291,8 @@ export class HttpServer extends HttpHost implements Disposable {
 
   /**
    * Ends gracefully: stops listening and closes idle connections at once; what has begun is answered, with `Connection: close`, and what
-   * was taken over is waited for, whose owners should end it. What is left when the time is up is cut, and the server is closed then.
+   * was taken over is waited for, whose owners should end it, and so are clients that have their last reply and do not close, for a second
+   * without anything from them: to cut them could cost them that reply. What is left when the time is up is cut, and the server is closed then.
    * Nothing of this happens while the loop does not run; closing the base ends it at once.
    *
    * @returns whether everything has ended by itself.
