@@ -28,11 +28,17 @@ export class LazyTimer {
     }, !keepsLoop);
   }
 
-  /** Fires `delayMs` milliseconds from now, whatever was set before. */
+  /** Fires `delayMs` milliseconds from now, by the loop's time as other timers do, whatever was set before. */
   set(delayMs: number): void {
     const deadlineMs = this.#reactor.clock.now() + delayMs;
     this.#deadlineMs = deadlineMs;
     if (this.#event.timerSlot < 0 || deadlineMs < this.#event.deadlineMs) this.#event.add(delayMs);
+  }
+
+  /** As {@linkcode LazyTimer.set}, unless it fires later than that already. */
+  postpone(delayMs: number): void {
+    const isSet = this.#deadlineMs !== Infinity;
+    if (!isSet || this.#deadlineMs < this.#reactor.clock.now() + delayMs) this.set(delayMs);
   }
 
   /** Fires no more. The heap entry stays for the next {@linkcode LazyTimer.set}, so this costs nothing. */

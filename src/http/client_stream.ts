@@ -115,7 +115,7 @@ export class ClientStream implements ByteSink {
       (request.options.onData === undefined ? this.#settings.maxBodyBytes : Infinity);
     this.#parser.expect(request.methodId);
     this.#sender.begin(request, authority);
-    this.#wait();
+    this.#wait(true);
     if (request.isPaused) this.pause();
   }
 
@@ -134,7 +134,7 @@ export class ClientStream implements ByteSink {
   /** Reads on. */
   resume(): void {
     if (this.#isOver) return;
-    this.#wait();
+    this.#wait(true);
     const waiting = this.#waiting;
     this.#waiting = null;
     if (waiting !== null) this.#parse(waiting.bytes, waiting.start, waiting.end);
@@ -166,13 +166,14 @@ export class ClientStream implements ByteSink {
 
   // Times
 
-  /** Begins to wait anew, for the server to go on. */
-  #wait(): void {
+  /** Waits for the server to go on, for no less long than before. `isNew`: from the present, which the loop's time may be long behind. */
+  #wait(isNew: boolean = false): void {
     if (this.#request === null || this.#request.isPaused) return;
     const { readTimeoutMs, expectTimeoutMs } = this.#settings;
     const ms = this.#sender.awaitsContinue ? Math.min(expectTimeoutMs, readTimeoutMs) : readTimeoutMs;
     if (ms === Infinity) this.#timer.clear();
-    else this.#timer.set(ms);
+    else if (isNew) this.#timer.set(ms + this.#reactor.clock.ageMs);
+    else this.#timer.postpone(ms);
   }
 
   #timedOut(): void {

@@ -74,8 +74,10 @@ export class StreamOpening {
     try {
       this.#connect();
       this.#listen();
-      if (timeoutMs < Infinity) this.#limit.add(timeoutMs);
-      reactorOf(base).dependents.add(this.#dependent);
+      const { clock, dependents } = reactorOf(base);
+      // What is asked of the other side leaves now, which may be long after the loop's time: who was busy until now pays for that alone.
+      if (timeoutMs < Infinity) this.#limit.add(timeoutMs + clock.ageMs);
+      dependents.add(this.#dependent);
     } catch (error) {
       this.cancel();
       throw error;

@@ -39,6 +39,21 @@ forEachBackend((backend) => {
       assertGreaterOrEqual(firedAt[0]!, setAt + 30);
     });
 
+    it("is postponed only to a later time, and set where it was not", () => {
+      const setAt = base.now();
+      timer.set(30);
+      timer.postpone(5);
+      until(base, () => firedAt.length > 0, "the timer");
+      assertGreaterOrEqual(firedAt[0]!, setAt + 30);
+      timer.postpone(5);
+      until(base, () => firedAt.length > 1, "the timer again");
+      timer.set(5);
+      timer.postpone(1_000_000);
+      passTime(base, 10);
+      base.loop(EVLOOP_NONBLOCK);
+      assertEquals(firedAt.length, 2);
+    });
+
     it("is brought forward by a nearer time", () => {
       timer.set(1_000_000);
       timer.set(5);
