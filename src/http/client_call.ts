@@ -6,6 +6,7 @@ import { HttpClientRequest, type HttpRequestCallback, type HttpRequestOptions } 
 import type { HttpClientResponse } from "./client_response.ts";
 import { addCredentials, shownUrl } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodeBody } from "./content_decoding.ts";
+import { dropDigests } from "./digest_fields.ts";
 import { HttpHeaders } from "./headers.ts";
 import { methodName } from "./methods.ts";
 import { addProxyFields } from "./proxies.ts";
@@ -177,6 +178,7 @@ export class HttpClientCall {
     // They speak of what is no longer there.
     response.headers.delete("content-encoding");
     response.headers.delete("content-length");
+    dropDigests(response.headers);
   }
 }
 

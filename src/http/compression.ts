@@ -2,6 +2,7 @@ import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib"
 import type { EvBuffer } from "../core/mod.ts";
 import { chooseCoding, type ContentCoding } from "./accept_encoding.ts";
 import { type BodyEncoder, DeflateEncoder } from "./body_encoder.ts";
+import { dropDigests } from "./digest_fields.ts";
 import type { HttpHeaders } from "./headers.ts";
 import { holdsFile, inMemory } from "./reply_body.ts";
 import type { ReplyState } from "./reply_state.ts";
@@ -30,7 +31,6 @@ export interface CompressionOptions {
 
 const TYPES =
   /^text\/(?!event-stream)|^application\/(?:json|javascript|xml|wasm|manifest\+json|.+\+(?:json|xml))$|^image\/(?:svg\+xml|bmp)$/;
-const DIGESTS = ["content-digest", "repr-digest", "digest", "content-md5"];
 const CODINGS: readonly ContentCoding[] = ["br", "gzip", "deflate"];
 
 /** How replies are compressed. @internal */
@@ -127,7 +127,9 @@ export class Compression {
   /** What is said in 200 about codings has to be said here, too (RFC 9110 sections 15.3.7 and 15.4.5). Parts are those of the plain content. */
   #tellOfAnother(reply: ReplyState, status: number): void {
     const coding = this.#choose(reply, status, this.#codings);
-    if (coding !== null && status === 304) dropDigests(weakenTag(reply.replyHeaders));
+    if (coding === null || status !== 304) return;
+    weakenTag(reply.replyHeaders);
+    dropDigests(reply.replyHeaders);
   }
 
   #choose(reply: ReplyState, status: number, codings: readonly ContentCoding[]): ContentCoding | null {
@@ -178,17 +180,12 @@ function addVary(fields: HttpHeaders): void {
 /** The bytes differ by coding: the tag of the content no longer stands for them exactly, nor can parts of it be asked for. */
 function encodedBy(coding: ContentCoding, fields: HttpHeaders): void {
   fields.set("Content-Encoding", coding);
-  dropDigests(weakenTag(fields));
+  weakenTag(fields);
+  dropDigests(fields);
   fields.delete("accept-ranges");
 }
 
-function weakenTag(fields: HttpHeaders): HttpHeaders {
+function weakenTag(fields: HttpHeaders): void {
   const etag = fields.get("etag");
   if (etag !== undefined && etag.startsWith('"')) fields.set("ETag", `W/${etag}`);
-  return fields;
-}
-
-/** Sums of the plain bytes are wrong for the others: of a representation, too, its coding is a part (RFC 9110 section 8.1). */
-function dropDigests(fields: HttpHeaders): void {
-  for (const name of DIGESTS) fields.delete(name);
 }

@@ -7,6 +7,7 @@ import type { HttpClientResponse } from "./client_response.ts";
 import { atLeastOne, notNegative } from "./client_options.ts";
 import { shownText } from "./client_url.ts";
 import { acceptEncoding, codingsOf, decodedStream, type DecodingLimits } from "./content_decoding.ts";
+import { dropDigests } from "./digest_fields.ts";
 import { fetchBody } from "./fetch_body.ts";
 import { FetchedBody } from "./fetched_body.ts";
 import type { HttpHeaders } from "./headers.ts";
@@ -187,6 +188,7 @@ function responseOf(
       // They speak of what the reader does not get to see.
       headers.delete("content-encoding");
       headers.delete("content-length");
+      dropDigests(headers);
     }
     if (codings.length > 0 || limits.maxBytes < Infinity) {
       body = decodedStream(body, codings, limits, working, (error) => failureOf(error, asked));

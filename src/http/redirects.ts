@@ -1,5 +1,6 @@
 import { HttpClientError } from "./client_error.ts";
 import { shownText, shownUrl } from "./client_url.ts";
+import { DIGEST_FIELDS } from "./digest_fields.ts";
 import { HttpHeaders } from "./headers.ts";
 
 /** What is asked for: the part of a request that a redirect may change. */
@@ -18,7 +19,7 @@ const BODY_FIELDS = [
   "content-location",
   "content-type",
   "content-length",
-  "digest",
+  ...DIGEST_FIELDS,
   "expect",
   "last-modified",
 ];

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { reactorOf } from "../core/event_base.ts";
 import { fetchDecodes, peek } from "../core/host_insight.ts";
+import { DIGEST_FIELDS } from "./digest_fields.ts";
 import { bytesOf } from "./reply_body.ts";
 import type { HttpRequest } from "./request.ts";
 import type { ReplyPieces } from "./reply_streamed.ts";
@@ -11,6 +12,9 @@ import { isBodyInMemory } from "./response_memory.ts";
 const END_TICKS = 8;
 /** So long the head waits for the first piece, with which it may turn out to be all there is, or to be an error. */
 const HEAD_WAIT_MS = 10;
+
+/** What speaks of a body as it was encoded. */
+const OF_ENCODED: ReadonlySet<string> = new Set(["content-encoding", "content-length", ...DIGEST_FIELDS]);
 
 type Result = ReadableStreamReadResult<Uint8Array>;
 
@@ -126,7 +130,7 @@ function wireFields(response: Response): Fields {
   if (encoding === null || response.url === "" || Object.hasOwn(response, "url") || !fetchDecodes(encoding)) {
     return headers;
   }
-  return [...headers].filter(([name]) => name !== "content-encoding" && name !== "content-length");
+  return [...headers].filter(([name]) => !OF_ENCODED.has(name));
 }
 
 function replyWithoutBody(request: HttpRequest, response: Response): void {

@@ -1,8 +1,16 @@
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { EV_READ, EvBuffer, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
 import { acceptEncoding, decodesWholeBrotli } from "../../src/http/content_decoding.ts";
+import { DIGEST_FIELDS } from "../../src/http/digest_fields.ts";
 import {
   type FetchInit,
   HttpClient,
@@ -11,6 +19,7 @@ import {
   type HttpClientOptions,
   type HttpClientRequestOptions,
   type HttpHandler,
+  type HttpHeaders,
   HttpServer,
   type ProxyOptions,
 } from "../../src/http/mod.ts";
@@ -357,6 +366,15 @@ forEachBackend((backend) => {
       request.reply(Number(match[1]), "moved", { Location: match[2] ?? "/to?x" });
     };
 
+    it("without what is said of a body, where that does not go with it", () =>
+      withServer(redirecting, async (client, url) => {
+        const headers = Object.fromEntries(DIGEST_FIELDS.map((name) => [name, "x"]));
+        const options = { method: "POST", body: "b", headers, maxRedirects: 1 };
+        assertEquals((await client.request(`${url}/303`, options)).text(), "GET /to?x  ");
+        const kept = (await client.request(`${url}/307`, options)).text();
+        for (const name of DIGEST_FIELDS) assertStringIncludes(kept, `${name}=x;`);
+      }));
+
     it("when told to, with the method and body that the status asks for (RFC 9110 section 15.4)", () =>
       withServer(redirecting, async (client, url) => {
         const options = { body: "b", headers: { "content-type": "t", x: "y" }, maxRedirects: 3 };
@@ -561,6 +579,24 @@ forEachBackend((backend) => {
       else if (name === "bomb") request.reply(200, gzipSync(new Uint8Array(8_000_000)), { "Content-Encoding": "gzip" });
       else request.reply(200, codings[name]!, { "Content-Encoding": name });
     };
+    const digested: HttpHandler = (request) => {
+      for (const name of DIGEST_FIELDS) request.replyHeaders.set(name, "x");
+      encoded(request);
+    };
+    const hasDigests = (headers: HttpHeaders | Headers): boolean[] => DIGEST_FIELDS.map((name) => headers.has(name));
+
+    it("and leaves out the digests of what was encoded, and those only", () =>
+      withServer(digested, async (client, url) => {
+        for (const [name, isThere] of [["gzip", false], ["unknown", true]] as const) {
+          const expected = DIGEST_FIELDS.map(() => isThere);
+          assertEquals(hasDigests((await client.request(`${url}/${name}`)).headers), expected, name);
+          const fetched = await client.fetch(`${url}/${name}`);
+          assertEquals(hasDigests(fetched.headers), expected, name);
+          await fetched.text();
+        }
+        const plain = await client.request(`${url}/gzip`, { decompress: false });
+        assertEquals(hasDigests(plain.headers), DIGEST_FIELDS.map(() => true));
+      }, { decompress: true }));
 
     it("what request() collects, when told to", () =>
       withServer(encoded, async (client, url) => {
