@@ -10,6 +10,9 @@ import type { HttpHeaders } from "./headers.ts";
 /** How long a file must have been left alone before its time of change is trusted to tell versions apart. */
 const SETTLED_MS = 2000;
 
+/** The first second that a date of HTTP can tell of, since its years have four digits; some file systems know times long before. */
+const FIRST_MS = Date.UTC(1000, 0);
+
 /** The validators of one version of a file. */
 export interface Validators {
   /** Entity tag in its quotes, with `W/` before it when it is weak. */
@@ -41,7 +44,7 @@ export interface FileVersion {
  */
 export function validatorsOf({ size, modifiedMs, inode }: FileVersion, nowMs: number = Date.now()): Validators {
   const isStrong = nowMs - modifiedMs >= SETTLED_MS;
-  const lastModifiedMs = Math.floor(Math.min(modifiedMs, nowMs) / 1000) * 1000;
+  const lastModifiedMs = Math.floor(Math.max(FIRST_MS, Math.min(modifiedMs, nowMs)) / 1000) * 1000;
   // A time before 1970 is negative, and "-" is as good in a tag as anything else.
   const tag = `"${inode.toString(36)}-${size.toString(36)}-${modifiedMs.toString(36)}"`;
   return { etag: isStrong ? tag : `W/${tag}`, lastModified: httpDate(lastModifiedMs), lastModifiedMs, isStrong };

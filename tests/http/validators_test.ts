@@ -31,6 +31,14 @@ describe("validatorsOf", () => {
     assertFalse(fresh.isStrong);
   });
 
+  it("dates a file from before the dates of HTTP at the first of them, and tells its versions apart", () => {
+    for (const modifiedMs of [-1e19, -8.64e15, Date.UTC(-1, 0)]) {
+      const old = validatorsOf({ ...FILE, modifiedMs }, NOW_MS);
+      assertStrictEquals(old.lastModified, "Wed, 01 Jan 1000 00:00:00 GMT");
+      assertNotEquals(old.etag, validatorsOf({ ...FILE, modifiedMs: 2 * modifiedMs }, NOW_MS).etag);
+    }
+  });
+
   it("dates a file from the future at the present, and trusts it little", () => {
     const { lastModifiedMs, etag } = validatorsOf(FILE, CHANGED_MS - 3_600_000);
     assertStrictEquals(lastModifiedMs, 784_108_177_000);
