@@ -4,6 +4,11 @@ import { LazyTimer } from "../core/lazy_timer.ts";
 /** Bytes of a body that may wait to be read. */
 const WAITING_BYTES_MAX = 64 * 1024;
 
+/** Pieces up to this long are put together while they wait: a server may send single bytes, and each would cost as much as a piece does. */
+const SMALL_BYTES = 1024;
+/** So much is put together. */
+const GATHERED_BYTES = 4096;
+
 /** Whom a body comes from. */
 interface BodySource {
   pause(): void;
@@ -27,6 +32,9 @@ export class FetchedBody {
   readonly #unreadTimeoutMs: number;
   readonly #whenUnread: () => void;
   readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
+  // What came behind them in small pieces.
+  #gathered: Uint8Array<ArrayBuffer> | null = null;
+  #gatheredBytes = 0;
   #waitingBytes = 0;
   #stream: WeakRef<ReadableStreamDefaultController<Uint8Array>> | null = null;
   // Who waits for a piece may be known to nobody else, and is kept until it is there.
@@ -65,23 +73,37 @@ export class FetchedBody {
   /** A piece has come, in memory that others use. */
   add(bytes: Uint8Array): void {
     if (this.#isOver) return;
-    // Whoever reads may transfer what it gets.
-    const piece = bytes.slice();
     const controller = this.#wanting;
     if (controller !== null) {
       this.#wanting = null;
-      controller.enqueue(piece);
+      // Whoever reads may transfer what it gets.
+      controller.enqueue(bytes.slice());
       return;
     }
-    this.#pieces.push(piece);
-    this.#waitingBytes += piece.length;
+    this.#keep(bytes);
+    this.#waitingBytes += bytes.length;
     if (this.#waitingBytes >= WAITING_BYTES_MAX) this.#pause();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const isSmall = bytes.length <= SMALL_BYTES;
+    if (!isSmall || this.#gatheredBytes + bytes.length > GATHERED_BYTES) this.#endGathering();
+    if (!isSmall) return void this.#pieces.push(bytes.slice());
+    this.#gathered ??= new Uint8Array(GATHERED_BYTES);
+    this.#gathered.set(bytes, this.#gatheredBytes);
+    this.#gatheredBytes += bytes.length;
+  }
+
+  #endGathering(): void {
+    if (this.#gatheredBytes > 0) this.#pieces.push(this.#gathered!.slice(0, this.#gatheredBytes));
+    this.#gatheredBytes = 0;
   }
 
   /** It is complete. */
   end(): void {
     if (this.#isOver) return;
     this.#finish();
+    this.#endGathering();
     if (this.#pieces.length === 0) this.#stream?.deref()?.close();
   }
 
@@ -100,6 +122,7 @@ export class FetchedBody {
   }
 
   #pull(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (this.#pieces.length === 0) this.#endGathering();
     const piece = this.#pieces.shift();
     if (piece !== undefined) {
       this.#waitingBytes -= piece.length;
@@ -130,7 +153,7 @@ export class FetchedBody {
 
   #drop(): void {
     this.#finish();
-    this.#pieces.length = 0;
+    this.#pieces.length = this.#gatheredBytes = 0;
     this.#waitingBytes = 0;
   }
 

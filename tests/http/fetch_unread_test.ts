@@ -159,6 +159,25 @@ forEachBackend((backend) => {
         }));
     }
 
+    it("is handed on in few pieces, all of it, however small those were in which it came", () =>
+      alongside(base, async () => {
+        const letters = Array.from({ length: 40_000 }, (_, at) => String.fromCharCode(97 + at % 26));
+        const large = "L".repeat(5000);
+        const pieces = [...letters.slice(0, 20_000), large, ...letters.slice(20_000)];
+        const chunks = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join("");
+        using server = new ScriptedServer(
+          base,
+          answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`),
+        );
+        using client = new HttpClient(base);
+        const response = await client.fetch(`http://${HOST}:${server.port}/`);
+        await eventually(() => client.idleCount === 1, "all of it has come");
+        const received: Uint8Array[] = [];
+        for await (const piece of response.body!) received.push(piece);
+        assertEquals(await new Response(new Blob(received as BlobPart[])).text(), pieces.join(""));
+        assert(received.length < 20, `${received.length} pieces`);
+      }));
+
     it("ends for its reader as soon as it fails, whether that reads or not", () =>
       withLongBodies({}, async (client, url) => {
         const controller = new AbortController();
