@@ -68,7 +68,7 @@ export class StreamOpening {
     this.#target = target;
     this.#way = options.proxy === undefined ? null : proxyWay(options.proxy, target);
     this.#limit = base.timer(() => this.#fail(new ConnectionError("TIMEOUT", `Cannot connect within ${timeoutMs} ms`)));
-    this.#tell = new Deferred(base, base.priorities >> 1, () => owner.failed(this.#error!));
+    this.#tell = new Deferred(base, base.priorities >> 1, () => this.#tellFailure());
     this.#socket = new SocketBufferEvent(base, -1, options.connection);
     this.#stream = this.#socket;
     try {
@@ -87,7 +87,7 @@ export class StreamOpening {
   /** Gives it up; nobody is told. Harmless when it is over. */
   cancel(): void {
     if (this.#end()) this.#stream.close();
-    this.#tell.cancel();
+    this.#takeBack();
   }
 
   /** Ends the waiting. Returns false when it had ended before. */
@@ -100,6 +100,7 @@ export class StreamOpening {
   }
 
   #baseClosed(): void {
+    if (this.#error !== null) return this.#tellFailure();
     if (!this.#end()) return;
     this.#stream.close();
     this.#owner.failed(new BaseClosedError("connect"));
@@ -110,7 +111,20 @@ export class StreamOpening {
     if (!this.#end()) return;
     this.#stream.close();
     this.#error = error;
+    // The base may be closed before the loop comes to this.
+    reactorOf(this.#base).dependents.add(this.#dependent);
     this.#tell.schedule();
+  }
+
+  #tellFailure(): void {
+    this.#takeBack();
+    this.#owner.failed(this.#error!);
+  }
+
+  /** Nobody else is to tell. */
+  #takeBack(): void {
+    reactorOf(this.#base).dependents.delete(this.#dependent);
+    this.#tell.cancel();
   }
 
   #connect(): void {

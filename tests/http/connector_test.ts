@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf } from "@std/assert";
+import { assertEquals, assertFalse, assertInstanceOf } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
   BaseClosedError,
@@ -11,8 +11,8 @@ import {
 } from "../../src/core/mod.ts";
 import { assertNoneLeft } from "../faults/waiting.ts";
 import { openStream, type ProxyOptions, StreamOpening } from "../../src/http/mod.ts";
-import { alongside, assertRejectsWith, eventually, rejection } from "../core/async_support.ts";
-import { deadPort, until } from "../core/bufferevent_support.ts";
+import { alongside, assertRejectsWith, eventually, isPending, rejection } from "../core/async_support.ts";
+import { deadPort, passTime, until } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
@@ -217,6 +217,19 @@ forEachBackend((backend) => {
       const waiting = openStream(base, { host: "a.example", port: 1 }, { proxy: ways[0]! });
       base.close();
       assertInstanceOf(await rejection(waiting), BaseClosedError);
+    });
+
+    it("rejects also when the base is closed between its failure and the turn of who is to be told", async () => {
+      const port = serve(() => {});
+      const proxy: ProxyOptions = { kind: "socks5", host: HOST, port };
+      const opening = openStream(base, { host: HOST, port: 1 }, { proxy, connectTimeoutMs: 1 });
+      using breaker = base.timer(() => base.loopBreak());
+      breaker.add(1);
+      passTime(base, 5);
+      base.dispatch();
+      base.close();
+      assertFalse(await isPending(opening));
+      await assertRejectsWith(opening, "TIMEOUT");
     });
 
     it("may be cancelled at any time, and is harmless afterwards", () => {
