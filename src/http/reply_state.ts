@@ -104,7 +104,7 @@ export abstract class ReplyState {
 
   /**
    * Cuts the connection, which tells the client that a reply under way will not be completed. What was replied before leaves as far as the
-   * kernel takes it at once. `onClose` is not called: whoever calls this knows.
+   * kernel takes it at once. `onClose` is not called: whoever calls this knows. The signal is aborted, and `onComplete` told.
    */
   abort(): void {
     if (this.finished) return;

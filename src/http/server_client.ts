@@ -7,6 +7,7 @@ import {
   SocketBufferEvent,
   takeSocketError,
 } from "../core/mod.ts";
+import { tellSoon } from "../core/tell_soon.ts";
 import type { Compression } from "./compression.ts";
 import type { HttpConnection } from "./request_connection.ts";
 import type { HttpServer } from "./server.ts";
@@ -72,7 +73,8 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
   afterSent(callback: (isSent: boolean) => void): void {
     if (this.closed) return this.#tell([callback], false);
     (this.#sentCallbacks ??= []).push(callback);
-    if (this.stream.queuedBytes === 0) queueMicrotask(() => this.tellSent());
+    // From the loop, since nothing else of the runtime runs in a blocking dispatch().
+    if (this.stream.queuedBytes === 0) tellSoon(this.stream.base, () => this.tellSent());
   }
 
   /** Calls back whoever waits for everything to be sent, if it is, or when it has ended. */

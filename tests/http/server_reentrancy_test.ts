@@ -339,6 +339,36 @@ describe("a handler that fails once the base is closed", () => {
   });
 });
 
+describe("a piece of which nothing is sent", () => {
+  forEachBackend((backend) => {
+    for (const [what, method, piece] of [["is empty", "GET", ""], ["answers HEAD", "HEAD", "piece"]] as const) {
+      it(`counts as sent from the loop, also while nothing else of the runtime runs, where it ${what}`, () => {
+        using base = backend.newBase();
+        const told: string[] = [];
+        const asked: HttpRequest[] = [];
+        using server = new HttpServer(base, {}, (request) => {
+          asked.push(request);
+          request.replyStart(200);
+        });
+        const [ours, theirs] = socketPair();
+        server.accept(ours);
+        using client = new SocketBufferEvent(base, theirs);
+        client.enable(EV_READ);
+        client.write(get("/").replace("GET", method) + get("/next"));
+        for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+        const request = asked[0]!;
+        request.replyChunk(piece, (isSent) => {
+          told.push(`sent ${isSent}`);
+          request.replyEnd();
+        });
+        told.push("asked");
+        for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+        assertEquals([told, asked.length], [["asked", "sent true"], 2]);
+      });
+    }
+  });
+});
+
 describe("a connection that is taken over", () => {
   forEachBackend((backend) => {
     it("still tells what became of the reply before", () => {
