@@ -201,7 +201,8 @@ export class PairBufferEvent extends BufferEvent {
       // Also when a callback on one of the buffers has thrown.
       this.#passed(partner, moved);
     }
-    if (count !== Infinity && this.output.length > 0 && !this.#closed) this.#passOnLater();
+    // Where the other end is full, or a limit used up, it goes on when that has changed.
+    if (count !== Infinity && this.output.length > 0 && this.writeRuns && partner.readRuns) this.#passOnLater();
     return true;
   }
 

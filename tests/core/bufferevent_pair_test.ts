@@ -8,6 +8,8 @@ import {
   EV_READ,
   EV_WRITE,
   type EventBase,
+  EVLOOP_NONBLOCK,
+  EVLOOP_ONCE,
   PairBufferEvent,
 } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
@@ -64,6 +66,19 @@ forEachBackend((backend) => {
       near.setWatermark(EV_READ, 0, 0);
       assertEquals([near.input.length, far.output.length], [8, 0]);
       assertEquals(inputText(near), "23456789");
+    });
+
+    it("has nothing to do in the loop where the other end is full, and goes on when a callback on its input takes some meanwhile", () => {
+      near.setWatermark(EV_READ, 10, 4);
+      far.write("0123456789");
+      assertEquals([near.input.length, far.output.length], [4, 6]);
+      assertEquals(base.loop(EVLOOP_ONCE | EVLOOP_NONBLOCK), 1);
+      near.input.addCallback((input, { added }) => {
+        if (added > 0) input.drain(input.length);
+      });
+      near.input.drain(4);
+      settle(base);
+      assertEquals([near.input.length, far.output.length], [0, 0]);
     });
 
     it("is flushed over watermarks and into an end that does not read", () => {
