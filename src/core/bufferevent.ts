@@ -139,11 +139,9 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     if ((directions & EV_WRITE) !== 0 && (always || this.outputLength <= this.writeMark.low)) this.callWrite(defer);
   }
 
-  /**
-   * Calls the event callback with `what`, a `BEV_EVENT_` combination, and changes nothing else (bufferevent_trigger_event).
-   */
+  /** Calls the event callback with `what`, a `BEV_EVENT_` combination, and changes nothing else (bufferevent_trigger_event). */
   triggerEvent(what: number, options: Pick<TriggerOptions, "defer"> = {}): void {
-    this.callEvent(what, this.deferAll || options.defer === true);
+    this.tellEvent(what, this.deferAll || options.defer === true);
   }
 
   /**
@@ -293,6 +291,11 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
    */
   protected callEvent(what: number, defer: boolean = this.deferAll): void {
     this.eventHappened(what);
+    this.tellEvent(what, defer);
+  }
+
+  /** Calls the event callback without a word to those who wait; as {@linkcode BufferEvent.callEvent} otherwise. */
+  protected tellEvent(what: number, defer: boolean): void {
     if (defer || this.callsPending) this.#laterCalls().addEvents(what, this.error);
     else this.callbacks.event?.(what, this);
   }

@@ -3,6 +3,10 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "@std/testing/bdd";
 import {
   BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
   type BufferEvent,
   ConnectionError,
   EV_READ,
@@ -91,6 +95,26 @@ forEachBackend((backend) => {
         await eventually(() => told.includes("EOF|READING"), "the end");
         assertEquals(text(await near.readExactly(4)), "last");
         assertEquals(await near.readSome(), null);
+      }));
+
+    it("an event that is only called for by hand has not happened to those who wait", () =>
+      alongside(base, async () => {
+        const told: number[] = [];
+        far.enable(EV_READ);
+        near.setCallbacks({ event: (what) => void told.push(what) });
+        const [asked, sent] = [near.readExactly(3), near.send("x")];
+        const events = [BEV_EVENT_EOF, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT].map((what) => what | BEV_EVENT_READING);
+        events.push(BEV_EVENT_ERROR | BEV_EVENT_WRITING);
+        for (const what of events) near.triggerEvent(what);
+        far.write("abc");
+        assertEquals(text(await asked), "abc");
+        await sent;
+        far.write("more");
+        assertEquals(text(await near.readSome()), "more");
+        await near.send("y");
+        const union = (all: number, what: number): number => all | what;
+        // What waits for the loop is told as one event.
+        await eventually(() => told.reduce(union, 0) === events.reduce(union, 0), "the callback");
       }));
 
     it("closing settles everybody who waits, and refuses who comes later", () =>

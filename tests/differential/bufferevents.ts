@@ -1,7 +1,16 @@
 /** The commands that begin with "bev": buffered connections, as bufferevents.c does them in C. */
 import type { BufferEvent } from "../../src/core/bufferevent.ts";
+import type { DeferredCalls } from "../../src/core/bufferevent_calls.ts";
 import { PairBufferEvent } from "../../src/core/bufferevent_pair.ts";
-import { BEV_FINISHED, BEV_NORMAL, EV_READ, EV_WRITE, EVLOOP_NONBLOCK, EVLOOP_ONCE } from "../../src/core/constants.ts";
+import {
+  BEV_EVENT_CONNECTED,
+  BEV_FINISHED,
+  BEV_NORMAL,
+  EV_READ,
+  EV_WRITE,
+  EVLOOP_NONBLOCK,
+  EVLOOP_ONCE,
+} from "../../src/core/constants.ts";
 import { reactorOf } from "../../src/core/event_base.ts";
 import { EvBuffer } from "../../src/core/evbuffer.ts";
 import { RateLimit } from "../../src/core/rate_limit.ts";
@@ -39,6 +48,11 @@ interface Part {
   readonly closes: boolean;
   readonly isPlain: boolean;
   readonly isDeferred: boolean;
+}
+
+/** What a connection has still to tell from the loop. */
+function dueCalls(bev: BufferEvent): DeferredCalls | null {
+  return (bev as unknown as { readonly deferredCalls: DeferredCalls | null }).deferredCalls;
 }
 
 /** The table of a scenario. */
@@ -137,6 +151,11 @@ export function bufferEventCommands(stage: Stage): Commands {
     const isFull = high !== 0 && bev.input.length >= high && (bev.enabled & EV_READ) !== 0;
     if (kind === "read" && isFull && part.taken === takenBefore) {
       stage.differ("a callback that takes nothing is not called again");
+    }
+    // It is called again before the event that is due.
+    const calls = dueCalls(bev);
+    if (kind === "read" && calls !== null && (calls.events & ~BEV_EVENT_CONNECTED) !== 0 && (calls.read || isFull)) {
+      stage.differ("an event waits for what came before it");
     }
   }
 

@@ -57,7 +57,7 @@ export class WatchedSocket extends SocketBufferEvent {
     super.callWrite(defer);
   }
 
-  protected override callEvent(what: number, defer: boolean = this.deferAll): void {
+  protected override tellEvent(what: number, defer: boolean): void {
     if (defer && this.callbacks.event === undefined) this.#stage.differ("a deferred call waits for its callback");
     if (!defer && this.callsPending) this.#stage.differ("an event waits for what came before it");
     if (what === (BEV_EVENT_ERROR | BEV_EVENT_WRITING) && this.error !== null) {
@@ -75,7 +75,7 @@ export class WatchedSocket extends SocketBufferEvent {
     if (isEnd && this.input.length > 0 && this.#hasFilter(this)) {
       this.#stage.differ("the end of the stream flushes the input transform");
     }
-    super.callEvent(what, defer);
+    super.tellEvent(what, defer);
   }
 }
 
@@ -105,8 +105,8 @@ export class WatchedFilter extends FilterBufferEvent {
     super.callWrite(defer);
   }
 
-  protected override callEvent(what: number, defer: boolean = this.deferAll): void {
+  protected override tellEvent(what: number, defer: boolean): void {
     if (!defer && this.callsPending) this.#stage.differ("an event waits for what came before it");
-    super.callEvent(what, defer);
+    super.tellEvent(what, defer);
   }
 }
