@@ -4,6 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import {
   EV_READ,
   EV_TIMEOUT,
+  EV_WRITE,
   type EventBase,
   EVLOOP_NONBLOCK,
   EVLOOP_ONCE,
@@ -267,6 +268,22 @@ forEachBackend((backend) => {
       all.ask();
       assertThrows(() => base.loop(EVLOOP_ONCE), Error, "in a callback");
       assertEquals([all.repliesTo(1), all.repliesTo(2)], numbered(2));
+      all.close();
+    });
+
+    it("keep what they have when another disables their writing, and send it when that is enabled again", () => {
+      const all = new Answering(2);
+      const first = (): SocketBufferEvent => all.connections[all.peers.indexOf(all.called[0]!)]!;
+      all.act = (nth) => {
+        if (nth === 2) first().disable(EV_WRITE);
+      };
+      all.ask();
+      base.loop(EVLOOP_ONCE);
+      assertEquals([all.hasReplied(1), all.repliesTo(2)], [false, "reply 2"]);
+      assertEquals(first().output.length, "reply 1".length);
+      first().enable(EV_WRITE);
+      base.loop(EVLOOP_ONCE | EVLOOP_NONBLOCK);
+      assertEquals(all.repliesTo(1), "reply 1");
       all.close();
     });
 
