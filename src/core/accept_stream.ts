@@ -7,7 +7,10 @@ import { type EventBase, reactorOf } from "./event_base.ts";
 export interface AcceptStreamOptions {
   /** Ends the loop when aborted; that counts as being told to stop, not as an error. */
   readonly signal?: AbortSignal | undefined;
-  /** How many accepted connections may wait for the loop's body; 64 by default. While so many do, the event base goes on waiting for it. */
+  /**
+   * How many accepted connections may wait for the loop's body; 64 by default. While so many do, the event base goes on waiting for it: whoever
+   * calls `next()` by hand, and takes no more, says so by `return()`, or by `await using`.
+   */
   readonly queueMax?: number | undefined;
   /** How the connections are made. */
   readonly connection?: SocketBufferEventOptions | undefined;

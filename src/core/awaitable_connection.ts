@@ -181,6 +181,9 @@ export abstract class AwaitableConnection extends BufferEventFlow {
   /**
    * What comes in, chunk by chunk, until the end of the stream or until the connection, or its base, is closed on this side. Leaving
    * the loop early leaves the connection open. Errors are thrown.
+   *
+   * While nothing more is let in because of what was not taken yet, the event base goes on waiting for the loop's body. Whoever calls `next()`
+   * by hand, and takes no more, says so by `return()`, or by `await using`: otherwise that lasts until the connection is closed.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     return new PullIterator<Uint8Array, SomeRequest>({
