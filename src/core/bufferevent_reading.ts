@@ -257,7 +257,8 @@ export abstract class SocketReading extends SocketSendingNow {
       input.addSlice(bytes, start, end);
     } finally {
       input.freezeBack();
-      this.reactor.readSlab.takeBack();
+      // Unless a callback on the input has read something else, which somebody may keep.
+      this.reactor.readSlab.reuse(bytes, start, end);
       // Whatever a callback on the input may have thrown.
       this.inputGrew();
     }

@@ -37,12 +37,7 @@ export class ReadSlab {
     return received;
   }
 
-  /** Nobody refers to what the last read brought: the next one may overwrite it. */
-  takeBack(): void {
-    this.end = this.start;
-  }
-
-  /** Nobody refers to `bytes[start..end)`. They are used again if they are what the last read brought. */
+  /** Nobody refers to `bytes[start..end)`. They are overwritten by the next read if they are what the last one brought. */
   reuse(bytes: Uint8Array, start: number, end: number): void {
     if (this.bytes === bytes && this.start === start && this.end === end) this.end = start;
   }

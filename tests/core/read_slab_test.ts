@@ -1,5 +1,6 @@
 import { assertEquals, assertGreaterOrEqual, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { EV_READ, EventBase, EVLOOP_ONCE, SocketBufferEvent } from "../../src/core/mod.ts";
 import { ReadSlab } from "../../src/core/read_slab.ts";
 import { os, write } from "../../src/ffi/mod.ts";
 import { Descriptors, writeText } from "../support/descriptors.ts";
@@ -31,7 +32,7 @@ describe("ReadSlab", () => {
   it("lets the next read overwrite what nobody refers to", () => {
     writeText(far, "one");
     slab.receive(near, 1000);
-    slab.takeBack();
+    slab.reuse(slab.bytes, slab.start, slab.end);
     writeText(far, "two");
     assertEquals(slab.receive(near, 1000), 3);
     assertEquals([lastRead(), slab.start], ["two", 0]);
@@ -94,6 +95,28 @@ describe("ReadSlab", () => {
       at += piece.length;
     }
     assertEquals(at, sent.length);
+  });
+
+  it("keeps what somebody was given while a callback on another connection's input ran", () => {
+    using base = new EventBase();
+    const [other, otherFar] = descriptors.socketpair();
+    using outer = new SocketBufferEvent(base, near, { keepOpen: true });
+    using inner = new SocketBufferEvent(base, other, { keepOpen: true });
+    const kept: Uint8Array[] = [];
+    inner.setSink({ receive: (bytes, start, end) => void kept.push(bytes.subarray(start, end)) });
+    for (const connection of [outer, inner]) connection.enable(EV_READ);
+    outer.input.addCallback(() => {
+      if (kept.length > 0) return;
+      writeText(otherFar, "kept");
+      // As TLS does when it is asked whether it can be used once more.
+      inner.readAhead();
+    });
+    for (const text of ["first", "second"]) {
+      writeText(far, text);
+      base.loop(EVLOOP_ONCE);
+    }
+    assertEquals(kept.map((bytes) => new TextDecoder().decode(bytes)), ["kept"]);
+    assertEquals(outer.input.takeText(), "firstsecond");
   });
 
   it("takes a new slab while 64 KiB are still free, so that a large read always finds room", () => {
