@@ -264,7 +264,7 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
     return false;
   }
 
-  /** Closes at once and calls back no more. Closing twice is harmless. */
+  /** Closes at once and calls back no more. Closing twice is harmless; what is written afterwards is dropped. */
   abstract override close(): void;
 
   /** Same as {@linkcode BufferEvent.close}. */

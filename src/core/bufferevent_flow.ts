@@ -1,6 +1,6 @@
 import { ConnectionExtras } from "./connection_extras.ts";
 import type { ConnectionRates } from "./connection_rates.ts";
-import { ENABLED_SHIFT, READ_TIMEOUT_NEW, SENDING_FAILED, WRITE_TIMEOUT_NEW } from "./connection_state.ts";
+import { DROPS_OUT, ENABLED_SHIFT, READ_TIMEOUT_NEW, SENDING_FAILED, WRITE_TIMEOUT_NEW } from "./connection_state.ts";
 import { EV_READ, EV_WRITE } from "./constants.ts";
 import { EvBuffer } from "./evbuffer.ts";
 import type { BufferBase, BufferOwner } from "./evbuffer_base.ts";
@@ -21,6 +21,9 @@ const ENABLED_BITS = (EV_READ | EV_WRITE) << ENABLED_SHIFT;
 /** Reasons why writing stands still are so many bits above those for reading. */
 const WRITE_SHIFT = 8;
 const INT_MAX = 2 ** 31 - 1;
+
+/** Owns the output of what is closed: nobody would ever give back the memory and files that are queued then. */
+const DROPPING: BufferOwner = { bufferChanged: drop };
 
 /**
  * The two buffers of a connection, and what decides whether they are filled and emptied: a direction runs when it is enabled
@@ -125,7 +128,7 @@ export abstract class BufferEventFlow implements BufferOwner {
   #makeOutput(): EvBuffer {
     const output = this.#output = new EvBuffer();
     output.freezeFront();
-    output.owner = this;
+    output.owner = this.is(DROPS_OUT) ? DROPPING : this;
     return output;
   }
 
@@ -150,13 +153,14 @@ export abstract class BufferEventFlow implements BufferOwner {
     else this.state &= ~bits;
   }
 
-  /** Empties both buffers for good. */
+  /** Empties both buffers, the output for good. */
   protected closeBuffers(): void {
+    this.mark(DROPS_OUT, true);
     try {
       this.#input?.close();
     } finally {
       // Whatever somebody may have thrown who was given his memory back.
-      this.#output?.close();
+      if (this.#output !== null) drop(this.#output);
     }
   }
 
@@ -366,6 +370,14 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
   protected abstract update(): void;
+}
+
+function drop(output: BufferBase): void {
+  try {
+    output.close();
+  } finally {
+    output.owner = DROPPING;
+  }
 }
 
 function isByteCount(bytes: number): boolean {

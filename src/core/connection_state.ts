@@ -38,6 +38,8 @@ export const READ_TIMEOUT_NEW = 0x4000;
 export const WRITE_TIMEOUT_NEW = 0x8000;
 /** Writing is to be ended as soon as there is a peer, and what was queued until then has been sent. */
 export const ENDS_WRITING = 0x1000000;
+/** It was closed, and what is written to it is dropped. */
+export const DROPS_OUT = 0x2000000;
 /** `EV_READ` and `EV_WRITE` as the user enabled them, that many bits further up. */
 export const ENABLED_SHIFT = 16;
 /** What has ended, as bits of `async_face.ts`, and {@linkcode UNCONNECTED}; that many bits further up. */

@@ -1,4 +1,4 @@
-/** closeAfterFlush() of every kind of connection: what is still to be told is told before it is closed, and it is closed in any case. */
+/** Closing every kind of connection, and closeAfterFlush(): what is still to be told is told before, and it is closed in any case. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import {
@@ -9,6 +9,7 @@ import {
   type BufferEvent,
   EV_READ,
   EV_WRITE,
+  EvBuffer,
   type EventBase,
   FilterBufferEvent,
   PairBufferEvent,
@@ -19,6 +20,12 @@ import { type Descriptors, fill, readText } from "../support/descriptors.ts";
 import { freshBase } from "../support/fresh_base.ts";
 import { journal, settle, until } from "./bufferevent_support.ts";
 import { forEachKind, freshEnds } from "./connection_kinds.ts";
+
+function bufferOf(text: string): EvBuffer {
+  const buffer = new EvBuffer();
+  buffer.add(text);
+  return buffer;
+}
 
 forEachBackend((backend) => {
   let base: EventBase;
@@ -83,6 +90,20 @@ forEachBackend((backend) => {
         until(base, () => near.closed, "the close");
         assertEquals(told, waits ? ["read", "ERROR|WRITING"] : ["ERROR|WRITING"]);
       }
+    });
+
+    it("what is written after it was closed is dropped, and given back", () => {
+      const [silent] = kind.open(base, descriptors);
+      near.write("written before");
+      for (const connection of [near, silent]) {
+        connection.close();
+        let released = 0;
+        connection.output.addReference(new Uint8Array(1000), () => released++);
+        connection.write("x".repeat(1000));
+        connection.writeBuffer(bufferOf("more"));
+        assertEquals([connection.output.length, connection.queuedBytes, released], [0, 0, 1]);
+      }
+      settle(base);
     });
 
     it("it is closed although a callback that waited for the loop throws", () => {
