@@ -33,8 +33,8 @@ export class TokenBucket {
     // Numbers of ticks of another length cannot be compared.
     if (limit.tickMs !== this.#limit.tickMs) this.#tick = Math.floor(nowMs / limit.tickMs);
     this.#limit = limit;
-    this.#read = Math.min(this.#read, limit.readBurst);
-    this.#written = Math.min(this.#written, limit.writeBurst);
+    this.#read = kept(this.#read, limit.readRate, limit.readBurst);
+    this.#written = kept(this.#written, limit.writeRate, limit.writeBurst);
   }
 
   /** Adds what the ticks that have passed are worth. */
@@ -65,6 +65,15 @@ export class TokenBucket {
     const ticks = Math.max(1, Math.ceil((wanted - this.left(direction)) / rate));
     return Math.max(0, (this.#tick + ticks) * this.#limit.tickMs - nowMs);
   }
+}
+
+/** What is left under another limit. */
+function kept(left: number, rate: number, burst: number): number {
+  // Nothing is spent where nothing is counted.
+  if (rate === Infinity) return Infinity;
+  const most = Math.min(left, burst);
+  // There was no limit before, and a burst has none now: no tick would ever bring less.
+  return most === Infinity ? rate : most;
 }
 
 /** Fills up without ever computing more than the burst, whatever the number of ticks. */

@@ -111,9 +111,16 @@ forEachBackend((backend) => {
           assertEquals(far.input.length, 10);
           runFor(base, 50);
           assertEquals(far.input.length, 30);
+          near.setRateLimit(new RateLimit({ readRate: 1, tickMs: 100_000 }));
+          runFor(base, 1);
+          assertEquals([far.input.length, near.writeLimit], [500, Infinity]);
+          near.setRateLimit(limit);
+          near.write(new Uint8Array(new ArrayBuffer(500)));
+          runFor(base, 1);
+          assertEquals(far.input.length, 510);
           near.setRateLimit(null);
           runFor(base, 1);
-          assertEquals(far.input.length, 500);
+          assertEquals(far.input.length, 1000);
           assertEquals([near.rateLimit, near.writeLimit], [null, Infinity]);
         });
       });

@@ -103,6 +103,17 @@ describe("a token bucket", () => {
     assertEquals(bucket.left(EV_WRITE), -4);
   });
 
+  it("has no end as soon as a limit is lifted, whatever was spent, and has one as soon as there is one", () => {
+    const bucket = new TokenBucket(limit, 0);
+    bucket.spend(EV_READ, 35);
+    bucket.setLimit(new RateLimit({ writeRate: 7, tickMs: 100 }), 0);
+    assertEquals(bucket.left(EV_READ), Infinity);
+    bucket.setLimit(new RateLimit({ readRate: 10, readBurst: Infinity, tickMs: 100 }), 0);
+    assertEquals([bucket.left(EV_READ), bucket.left(EV_WRITE)], [10, Infinity]);
+    bucket.setLimit(limit, 0);
+    assertEquals([bucket.left(EV_READ), bucket.left(EV_WRITE)], [10, 1000]);
+  });
+
   it("has no end where there is no limit", () => {
     const bucket = new TokenBucket(new RateLimit({ readRate: 1 }), 0);
     bucket.spend(EV_WRITE, 1e9);
