@@ -145,6 +145,7 @@ export class FilterBufferEvent extends BufferEvent {
       this.#processOutput(BEV_NORMAL, true);
     } else if (!this.#makesOutput) {
       // Drained by hand. What a transform takes is not gone yet.
+      this.#updateTimers();
       this.outputShrank();
     }
   }

@@ -67,8 +67,13 @@ export class PairBufferEvent extends BufferEvent {
 
   /** @internal What is queued moves on. */
   protected override outputChanged(added: number): void {
-    if (added > 0) this.update();
-    else this.outputShrank();
+    if (added > 0) return this.update();
+    this.outputShrank();
+    // What is being passed on sees to the rest when it has arrived.
+    if (this.#partner !== null && this.#partner.#filling) return;
+    // Drained by hand: there is nothing to wait for.
+    this.#updateTimers();
+    this.#closeIfFlushed();
   }
 
   /** The other end; null once either of them is closed (bufferevent_pair_get_partner). */

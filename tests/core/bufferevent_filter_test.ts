@@ -437,6 +437,18 @@ forEachBackend((backend) => {
         until(base, () => told.includes("TIMEOUT|WRITING"), "the timeout");
         assertEquals(top.enabled, 0);
       });
+
+      it("has nothing to wait for when what its transform holds back is drained by hand", () => {
+        const top = filter({ output: () => BEV_NEED_MORE });
+        const told = journal(top);
+        // No turn of the loop before the queue is empty, so the time cannot be up.
+        top.setTimeouts(-1, 3);
+        top.write("held back");
+        top.output.unfreezeFront();
+        top.output.drain(Infinity);
+        runFor(base, 10);
+        assertEquals(told, []);
+      });
     });
   }
 

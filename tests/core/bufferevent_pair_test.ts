@@ -81,6 +81,43 @@ forEachBackend((backend) => {
       assertEquals([near.input.length, far.output.length], [0, 0]);
     });
 
+    it("has nothing to wait for when its output is drained by hand: no timeout, and no close", () => {
+      const farTold = journal(far);
+      for (const closes of [false, true]) {
+        near.disable(EV_READ);
+        far.write("stuck");
+        // No turn of the loop before the queue is empty, so the time cannot be up.
+        far.setTimeouts(-1, 3);
+        if (closes) far.closeAfterFlush();
+        far.output.unfreezeFront();
+        far.output.drain(2);
+        assertFalse(far.closed);
+        far.output.drain(Infinity);
+        assertEquals(far.closed, closes);
+        far.output.freezeFront();
+        runFor(base, 10);
+      }
+      assertEquals(farTold, []);
+    });
+
+    it("may be drained by a callback on the other end's input while it is passed on and closed after that", () => {
+      const nearTold = journal(near);
+      near.setWatermark(EV_READ, 0, 4);
+      near.input.addCallback(() => {
+        if (far.output.length === 0 || far.closed) return;
+        far.output.unfreezeFront();
+        far.output.drain(Infinity);
+      });
+      near.disable(EV_READ);
+      far.write("0123456789");
+      far.closeAfterFlush();
+      near.enable(EV_READ);
+      assert(far.closed);
+      assertEquals(inputText(near), "0123");
+      settle(base);
+      assertEquals(nearTold, ["read", "EOF|READING"]);
+    });
+
     it("is flushed over watermarks and into an end that does not read", () => {
       near.disable(EV_READ);
       far.write("x");
