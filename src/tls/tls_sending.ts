@@ -76,6 +76,8 @@ export abstract class TlsSending extends TlsConnection {
 
   /** Encrypts what is queued, and after that announces our end if that was asked for. Returns whether there was anything. */
   protected encrypt(): boolean {
+    // Asked for by a callback on the output, whose change is part of what is being encrypted: what is under way sees to the rest.
+    if (this.#isEncrypting) return false;
     const { output, engine } = this;
     let count = 0;
     // A write that was blocked is tried again, since the renegotiation may be over.

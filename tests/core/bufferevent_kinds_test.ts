@@ -376,6 +376,25 @@ forEachBackend((backend) =>
         }
       });
 
+      it("on the output may flush and change what is enabled, and nothing is sent twice or lost", () => {
+        far.enable(EV_READ);
+        // More than is sent in two goes.
+        const sent = pattern(900_000);
+        let calls = 0;
+        near.output.addCallback((_, { deleted }) => {
+          if (deleted === 0 || calls++ > 0) return;
+          near.flush();
+          near.enable(EV_WRITE);
+          near.trigger(EV_WRITE);
+        });
+        near.write(sent);
+        near.write("end");
+        until(base, () => far.input.length >= sent.length + 3, "all of it");
+        settle(base);
+        assertSameBytes(far.input.take(sent.length), sent);
+        assertEquals(inputText(far), "end");
+      });
+
       it("may write, which is sent with what was written before", () => {
         far.enable(EV_READ);
         journal(near, { read: (connection) => connection.writeBuffer(connection.input) });
