@@ -123,6 +123,11 @@ export class DatagramSender {
   #sendWhole(data: Uint8Array, route: DatagramRoute | null): boolean {
     if (this.#mustQueue(route)) return this.#enqueue(data, route);
     if (this.#bursts > 0 || (route !== null && route.controlLength > 0)) return this.#gather(data, route);
+    return this.#sendOrQueue(data, route);
+  }
+
+  /** Sends one past what is gathered, of which there is nothing. */
+  #sendOrQueue(data: Uint8Array, route: DatagramRoute | null): boolean {
     const result = this.#sendOne(data, route);
     if (result >= 0) return true;
     if (this.#isFull(result)) {
@@ -166,7 +171,8 @@ export class DatagramSender {
       if (this.#mustQueue(route)) return this.#enqueue(data, route);
       batch = this.#batch ??= takeSendBatch();
     }
-    if (!batch.fits(data.length)) return this.#sendOrDrop(data, route);
+    // Larger than all that can be gathered: only Unix sockets carry so much, which have no ancillary data.
+    if (!batch.fits(data.length)) return this.#sendOrQueue(data, route);
     const refusedBefore = this.refused;
     batch.add(data, data.length, route);
     // What may not wait leaves at once; by way of the batch, since there may be ancillary data.
@@ -182,15 +188,6 @@ export class DatagramSender {
     batch.clear();
     if (!isDone) this.dropped++;
     return isDone && this.refused === refusedBefore;
-  }
-
-  /** Sends what is larger than all that can be gathered. Only Unix sockets carry so much, which have no ancillary data. */
-  #sendOrDrop(data: Uint8Array, route: DatagramRoute | null): boolean {
-    const result = this.#sendOne(data, route);
-    if (result >= 0) return true;
-    if (this.#isFull(result)) this.dropped++;
-    else this.#refuse(result, data.length, route);
-    return false;
   }
 
   /** Sends what was gathered; what the kernel does not take now goes into the queue. */

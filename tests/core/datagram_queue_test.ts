@@ -109,6 +109,20 @@ forEachBackend((backend) => {
       until(base, () => right.counts.received === 3, "all three");
     });
 
+    it("makes one wait that is too large to be gathered with others, and those behind it", () => {
+      const texts: string[] = [];
+      const options = { sendBufferBytes: 200_000, maxDatagramBytes: 150_000, batch: 4 };
+      const [left, right] = sockets.pair(options, (datagram) => texts.push(datagram.text()));
+      const large = "x".repeat(140_000);
+      withFault({ call: "send", error: "EAGAIN", times: 1 }, (calls) => {
+        assertEquals(left.sendMany([[large], ["behind"], [large]]), 3);
+        assertEquals(calls.injected, 1);
+      });
+      assertEquals([left.queuedDatagrams, left.queuedBytes, left.counts.dropped], [3, 280_006, 0]);
+      until(base, () => right.counts.received === 3, "all three");
+      assertEquals(texts.map((text) => text.length), [140_000, 6, 140_000]);
+    });
+
     it("that the socket is connected to is watched, and no datagram gets lost when it closes", () => {
       const server = sockets.receiver({ path: join(folder, "server"), paused: true });
       const client = sockets.open({ family: "unix" });
