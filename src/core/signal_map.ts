@@ -25,9 +25,9 @@ function unsubscribe(channel: SignalChannel, signo: number, map: SignalMap): voi
   channel.restore(signo);
 }
 
-/** Passes what has arrived to every base that waits for it, whichever base was the one to read. */
-function deliver(channel: SignalChannel): void {
-  channel.drain((signo, count, record) => {
+/** Passes what has arrived to every base that waits for it, whichever base was the one to read. Returns whether there may be more. */
+function deliver(channel: SignalChannel): boolean {
+  return channel.drain((signo, count, record) => {
     const maps = subscribers.get(signo);
     if (maps === undefined) return;
     for (const map of maps) map.raised(signo, count, record);
@@ -99,10 +99,15 @@ export class SignalMap {
       this.#reactor.backend.watchSignal?.(signo, false);
       throw systemError(muteResult, "sigaction", `catch signal ${signo}`);
     }
+    if (this.#watcher !== null) {
+      subscribe(channel, signo, this);
+      return;
+    }
+    // What came to a base that was closed before it looked is still there, and is not for this one.
+    while (deliver(channel));
     subscribe(channel, signo, this);
-    if (this.#watcher !== null) return;
     const read = EV_READ | EV_PERSIST;
-    const watcher = new LoopEvent(this.#reactor.base, channel.readFd, read, () => deliver(channel), true);
+    const watcher = new LoopEvent(this.#reactor.base, channel.readFd, read, () => void deliver(channel), true);
     try {
       watcher.add();
     } catch (error) {

@@ -85,9 +85,9 @@ export class SignalChannel {
 
   /**
    * Hands the records that have arrived to `visit`, some hundreds at most; the rest keeps the descriptor readable. Signals
-   * whose records found no room come last, as a count without a record.
+   * whose records found no room come last, as a count without a record. Returns whether there may be more.
    */
-  drain(visit: (signo: number, count: number, record: SignalRecord | null) => void): void {
+  drain(visit: (signo: number, count: number, record: SignalRecord | null) => void): boolean {
     const got = read(this.readFd, this.#bytes, this.#bytes.length);
     for (let at = 0; at + SIGNAL_RECORD_BYTES <= got; at += SIGNAL_RECORD_BYTES) {
       const word = at >> 2, words = this.#words;
@@ -101,12 +101,14 @@ export class SignalChannel {
       };
       visit(record.signo, 1, record);
     }
-    for (const signo of this.#previous.keys()) {
+    // Those that are not caught any more too: what was lost of them must not count for whoever catches them next.
+    for (let signo = 1; signo < this.#lostSeen.length; signo++) {
       const lost = (Atomics.load(this.#lost, signo) - this.#lostSeen[signo]!) | 0;
       if (lost === 0) continue;
       this.#lostSeen[signo] = this.#lostSeen[signo]! + lost;
       visit(signo, lost, null);
     }
+    return got === this.#bytes.length;
   }
 }
 

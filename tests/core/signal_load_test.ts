@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { EventBase } from "../../src/core/event_base.ts";
-import { EVLOOP_ONCE } from "../../src/core/constants.ts";
-import { getpid, os } from "../../src/ffi/mod.ts";
+import { EVLOOP_NO_EXIT_ON_EMPTY, EVLOOP_NONBLOCK, EVLOOP_ONCE } from "../../src/core/constants.ts";
+import { allocate, getpid, os, poll, signalChannel } from "../../src/ffi/mod.ts";
 import { openFromLibc } from "../../src/ffi/libc.ts";
 import process from "node:process";
 import { HostProgram } from "../support/host_program.ts";
@@ -45,6 +45,27 @@ describe("many signals", { ignore: !isLinux }, () => {
     assertEquals(calls, sent + 1);
     assertGreater(detailed, 0);
     assert(detailed < sent, "the pipe took everything, so nothing was tested");
+  });
+
+  it("more than the pipe takes are not told to an event that is added after they were dropped", () => {
+    using base = new EventBase();
+    let calls = 0;
+    const event = base.signal(SIGUSR2, () => calls++).add();
+    for (let count = 0; count < 45_000; count++) libc.raise(SIGUSR2);
+    event.delete();
+    // Until the channel is empty. Nobody waits for what is in it.
+    const { readFd } = signalChannel()!;
+    const pollfds = allocate(8);
+    new Int32Array(pollfds.buffer).set([readFd, os.constants.POLLIN]);
+    for (let turn = 0; poll(pollfds, 1, 0) > 0; turn++) {
+      assert(turn < 1000, "the channel is never empty");
+      base.loop(EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+    }
+    event.add();
+    libc.raise(SIGUSR2);
+    base.loop(EVLOOP_ONCE);
+    event.delete();
+    assertEquals(calls, 1);
   });
 
   it("from another process, a thousand with values, all arrive with value and sender", async () => {

@@ -255,6 +255,30 @@ describe("signals with several bases", () => {
     two.delete();
   });
 
+  it("that came to one which is closed are not told to the next", () => {
+    const first = new EventBase();
+    using other = new EventBase();
+    first.signal("SIGUSR2", () => {}).add();
+    let others = 0;
+    using event = other.signal("SIGUSR1", () => others++).add();
+    raise(SIGUSR2);
+    raise(SIGUSR1);
+    first.close();
+    using second = new EventBase();
+    let calls = 0;
+    using late = second.signal("SIGUSR2", () => calls++).add();
+    for (let turn = 0; turn < 2; turn++) {
+      second.loop(EVLOOP_NONBLOCK);
+      other.loop(EVLOOP_NONBLOCK);
+    }
+    assertEquals([calls, others], [0, 1]);
+    event.delete();
+    raise(SIGUSR2);
+    second.loop(EVLOOP_ONCE);
+    late.delete();
+    assertEquals(calls, 1);
+  });
+
   it("go on for the others when one is closed", () => {
     const first = new EventBase();
     using second = new EventBase();
