@@ -33,7 +33,11 @@ function prepare(fd: number, how: number = 0): number {
   const wanted = (how & ACCEPT_BLOCKING) === 0 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
   let result = flags < 0 ? flags : fcntl(fd, F_SETFL, wanted);
   if (result >= 0) result = fcntl(fd, F_SETFD, (how & ACCEPT_INHERITABLE) === 0 ? FD_CLOEXEC : 0);
-  if (result >= 0 && SO_NOSIGPIPE !== 0) result = setSocketOption(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
+  if (result >= 0 && SO_NOSIGPIPE !== 0) {
+    result = setSocketOption(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
+    // macOS takes no option once both directions have ended, as when the peer was gone before it was accepted: reading says so.
+    if (result === -os.errno.EINVAL!) result = 0;
+  }
   if (result >= 0) return fd;
   sys.close(fd);
   return result;

@@ -29,6 +29,7 @@ import {
   takeSocketError,
 } from "../../src/ffi/mod.ts";
 import { Descriptors, type Pair, readText, writeText } from "../support/descriptors.ts";
+import { runScript } from "../support/run_script.ts";
 
 const { AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SO_TYPE, SO_KEEPALIVE, SO_LINGER } = os.constants;
 const { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SHUT_WR, SHUT_RDWR } = os.constants;
@@ -140,6 +141,26 @@ describe("socket calls", () => {
       const lengthStorage = allocate(4);
       new Int32Array(lengthStorage.buffer)[0] = SOCKET_ADDRESS_BYTES_MAX;
       assertStrictEquals(accept(fd, allocate(SOCKET_ADDRESS_BYTES_MAX), lengthStorage), -EAGAIN);
+    });
+
+    it("accept a connection whose peer is gone already", async () => {
+      // As macOS does it: by fcntl, and with an option that its kernel refuses once both directions have ended.
+      const { code, stdout, stderr } = await runScript(`
+        import { os } from "../../src/ffi/platform.ts";
+        import { errno, sys } from "../../src/ffi/libc.ts";
+        Object.assign(os.constants, { SOCK_NONBLOCK: 0, SOCK_CLOEXEC: 0, SO_NOSIGPIPE: os.constants.SO_KEEPALIVE });
+        const { socket } = await import("../../src/ffi/sockets.ts");
+        const { AF_INET, SOCK_STREAM } = os.constants;
+        for (const name of ["EINVAL", "ENOMEM"]) {
+          sys.setsockopt = () => {
+            errno[0] = os.errno[name];
+            return -1;
+          };
+          const fd = socket(AF_INET, SOCK_STREAM, 0);
+          console.log(fd >= 0 ? "open" : fd === -os.errno[name] ? name : fd);
+        }
+      `);
+      assertEquals([code, stdout], [0, "open\nENOMEM"], stderr);
     });
 
     it("answer -errno for what is no socket", () => {
