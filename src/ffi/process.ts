@@ -109,7 +109,7 @@ export function unmapMemory(address: Address, length: number): number {
   return check(sys.munmap(runtime.word(address), length));
 }
 
-/** Installs `action` for `signo` and stores the previous one in `previous` (both struct sigaction). */
-export function sigaction(signo: number, action: Uint8Array, previous: Uint8Array): number {
+/** Installs `action` for `signo`, null for none, and stores the one that stood there in `previous` (both struct sigaction). */
+export function sigaction(signo: number, action: Uint8Array | null, previous: Uint8Array): number {
   return check(sys.sigaction(signo, action, previous));
 }

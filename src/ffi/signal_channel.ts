@@ -4,7 +4,7 @@ import { os, runtime } from "./platform.ts";
 import { mapMemory, protectMemory, sigaction, unmapMemory } from "./process.ts";
 import { SIGNAL_RECORD_BYTES, signalCode } from "./signal_code.ts";
 import { allocate } from "./strings.ts";
-import { set } from "./struct.ts";
+import { get, set } from "./struct.ts";
 
 const PAGE_BYTES = 64 * 1024;
 const RECORDS_PER_READ = 256;
@@ -74,11 +74,11 @@ export class SignalChannel {
     return result;
   }
 
-  /** Gives `signo` back to whoever had it before {@linkcode SignalChannel.install}. Returns 0 or `-errno`. */
+  /** Gives `signo` back to whoever had it before {@linkcode SignalChannel.install}, if it is still ours. Returns 0 or `-errno`. */
   restore(signo: number): number {
     const previous = this.#previous.get(signo);
     if (previous === undefined) return 0;
-    const result = sigaction(signo, previous, allocate(previous.length));
+    const result = giveBack(signo, this.#codeAddress, previous);
     if (result >= 0) this.#previous.delete(signo);
     return result;
   }
@@ -127,6 +127,17 @@ function setHandler(signo: number, handlerAddress: number, previous: Uint8Array)
   return sigaction(signo, action, previous);
 }
 
+/**
+ * Puts `previous` back where our handler stands. One that somebody has installed over it since, like the host for a listener of its own,
+ * stays: the signal would end the process of a program that listens for it. Returns 0 or `-errno`.
+ */
+function giveBack(signo: number, ourHandler: number, previous: Uint8Array): number {
+  const current = allocate(previous.length);
+  const result = sigaction(signo, null, current);
+  const handler = Number(get(new DataView(current.buffer), os.structs.sigaction.fields.handler));
+  return result < 0 || handler !== ourHandler ? result : sigaction(signo, previous, current);
+}
+
 /** Signals that kqueues report, by number: how many do, and the disposition from before. */
 const muted = new Map<number, { count: number; readonly previous: Uint8Array }>();
 
@@ -141,12 +152,16 @@ export function muteSignal(signo: number): number {
     known.count++;
     return 0;
   }
-  const { SIGCHLD, SIG_DFL, SIG_IGN } = os.constants;
   const previous = allocate(os.structs.sigaction.size);
-  // An ignored SIGCHLD would make the kernel reap children unseen; its default does nothing anyway.
-  const result = setHandler(signo, signo === SIGCHLD ? SIG_DFL : SIG_IGN, previous);
+  const result = setHandler(signo, mutingHandler(signo), previous);
   if (result >= 0) muted.set(signo, { count: 1, previous });
   return result;
+}
+
+/** An ignored SIGCHLD would make the kernel reap children unseen; its default does nothing anyway. */
+function mutingHandler(signo: number): number {
+  const { SIGCHLD, SIG_DFL, SIG_IGN } = os.constants;
+  return signo === SIGCHLD ? SIG_DFL : SIG_IGN;
 }
 
 /** Undoes one {@linkcode muteSignal}. */
@@ -154,7 +169,7 @@ export function unmuteSignal(signo: number): void {
   const known = muted.get(signo);
   if (known === undefined || --known.count > 0) return;
   muted.delete(signo);
-  sigaction(signo, known.previous, allocate(known.previous.length));
+  giveBack(signo, mutingHandler(signo), known.previous);
 }
 
 /** Maps a page that holds `code` and may be executed; returns its address or `-errno`. */

@@ -6,7 +6,7 @@ import { LoopEvent } from "../../src/core/event.ts";
 import type { SignalDetails } from "../../src/core/signal_details.ts";
 import { allocate, getpid, kill, muteSignal, os, sigqueue, SystemError, unmuteSignal } from "../../src/ffi/mod.ts";
 import { openFromLibc } from "../../src/ffi/libc.ts";
-import { get } from "../../src/ffi/struct.ts";
+import { get, set } from "../../src/ffi/struct.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, readText, writeText } from "../support/descriptors.ts";
 
@@ -307,6 +307,33 @@ describe("the handler that a signal had before", () => {
     assertEquals(handlerOf(SIGUSR2), ours);
     base.close();
     assertEquals(handlerOf(SIGUSR2), before);
+  });
+
+  it("does not take the place of one that somebody has installed over ours since", () => {
+    const layout = os.structs.sigaction;
+    const saved = allocate(layout.size), theirs = allocate(layout.size);
+    set(new DataView(theirs.buffer), layout.fields.handler, BigInt(SIG_IGN));
+    assertEquals(libc.sigaction(SIGUSR2, null, saved), 0);
+    try {
+      using base = new EventBase();
+      using event = base.signal("SIGUSR2", () => {}).add();
+      libc.sigaction(SIGUSR2, theirs, null);
+      event.delete();
+      assertEquals(handlerOf(SIGUSR2), BigInt(SIG_IGN));
+      // It is what stands before ours the next time.
+      event.add();
+      event.delete();
+      assertEquals(handlerOf(SIGUSR2), BigInt(SIG_IGN));
+      // Where kqueue reports signals, likewise.
+      libc.sigaction(SIGUSR2, saved, null);
+      assertEquals(muteSignal(SIGUSR2), 0);
+      set(new DataView(theirs.buffer), layout.fields.handler, BigInt(SIG_DFL));
+      libc.sigaction(SIGUSR2, theirs, null);
+      unmuteSignal(SIGUSR2);
+      assertEquals(handlerOf(SIGUSR2), BigInt(SIG_DFL));
+    } finally {
+      libc.sigaction(SIGUSR2, saved, null);
+    }
   });
 
   it("stands again when a signal event without EV_PERSIST has run", () => {
