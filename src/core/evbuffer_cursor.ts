@@ -25,7 +25,7 @@ import type { EolMatch, EolStyle } from "./evbuffer_search.ts";
  *   separators.push(cursor.position);
  *   cursor.move(1);
  * }
- * console.log(separators); // [3, 7]
+ * console.log(separators); // [ 3, 7 ]
  * buffer.close();
  * ```
  */

@@ -243,7 +243,7 @@ export class StreamOpening {
  *
  * @example
  * ```ts
- * import { EventBase, openStream, PairBufferEvent } from "@evbase/evbase";
+ * import { EventBase, openStream } from "@evbase/evbase";
  *
  * using base = new EventBase();
  * const opening = openStream(base, { host: "127.0.0.1", port: 1 }, { connectTimeoutMs: 1000 });

@@ -22,11 +22,13 @@ let makeOver: (received: ReceivedFields) => HttpHeaders;
  *
  * @example
  * ```ts
+ * import { HttpHeaders } from "@evbase/evbase";
+ *
  * const headers = new HttpHeaders([["Content-Type", "text/plain"]]);
  * headers.add("Set-Cookie", "a=1");
  * headers.add("Set-Cookie", "b=2");
- * headers.get("content-type"); // "text/plain"
- * headers.getAll("set-cookie"); // ["a=1", "b=2"]
+ * console.log(headers.get("content-type")); // text/plain
+ * console.log(headers.getAll("set-cookie")); // [ "a=1", "b=2" ]
  * for (const [name, value] of headers) console.log(`${name}: ${value}`);
  * ```
  */

@@ -22,13 +22,15 @@ const NO_LENIENCY: HttpLeniency = Object.freeze({});
  *
  * @example
  * ```ts
+ * import { BODY, ERROR, HEAD, NEED_MORE, RequestParser } from "@evbase/evbase/http";
+ *
  * const parser = new RequestParser();
  * const bytes = new TextEncoder().encode("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
  * let at = 0;
  * for (;;) {
  *   const event = parser.next(bytes, at, bytes.length);
  *   at = parser.position;
- *   if (event === HEAD) console.log(parser.head.method, parser.head.target);
+ *   if (event === HEAD) console.log(parser.head.method, parser.head.target); // GET /hello
  *   else if (event === BODY) console.log(bytes.subarray(parser.bodyStart, parser.bodyEnd));
  *   else if (event === ERROR) throw parser.error;
  *   else if (event === NEED_MORE) break;

@@ -11,11 +11,13 @@ export type QueryParametersInit =
  *
  * @example
  * ```ts
+ * import { parseQuery } from "@evbase/evbase";
+ *
  * const parameters = parseQuery("tag=a&tag=b%26c&page=2");
- * parameters.get("page"); // "2"
- * parameters.getAll("tag"); // ["a", "b&c"]
+ * console.log(parameters.get("page")); // 2
+ * console.log(parameters.getAll("tag")); // [ "a", "b&c" ]
  * parameters.set("page", "3");
- * parameters.toString(); // "tag=a&tag=b%26c&page=3"
+ * console.log(parameters.toString()); // tag=a&tag=b%26c&page=3
  * ```
  */
 export class QueryParameters {

@@ -41,12 +41,13 @@ const KNOWN_FLAGS = EVHTTP_URI_NONCONFORMANT | EVHTTP_URI_HOST_STRIP_BRACKETS | 
  *
  * @example
  * ```ts
+ * import { Uri } from "@evbase/evbase";
+ *
  * const uri = Uri.parse("http://user@example.com:8080/a/b?q=1#top");
- * uri.host; // "example.com"
- * uri.port; // 8080
- * uri.resolve("../c?q=2").toString(); // "http://user@example.com:8080/c?q=2"
+ * console.log(uri.host, uri.port); // example.com 8080
+ * console.log(uri.resolve("../c?q=2").toString()); // http://user@example.com:8080/c?q=2
  * uri.query = undefined;
- * uri.toString(); // "http://user@example.com:8080/a/b#top"
+ * console.log(uri.toString()); // http://user@example.com:8080/a/b#top
  * ```
  */
 export class Uri {

@@ -24,6 +24,8 @@ export interface ScriptOptions {
   readonly permissions?: readonly string[];
   /** A command that is given the one to run as its last arguments, such as a shell that sets something up and then executes it. */
   readonly launcher?: readonly string[];
+  /** Programs to be found beside it, by the names of their files. */
+  readonly beside?: Readonly<Record<string, string>>;
 }
 
 const source = new URL("../../src/", import.meta.url).href;
@@ -44,11 +46,13 @@ interface DenoCommand {
  * an error even in a terminal.
  */
 export async function runScript(program: string, options: ScriptOptions = {}): Promise<ScriptResult> {
-  const { env = {}, permissions = ["--allow-ffi"], launcher = [] } = options;
+  const { env = {}, permissions = ["--allow-ffi"], launcher = [], beside = {} } = options;
   const folder = mkdtempSync(join(tmpdir(), "evbase-script-"));
   try {
     const file = join(folder, "script.ts");
-    writeFileSync(file, program.replaceAll('"../../src/', `"${source}`).replaceAll('"src:', `"${source}`));
+    for (const [name, text] of Object.entries({ ...beside, "script.ts": program })) {
+      writeFileSync(join(folder, name), text.replaceAll('"../../src/', `"${source}`).replaceAll('"src:', `"${source}`));
+    }
     const variables: Record<string, string> = { NO_COLOR: "1" };
     for (const name of handedOn) if (process.env[name] !== undefined) variables[name] = process.env[name];
     Object.assign(variables, env);
