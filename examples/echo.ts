@@ -6,9 +6,9 @@
  * bun examples/echo.ts [-p port] [--backend name]
  * ```
  */
-import process from "node:process";
 import { parseArgs } from "node:util";
-import { backendNames, EventBase, Listener, type SocketBufferEvent } from "../mod.ts";
+import { Listener, type SocketBufferEvent } from "../mod.ts";
+import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
 
 /** A client that sends nothing for so long is let go; so is one that reads nothing. */
 const IDLE_MS = 60_000;
@@ -26,26 +26,19 @@ async function serve(listener: Listener): Promise<void> {
   }
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { port: { type: "string", short: "p", default: "7777" }, backend: { type: "string" } },
-  });
-  using base = new EventBase({
-    avoid: backendNames().filter((name) => values.backend !== undefined && name !== values.backend),
-  });
-  using listener = new Listener(base, { port: Number(values.port) });
-  const signals = ["SIGINT", "SIGTERM"].map((name) => base.signal(name, () => base.loopBreak()).add());
+async function main(): Promise<number> {
+  const { values } = orRefuse(() =>
+    parseArgs({ options: { port: { type: "string", short: "p", default: "7777" }, backend: { type: "string" } } })
+  );
+  using base = openBase(values.backend);
+  using listener = new Listener(base, { port: wholeNumber("--port", values.port, 0, 65_535) });
+  endOnSignals(base);
   console.log(`listening on 127.0.0.1:${listener.port}`);
   const serving = serve(listener);
   await base.run();
   listener.close();
   await serving;
-  for (const signal of signals) signal.close();
+  return 0;
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`echo: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-}
+await runMain("echo", main);

@@ -5,8 +5,9 @@
  *     bun examples/hono.ts [-p port]
  */
 import { Hono } from "hono";
-import process from "node:process";
-import { EventBase, serve } from "../mod.ts";
+import { parseArgs } from "node:util";
+import { serve } from "../mod.ts";
+import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
 
 const app = new Hono();
 app.get("/", (context) => context.text("Hello from Hono!"));
@@ -24,8 +25,15 @@ app.get("/count/:to", (context) => {
   return context.body(numbers);
 });
 
-const at = process.argv.indexOf("-p");
-const base = new EventBase();
-const server = serve(base, { port: at < 0 ? 8080 : Number(process.argv[at + 1]) }, (request) => app.fetch(request));
-console.log(`listening on http://127.0.0.1:${server.listeners[0]!.port}`);
-await base.run();
+async function main(): Promise<number> {
+  const { values } = orRefuse(() => parseArgs({ options: { port: { type: "string", short: "p", default: "8080" } } }));
+  using base = openBase(undefined);
+  const port = wholeNumber("--port", values.port, 0, 65_535);
+  const server = serve(base, { port }, (request) => app.fetch(request));
+  endOnSignals(base);
+  console.log(`listening on http://127.0.0.1:${server.listeners[0]!.port}`);
+  await base.run();
+  return 0;
+}
+
+await runMain("hono", main);

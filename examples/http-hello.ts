@@ -6,26 +6,29 @@
  * bun examples/http-hello.ts [-p port] [--backend name] [--run] [--spin us]
  * ```
  */
-import process from "node:process";
 import { parseArgs } from "node:util";
-import { type BackendName, backendNames, EventBase, HttpServer } from "../mod.ts";
+import { HttpServer } from "../mod.ts";
+import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
 
-const { values } = parseArgs({
-  options: {
-    port: { type: "string", short: "p", default: "8080" },
-    backend: { type: "string" },
-    run: { type: "boolean", default: false },
-    spin: { type: "string", default: "0" },
-  },
-});
+async function main(): Promise<number> {
+  const { values } = orRefuse(() =>
+    parseArgs({
+      options: {
+        port: { type: "string", short: "p", default: "8080" },
+        backend: { type: "string" },
+        run: { type: "boolean", default: false },
+        spin: { type: "string", default: "0" },
+      },
+    })
+  );
+  using base = openBase(values.backend, { spinUs: wholeNumber("--spin", values.spin, 0, 1_000_000) });
+  using server = new HttpServer(base, {}, (request) => request.reply(200, "Hello, World!"));
+  const { port } = server.listen({ port: wholeNumber("--port", values.port, 0, 65_535) });
+  endOnSignals(base);
+  console.log(`listening on http://127.0.0.1:${port}`);
+  if (values.run) await base.run();
+  else base.dispatch();
+  return 0;
+}
 
-const avoid: BackendName[] = backendNames().filter((name) => values.backend !== undefined && name !== values.backend);
-using base = new EventBase({ avoid, spinUs: Number(values.spin) });
-using server = new HttpServer(base, {}, (request) => request.reply(200, "Hello, World!"));
-const { port } = server.listen({ port: Number(values.port) });
-
-for (const name of ["SIGINT", "SIGTERM"]) base.signal(name, () => base.loopBreak()).add();
-console.log(`listening on http://127.0.0.1:${port}`);
-if (values.run) await base.run();
-else base.dispatch();
-process.exitCode = 0;
+await runMain("http-hello", main);

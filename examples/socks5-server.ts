@@ -8,9 +8,9 @@
  * bun examples/socks5-server.ts [-p port] [-u user:password] [--backend name]
  * ```
  */
-import process from "node:process";
 import { parseArgs } from "node:util";
-import { backendNames, EventBase, Listener, SocketBufferEvent, SystemError } from "../mod.ts";
+import { Listener, SocketBufferEvent, SystemError } from "../mod.ts";
+import { endOnSignals, openBase, orRefuse, runMain, UsageError, wholeNumber } from "./shared/program.ts";
 
 /** How long a client may take for its greeting and request. */
 const HANDSHAKE_MS = 10_000;
@@ -166,7 +166,7 @@ function parseLogin(text: string | undefined): Login | null {
   const encoder = new TextEncoder();
   const [user, password] = [encoder.encode(text.slice(0, colon)), encoder.encode(text.slice(colon + 1))];
   if (colon < 1 || user.length > 255 || password.length < 1 || password.length > 255) {
-    throw new Error("-u takes user:password, each of 1 to 255 bytes");
+    throw new UsageError("-u takes user:password, each of 1 to 255 bytes");
   }
   return { user, password };
 }
@@ -184,31 +184,26 @@ async function serve(listener: Listener, login: Login | null): Promise<void> {
   }
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      port: { type: "string", short: "p", default: "1080" },
-      user: { type: "string", short: "u" },
-      backend: { type: "string" },
-    },
-  });
+async function main(): Promise<number> {
+  const { values } = orRefuse(() =>
+    parseArgs({
+      options: {
+        port: { type: "string", short: "p", default: "1080" },
+        user: { type: "string", short: "u" },
+        backend: { type: "string" },
+      },
+    })
+  );
   const login = parseLogin(values.user);
-  using base = new EventBase({
-    avoid: backendNames().filter((name) => values.backend !== undefined && name !== values.backend),
-  });
-  using listener = new Listener(base, { port: Number(values.port) });
-  const signals = ["SIGINT", "SIGTERM"].map((name) => base.signal(name, () => base.loopBreak()).add());
+  using base = openBase(values.backend);
+  using listener = new Listener(base, { port: wholeNumber("--port", values.port, 0, 65_535) });
+  endOnSignals(base);
   console.log(`listening on 127.0.0.1:${listener.port}`);
   const serving = serve(listener, login);
   await base.run();
   listener.close();
   await serving;
-  for (const signal of signals) signal.close();
+  return 0;
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`socks5-server: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-}
+await runMain("socks5-server", main);

@@ -7,9 +7,9 @@
  * bun examples/unix-echo.ts [path] [--backend name]
  * ```
  */
-import process from "node:process";
 import { parseArgs } from "node:util";
-import { backendNames, EventBase, Listener } from "../mod.ts";
+import { Listener } from "../mod.ts";
+import { endOnSignals, openBase, orRefuse, runMain, UsageError } from "./shared/program.ts";
 
 async function serve(listener: Listener): Promise<void> {
   for await (const { readable, writable } of listener.connections()) {
@@ -18,25 +18,21 @@ async function serve(listener: Listener): Promise<void> {
   }
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { backend: { type: "string" } } });
+async function main(): Promise<number> {
+  const { values, positionals } = orRefuse(() =>
+    parseArgs({ allowPositionals: true, options: { backend: { type: "string" } } })
+  );
+  if (positionals.length > 1) throw new UsageError("there can be one path only");
   const path = positionals[0] ?? "/tmp/evbase-echo.sock";
-  using base = new EventBase({
-    avoid: backendNames().filter((name) => values.backend !== undefined && name !== values.backend),
-  });
+  using base = openBase(values.backend);
   using listener = new Listener(base, { path, unlinkFirst: true });
-  const signals = ["SIGINT", "SIGTERM"].map((name) => base.signal(name, () => base.loopBreak()).add());
+  endOnSignals(base);
   console.log(`listening on ${path}`);
   const serving = serve(listener);
   await base.run();
   listener.close();
   await serving;
-  for (const signal of signals) signal.close();
+  return 0;
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`unix-echo: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-}
+await runMain("unix-echo", main);

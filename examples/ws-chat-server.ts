@@ -2,8 +2,8 @@
  * A chat by WebSocket, and the page to chat on: open it in several browser windows.
  *
  * ```sh
- * deno run --allow-ffi examples/ws-chat-server.ts [-p port]
- * bun examples/ws-chat-server.ts [-p port]
+ * deno run --allow-ffi examples/ws-chat-server.ts [-p port] [--backend name] [--run]
+ * bun examples/ws-chat-server.ts [-p port] [--backend name] [--run]
  * ```
  */
 import { parseArgs } from "node:util";

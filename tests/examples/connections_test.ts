@@ -67,12 +67,6 @@ describe("echo.ts", () => {
         }),
     );
   }
-
-  it("says what is wrong with a port that is none", async () => {
-    const example = new ExampleProcess("echo.ts", "-p", "x");
-    assertEquals(await example.end(), 1);
-    assertMatch(example.stderr, /^echo: /);
-  });
 });
 
 describe("unix-echo.ts", () => {
