@@ -1,3 +1,4 @@
+import { reactorOf } from "../core/event_base.ts";
 import { LazyTimer } from "../core/lazy_timer.ts";
 import { EvBuffer, type EventBase } from "../core/mod.ts";
 import { tellSoon } from "../core/tell_soon.ts";
@@ -151,13 +152,22 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
     let isDecided = false;
     const cancel = this.#owner.hooks.run(context, (goesOn, error) => {
       isDecided = true;
-      this.#endHooks = null;
+      this.#letGo();
       // A hook may have cancelled its own call.
       if (!this.isOver) done(goesOn, error);
     });
     if (isDecided) return;
-    if (this.isOver) cancel();
-    else this.#endHooks = cancel;
+    if (this.isOver) return cancel();
+    this.#endHooks = cancel;
+    // The hook waits for something else, and the loop must be there when that has come.
+    reactorOf(this.#owner.base).countVirtual(1);
+  }
+
+  /** Hooks hold it back no more. */
+  #letGo(): void {
+    if (this.#endHooks === null) return;
+    this.#endHooks = null;
+    reactorOf(this.#owner.base).countVirtual(-1);
   }
 
   #send(connection: HttpClientConnection, body: Uint8Array | EvBuffer, headers: HttpHeaders): void {
@@ -220,7 +230,7 @@ export class PoolCall<Request, Reply> implements AnyPoolCall {
     this.#timer?.close();
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#endHooks?.();
-    this.#endHooks = null;
+    this.#letGo();
     this.#outgoing?.close();
     const http = this.#http;
     const connection = this.#connection;

@@ -228,6 +228,39 @@ forEachBackend((backend) => {
       }).finally(() => other.close());
     });
 
+    for (const how of ["a promise", "a pause"]) {
+      for (const side of [EVRPC_OUTPUT, EVRPC_INPUT] as const) {
+        it(`keeps the loop running meanwhile: ${how} of ${side === EVRPC_INPUT ? "the reply" : "the request"}`, () =>
+          withPair(base, async (pair) => {
+            pair.rpc.register(Sum, sum);
+            // Apart from the call there is nothing that its loop could wait for.
+            const other = backend.newBase();
+            try {
+              const pool = new RpcPool(other);
+              const target = { host: "127.0.0.1", port: pair.port };
+              pool.addConnection(new HttpClientConnection(other, target, { idleKeepsLoop: false }));
+              pool.addHook(side, (context) => {
+                if (how === "a promise") return new Promise((resolve) => setTimeout(() => resolve(EVRPC_CONTINUE), 20));
+                setTimeout(() => context.resume(EVRPC_CONTINUE), 20);
+                return EVRPC_PAUSE;
+              });
+              const replies: unknown[] = [];
+              pool.request(Sum, { each: [3] }, {}, (reply, error) => replies.push(error ?? reply));
+              assertStrictEquals(await other.run(), false);
+              assertEquals(replies, [{ total: 1 }]);
+              // Nor does it keep the loop running when it was ended meanwhile.
+              const request = pool.request(Sum, { each: [3] }, {}, (_, error) => replies.push(error?.code));
+              setTimeout(() => request.cancel(), 10);
+              await other.run();
+              assertStrictEquals(pool.pendingCount, 0);
+              assertEquals(replies.length, 2);
+            } finally {
+              other.close();
+            }
+          }));
+      }
+    }
+
     it("finds the connection closed afterwards, and nothing was sent", () =>
       withPair(base, async (pair) => {
         pair.rpc.register(Sum, sum);
