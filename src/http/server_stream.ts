@@ -7,6 +7,7 @@ import {
   EV_READ,
   type EvBuffer,
 } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import type { DeadlineList, DeadlineMember } from "../core/deadline_list.ts";
 import { LINGER_MS } from "./phase_lists.ts";
 import type { ReplyHead } from "./reply_head.ts";
@@ -125,6 +126,7 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
   protected release(): boolean {
     if (this.phase === CLOSED) return false;
     this.phase = CLOSED;
+    this.#letLoopEnd();
     this.deadlineList?.remove(this);
     this.core.connectionClosed(this);
     this.stream.close();
@@ -135,6 +137,7 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
   protected giveAway(): BufferEvent {
     const { stream } = this;
     this.phase = CLOSED;
+    this.#letLoopEnd();
     this.deadlineList?.remove(this);
     stream.disable(EV_READ);
     stream.setSink(null);
@@ -142,6 +145,10 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
     stream.setTimeouts(-1, -1);
     this.core.connectionTaken(stream);
     return stream;
+  }
+
+  #letLoopEnd(): void {
+    if (this.inputEnded) reactorOf(this.stream.base).countVirtual(-1);
   }
 
   // Times
@@ -244,7 +251,11 @@ export abstract class ServerStream implements BufferEventCallbacks<BufferEvent>,
       if (error !== null) this.core.connectionFailed(error);
       return;
     }
-    this.mark(INPUT_ENDED, true);
+    if (!this.inputEnded) {
+      this.mark(INPUT_ENDED, true);
+      // Nothing is to be read any more; the loop must be there all the same when its reply has come.
+      reactorOf(this.stream.base).countVirtual(1);
+    }
     if (this.phase !== LINGERING) this.endIfIdle();
     else if (this.output.length === 0) this.#closeOnceSent();
     else this.mark(CLOSE_WHEN_SENT, true);

@@ -133,3 +133,34 @@ describe("a request that waits for its reply when the base is closed", () => {
     });
   });
 });
+
+describe("a client that has ended its side and waits for its reply", () => {
+  forEachBackend((backend) => {
+    const ends: Record<string, (request: HttpRequest) => void> = {
+      "the reply": (request) => request.reply(200, "late"),
+      "the connection's end": ({ connection }) => connection.close(),
+      "the server's end": ({ connection }) => connection.server.close(),
+    };
+    for (const [what, end] of Object.entries(ends)) {
+      it(`keeps the loop running for it, until ${what}`, () => {
+        using base = backend.newBase();
+        const asked: HttpRequest[] = [];
+        // Nobody listens, and nothing is to be read: the handler's answer is all that there is to come.
+        using server = new HttpServer(base, {}, (request) => void asked.push(request));
+        const [ours, theirs] = socketPair();
+        server.accept(ours);
+        using peer = new SocketBufferEvent(base, theirs);
+        peer.write(get("/"));
+        for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
+        peer.endWriting();
+        for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
+        assertEquals(base.loop(EVLOOP_NONBLOCK), 0);
+        assertEquals(asked.map(({ finished }) => finished), [false]);
+        end(asked[0]!);
+        for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+        assertEquals(base.loop(EVLOOP_NONBLOCK), 1);
+        assertEquals(server.connectionCount, 0);
+      });
+    }
+  });
+});
