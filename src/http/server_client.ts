@@ -7,6 +7,7 @@ import {
   SocketBufferEvent,
   takeSocketError,
 } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { tellSoon } from "../core/tell_soon.ts";
 import type { Compression } from "./compression.ts";
 import type { HttpConnection } from "./request_connection.ts";
@@ -118,6 +119,14 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
     if (this.is(PEER_WATCHED) === isWanted) return;
     this.mark(PEER_WATCHED, isWanted);
     this.#socket?.watchPeerClose(isWanted);
+    // Not every backend can tell that end, and it may have come: the loop must be there all the same when there is a reply.
+    reactorOf(this.stream.base).countVirtual(isWanted ? 1 : -1);
+  }
+
+  protected override release(): boolean {
+    if (!super.release()) return false;
+    if (this.is(PEER_WATCHED)) reactorOf(this.stream.base).countVirtual(-1);
+    return true;
   }
 
   get #socket(): SocketBufferEvent | null {

@@ -134,32 +134,41 @@ describe("a request that waits for its reply when the base is closed", () => {
   });
 });
 
-describe("a client that has ended its side and waits for its reply", () => {
+describe("a client that waits for its reply, and nothing more is read from", () => {
   forEachBackend((backend) => {
     const ends: Record<string, (request: HttpRequest) => void> = {
       "the reply": (request) => request.reply(200, "late"),
       "the connection's end": ({ connection }) => connection.close(),
       "the server's end": ({ connection }) => connection.server.close(),
     };
+    /** Has so many requests sent at once. */
+    const check = (requests: number, hasEnded: boolean, end: (request: HttpRequest) => void): void => {
+      using base = backend.newBase();
+      const asked: HttpRequest[] = [];
+      // Nobody listens, and nothing is to be read: the handler's answer is all that there is to come.
+      using server = new HttpServer(base, {}, (request) => void asked.push(request));
+      const [ours, theirs] = socketPair();
+      server.accept(ours);
+      using peer = new SocketBufferEvent(base, theirs);
+      peer.write(get("/").repeat(requests));
+      for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+      if (hasEnded) peer.endWriting();
+      for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
+      assertEquals(base.loop(EVLOOP_NONBLOCK), 0);
+      assertEquals(asked.map(({ finished }) => finished), [false]);
+      end(asked[0]!);
+      // The others are not answered.
+      if (requests > 1) server.close();
+      for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+      assertEquals(base.loop(EVLOOP_NONBLOCK), 1);
+      assertEquals(server.connectionCount, 0);
+    };
+
+    // It has ended its side; or has sent more than is taken before there is a reply; or both.
+    const cases = [[1, true], [5000, false], [5000, true]] as const;
     for (const [what, end] of Object.entries(ends)) {
       it(`keeps the loop running for it, until ${what}`, () => {
-        using base = backend.newBase();
-        const asked: HttpRequest[] = [];
-        // Nobody listens, and nothing is to be read: the handler's answer is all that there is to come.
-        using server = new HttpServer(base, {}, (request) => void asked.push(request));
-        const [ours, theirs] = socketPair();
-        server.accept(ours);
-        using peer = new SocketBufferEvent(base, theirs);
-        peer.write(get("/"));
-        for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
-        peer.endWriting();
-        for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
-        assertEquals(base.loop(EVLOOP_NONBLOCK), 0);
-        assertEquals(asked.map(({ finished }) => finished), [false]);
-        end(asked[0]!);
-        for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
-        assertEquals(base.loop(EVLOOP_NONBLOCK), 1);
-        assertEquals(server.connectionCount, 0);
+        for (const [requests, hasEnded] of cases) check(requests, hasEnded, end);
       });
     }
   });
