@@ -1,12 +1,9 @@
 import { SENDING_FAILED } from "../core/connection_state.ts";
 import { Deferred } from "../core/deferred.ts";
 import {
-  BEV_EVENT_CONNECTED,
-  BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_READING,
   BEV_EVENT_TIMEOUT,
-  BEV_EVENT_WRITING,
   BEV_FINISHED,
   BEV_NORMAL,
   type BufferEvent,
@@ -75,8 +72,6 @@ export class TlsBufferEvent extends TlsReceiving {
   // Depth of our own handlers: what their callbacks cause is done when the outermost ends.
   #depth = 0;
   #closed = false;
-  // The connection underneath has ended while something was held.
-  #endHeld = false;
   // What the connection underneath was told last.
   #wanted = false;
 
@@ -98,7 +93,7 @@ export class TlsBufferEvent extends TlsReceiving {
         // Most often everything has gone, and nobody wants to know.
         if (this.hasSendingLeft || this.closing) this.guard(this.onSent);
       },
-      event: (what) => this.guard(() => this.#onEventBelow(what)),
+      event: (what) => this.guard(() => this.onEventBelow(what)),
     };
     underlying.setCallbacks(this.#below);
     underlying.setSink(this.intake);
@@ -196,7 +191,7 @@ export class TlsBufferEvent extends TlsReceiving {
   detach(): OpenTls {
     const { engine } = this;
     const isOpen = !this.#closed && engine.isOpen && !engine.isCloseSent && !this.underlying.closed;
-    if (!isOpen || this.readEnded || this.#endHeld || this.sendingFailed || this.endAsked || this.closing) {
+    if (!isOpen || this.readEnded || this.endHeld !== null || this.sendingFailed || this.endAsked || this.closing) {
       throw new TypeError("Cannot detach TLS: the handshake has not ended, or the connection has ended or is about to");
     }
     if (this.isEncrypting) {
@@ -251,7 +246,7 @@ export class TlsBufferEvent extends TlsReceiving {
     }
     this.updateTimers();
     if (this.#depth > 0) return;
-    const waits = (wanted && (!this.intake.isEmpty || this.#endHeld || this.readOwed)) ||
+    const waits = (wanted && (!this.intake.isEmpty || this.endHeld !== null || this.readOwed)) ||
       (!this.#started && this.enabledBits !== 0) ||
       (this.output.length > 0 && this.canEncrypt);
     if (waits) this.#work.schedule();
@@ -325,53 +320,12 @@ export class TlsBufferEvent extends TlsReceiving {
     } finally {
       this.tellRead();
     }
-    if (this.#endHeld && !this.#closed && this.intake.isEmpty) this.#endBelow();
-  }
-
-  /** The connection underneath has ended. */
-  #endBelow(): void {
-    this.#endHeld = false;
-    if (this.lingering || (this.closing && this.readEnded)) return this.close();
-    // An end that was announced was told of then.
-    if (this.readEnded) return;
-    if (this.allowDirtyShutdown && this.engine.isOpen) {
-      this.endReading();
-      this.tellEnd();
-    } else {
-      this.fail(this.engine.truncated(), BEV_EVENT_READING);
-    }
-  }
-
-  #onEventBelow(what: number): void {
-    if ((what & BEV_EVENT_CONNECTED) !== 0) this.restartHandshakeTimer();
-    else if ((what & BEV_EVENT_EOF) !== 0) {
-      this.#endHeld = true;
-      if (this.intake.isEmpty) this.#endBelow();
-    } else if ((what & BEV_EVENT_ERROR) !== 0) {
-      const { error } = this.underlying;
-      // The peer may have answered before it closed, or said by an alert why it did.
-      if ((what & (BEV_EVENT_READING | BEV_EVENT_WRITING)) === BEV_EVENT_WRITING) return this.endSending(error, what);
-      this.error = error;
-      // A connect that has failed may be tried again; without what could not be read there is no going on.
-      if ((what & BEV_EVENT_READING) !== 0) this.#giveUp();
-      else this.connectFailed = true;
-      this.updateTimers();
-      this.tellFailure(what);
-    } else {
-      this.callEvent(what);
-    }
-  }
-
-  /** Neither direction goes on. */
-  #giveUp(): void {
-    this.endReading();
-    this.sendingFailed = true;
-    this.enabledBits = 0;
+    if (this.endHeld !== null && !this.#closed) this.tellEndHeld();
   }
 
   /** TLS has failed: an alert that says why is sent, and the user is told. */
   protected override fail(error: TlsError, direction: number): void {
-    this.#giveUp();
+    this.giveUp();
     this.updateTimers();
     if (!this.underlying.closed) this.underlying.flush();
     this.tellRead();
@@ -392,7 +346,7 @@ export class TlsBufferEvent extends TlsReceiving {
     this.guard(() => {
       this.error = new TlsError("TLS_HANDSHAKE_TIMEOUT", "Cannot finish the TLS handshake: the peer takes too long");
       this.engine.abandon(this.error as TlsError);
-      this.#giveUp();
+      this.giveUp();
       this.tellFailure(BEV_EVENT_TIMEOUT | BEV_EVENT_READING);
     });
   }

@@ -1,8 +1,11 @@
 import {
   BEV_EVENT_CONNECTED,
   BEV_EVENT_EOF,
+  BEV_EVENT_ERROR,
   BEV_EVENT_READING,
+  BEV_EVENT_WRITING,
   type BufferEvent,
+  type ConnectionFailure,
   EV_READ,
   SocketBufferEvent,
 } from "../core/mod.ts";
@@ -14,6 +17,14 @@ import type { TlsBufferEventOptions } from "./tls_bufferevent_options.ts";
 import type { TlsContext } from "./tls_context.ts";
 import { TlsSending } from "./tls_sending.ts";
 
+/** How the connection underneath has ended. */
+interface EndBelow {
+  /** What it has told. */
+  readonly what: number;
+  /** Why, if that was an error. */
+  readonly error: ConnectionFailure | null;
+}
+
 /** The receiving half of a {@linkcode TlsBufferEvent}. */
 export abstract class TlsReceiving extends TlsSending {
   /** @internal Feeds the engine. */
@@ -22,6 +33,8 @@ export abstract class TlsReceiving extends TlsSending {
   protected heir: OpenTlsParts | null = null;
   /** Plaintext came that the read callback has not been called for. */
   protected readOwed = false;
+  /** @internal How the connection underneath has ended while something was held. */
+  protected endHeld: EndBelow | null = null;
 
   /** Takes a connection as the one underneath, with what its input holds. */
   constructor(underlying: BufferEvent, context: TlsContext | OpenTls, options: TlsBufferEventOptions) {
@@ -118,6 +131,67 @@ export abstract class TlsReceiving extends TlsSending {
     this.readEnded = true;
     this.enabledBits &= ~EV_READ;
     this.intake.close();
+  }
+
+  // Ends
+
+  /** Something has happened underneath. */
+  protected onEventBelow(what: number): void {
+    if ((what & BEV_EVENT_CONNECTED) !== 0) this.restartHandshakeTimer();
+    else if ((what & BEV_EVENT_EOF) !== 0) this.#holdEnd({ what: BEV_EVENT_EOF, error: null });
+    else if ((what & BEV_EVENT_ERROR) !== 0) {
+      const { error } = this.underlying;
+      const direction = what & (BEV_EVENT_READING | BEV_EVENT_WRITING);
+      // The peer may have answered before it closed, or said by an alert why it did.
+      if (direction === BEV_EVENT_WRITING) this.endSending(error, what);
+      // Whoever closes reads nothing of what is held.
+      else if (direction === 0 || this.closing || this.readEnded) this.#failBelow(error, what);
+      else this.#holdEnd({ what, error });
+    } else {
+      this.callEvent(what);
+    }
+  }
+
+  /** The connection underneath has ended, which counts behind what has come before. */
+  #holdEnd(end: EndBelow): void {
+    this.endHeld = end;
+    this.tellEndHeld();
+  }
+
+  /** The connection underneath has failed. */
+  #failBelow(error: ConnectionFailure | null, what: number): void {
+    this.tellRead();
+    if (this.closed) return;
+    this.error = error;
+    // A connect that has failed may be tried again; without what could not be read there is no going on.
+    if ((what & BEV_EVENT_READING) !== 0) this.giveUp();
+    else this.connectFailed = true;
+    this.updateTimers();
+    this.tellFailure(what);
+  }
+
+  /** Goes on with how the connection underneath has ended, once nothing is held any more. */
+  protected tellEndHeld(): void {
+    if (this.endHeld === null || !this.intake.isEmpty) return;
+    const { what, error } = this.endHeld;
+    this.endHeld = null;
+    if (this.lingering || (this.closing && this.readEnded)) return this.close();
+    // An end that was announced was told of then.
+    if (this.readEnded) return;
+    if ((what & BEV_EVENT_ERROR) !== 0) this.#failBelow(error, what);
+    else if (this.allowDirtyShutdown && this.engine.isOpen) {
+      this.endReading();
+      this.tellEnd();
+    } else {
+      this.fail(this.engine.truncated(), BEV_EVENT_READING);
+    }
+  }
+
+  /** Neither direction goes on. */
+  protected giveUp(): void {
+    this.endReading();
+    this.sendingFailed = true;
+    this.enabledBits = 0;
   }
 
   /** Empties both buffers for good, into those of whoever goes on. */
