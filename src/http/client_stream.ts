@@ -1,6 +1,7 @@
 import {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
   BEV_EVENT_TIMEOUT,
   BEV_EVENT_WRITING,
   type BufferEvent,
@@ -351,7 +352,7 @@ export class ClientStream implements ByteSink {
       );
     } else {
       const error = streamFailure(this.#request, this.stream.error);
-      const isWriting = (what & BEV_EVENT_WRITING) !== 0;
+      const isWriting = (what & (BEV_EVENT_READING | BEV_EVENT_WRITING)) === BEV_EVENT_WRITING;
       if (!isWriting || !this.#settings.readOnWriteError) return this.#fail(error);
       // It may have answered before it closed its side.
       this.#writeError = error;

@@ -1,4 +1,11 @@
-import { BEV_EVENT_ERROR, BEV_EVENT_WRITING, type BufferEvent, type ConnectionFailure, EV_WRITE } from "../core/mod.ts";
+import {
+  BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
+  BEV_EVENT_WRITING,
+  type BufferEvent,
+  type ConnectionFailure,
+  EV_WRITE,
+} from "../core/mod.ts";
 import { SENDING_FAILED } from "../core/connection_state.ts";
 import { Encryptor } from "./encryptor.ts";
 import type { OpenTls } from "./open_tls.ts";
@@ -96,7 +103,8 @@ export abstract class TlsSending extends TlsConnection {
         // What it has become may have left at once, before it was taken from the output.
         this.outputShrank();
       }
-      if (engine.error !== null) this.fail(engine.error, BEV_EVENT_WRITING);
+      // RFC 8446 section 6.2: nothing is received after that either.
+      if (engine.error !== null) this.fail(engine.error, BEV_EVENT_READING | BEV_EVENT_WRITING);
       else if (this.#encryptor.failure !== null) this.#dropQueued(this.#encryptor.failure);
     }
     if (!this.closed && this.endAsked && output.length === 0) engine.shutdown();

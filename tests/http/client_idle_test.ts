@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertFalse } from "@std/assert";
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { gzipSync } from "node:zlib";
-import type { EventBase } from "../../src/core/mod.ts";
+import type { EventBase, SecureLayer } from "../../src/core/mod.ts";
 import { HttpClient, HttpClientConnection, type HttpClientOptions, HttpServer } from "../../src/http/mod.ts";
-import type { TlsContext } from "../../src/tls/mod.ts";
+import type { TlsBufferEvent, TlsContext } from "../../src/tls/mod.ts";
 import { eventually, isPending } from "../core/async_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { itNeeds } from "../support/requires.ts";
-import { clientContext, serverContext } from "../tls/tls_support.ts";
+import { breakEncryption, clientContext, serverContext } from "../tls/tls_support.ts";
 import { HOST } from "./client_support.ts";
 
 forEachBackend((backend) => {
@@ -63,6 +63,32 @@ forEachBackend((backend) => {
       using serverTls = serverContext();
       using clientTls = clientContext();
       await withFarServer(reuses, { tls: clientTls }, serverTls);
+    });
+
+    itNeeds("openssl", "openssl", "is replaced when TLS can send nothing more over it", async () => {
+      using serverTls = serverContext();
+      using clientTls = clientContext();
+      const secured: TlsBufferEvent[] = [];
+      const tls: SecureLayer = {
+        role: "client",
+        secure(underlying, options) {
+          secured.push(clientTls.secure(underlying, options));
+          return secured.at(-1)!;
+        },
+      };
+      await withFarServer(
+        async (client, url) => {
+          for (let round = 0; round < 2; round++) {
+            const requested = client.request(url);
+            await base.run();
+            assertEquals((await requested).text(), "hello");
+            breakEncryption(secured[round]!);
+          }
+          assertEquals([secured.length, secured[0]!.closed], [2, true]);
+        },
+        { tls, readTimeoutMs: 3000 },
+        serverTls,
+      );
     });
 
     it("keeps it alive if told to, and if it is nobody else's", () =>

@@ -4,6 +4,7 @@ import {
   type BufferEvent,
   EV_READ,
   EV_WRITE,
+  EvBuffer,
   type EventBase,
   PairBufferEvent,
   SocketBufferEvent,
@@ -16,6 +17,9 @@ import {
   type TlsServerOptions,
 } from "../../src/tls/mod.ts";
 import { accept, allocate, SOCKET_ADDRESS_BYTES_MAX } from "../../src/ffi/mod.ts";
+import { openssl } from "../../src/tls/openssl.ts";
+import { sharedBios } from "../../src/tls/shared_bios.ts";
+import type { TlsEngine } from "../../src/tls/tls_engine.ts";
 import { until } from "../core/bufferevent_support.ts";
 import type { Descriptors } from "../support/descriptors.ts";
 import { testCertificates } from "./certificate_folder.ts";
@@ -89,6 +93,15 @@ export function failureOf(base: EventBase, end: TlsBufferEvent): { what: number;
   });
   until(base, () => seen >= 0 || end.error !== null, "an event");
   return { what: seen, code: end.error?.code ?? "" };
+}
+
+/** Has OpenSSL refuse to encrypt anything more, as if it were told not to behind our back. */
+export function breakEncryption(end: TlsBufferEvent): void {
+  const { engine } = end as unknown as { readonly engine: TlsEngine };
+  openssl().ssl.SSL_shutdown(engine.connection);
+  // Its close_notify is not to leave with what another connection says.
+  using lost = new EvBuffer();
+  sharedBios().drain(lost);
 }
 
 /** Turns the loop until somebody has connected to a listening socket; returns the new descriptor. */

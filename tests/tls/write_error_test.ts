@@ -10,7 +10,7 @@ import { inputText, journal, settle, until } from "../core/bufferevent_support.t
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
-import { clientContext, type Ends, openEnds, shakeHands } from "./tls_support.ts";
+import { breakEncryption, clientContext, type Ends, openEnds, shakeHands } from "./tls_support.ts";
 
 /** RFC 8446 section 6: a fatal handshake_failure. */
 const ALERT = new Uint8Array([21, 3, 3, 0, 2, 2, 40]);
@@ -130,6 +130,25 @@ forEachBackend((backend) => {
       assertEquals(told, ["ERROR|WRITING", "ERROR|READING"]);
       assertEquals(client.error?.code, "TLS_ALERT_HANDSHAKE_FAILURE");
       assert(!client.isSecure);
+    });
+  });
+
+  describe("TLS that cannot encrypt what is to be sent", () => {
+    it("has failed in both directions, which is told at once", async () => {
+      const { client, server } = connected();
+      settle(base);
+      const told = journal(client);
+      breakEncryption(client);
+      client.write("never sent");
+      const flushed = client.flushed();
+      until(base, () => told.length > 0, "the failure");
+      assertEquals([told, client.error?.code, client.enabled], [["ERROR|READING|WRITING"], "TLS_PROTOCOL_ERROR", 0]);
+      await assertRejectsWith(flushed, "TLS_PROTOCOL_ERROR");
+      // RFC 8446 section 6.2: nothing is received any more.
+      server.write("never read");
+      client.enable(EV_READ | EV_WRITE);
+      settle(base);
+      assertEquals([told.length, client.input.length], [1, 0]);
     });
   });
 });
