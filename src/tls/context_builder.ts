@@ -41,16 +41,27 @@ const TICKETS_MAX = 255;
 /** How many bytes OpenSSL wants for ticket keys: a name, an HMAC key and an AES key. */
 const TICKET_KEY_BYTES = 80;
 
+/** What options have become. */
+export interface BuiltContext {
+  /** OpenSSL's context, which the caller owns. */
+  readonly ctx: Word;
+  /** What a server's sessions are marked with; empty for a client. */
+  readonly scope: Uint8Array;
+}
+
+const NO_SCOPE = allocate(0);
+
 /**
  * Makes a context for servers. The caller owns it.
  *
  * @param ticketKeys of an earlier context, so that its tickets stay good; null for new ones.
  */
-export function buildServerContext(options: TlsServerOptions, ticketKeys: Uint8Array | null): Word {
+export function buildServerContext(options: TlsServerOptions, ticketKeys: Uint8Array | null): BuiltContext {
   // Also when it is made anew with another identity.
   if (options.certificate === undefined) throw new TypeError("Cannot serve TLS without a certificate");
   const { ssl } = openssl();
-  return build(ssl.TLS_server_method(), options, (ctx) => {
+  const scope = sessionScope(options);
+  const ctx = build(ssl.TLS_server_method(), options, (ctx) => {
     const { clientCertificate = "none" } = options;
     const mode = verifyModes.get(clientCertificate);
     // Taken for "none", it would let everybody in.
@@ -62,14 +73,16 @@ export function buildServerContext(options: TlsServerOptions, ticketKeys: Uint8A
     trustAuthorities(ctx, options.ca, clientCertificate !== "none");
     ssl.SSL_CTX_set_verify(ctx, mode, NULL);
     if (options.alpn !== undefined) ssl.SSL_CTX_set_alpn_select_cb(ctx, runtime.word(alpnCallback()), NULL);
+    ssl.SSL_CTX_set_session_id_context(ctx, scope, scope.length);
     setSessions(ctx, options, ticketKeys);
   });
+  return { ctx, scope };
 }
 
 /** Makes a context for clients. The caller owns it. */
-export function buildClientContext(options: TlsClientOptions): Word {
+export function buildClientContext(options: TlsClientOptions): BuiltContext {
   const { ssl } = openssl();
-  return build(ssl.TLS_client_method(), options, (ctx) => {
+  const ctx = build(ssl.TLS_client_method(), options, (ctx) => {
     trustAuthorities(ctx, options.ca, false);
     if (options.systemCa ?? options.ca === undefined) trustSystem(ctx);
     ssl.SSL_CTX_set_verify(ctx, options.verifyPeer === false ? c.SSL_VERIFY_NONE : c.SSL_VERIFY_PEER, NULL);
@@ -77,6 +90,7 @@ export function buildClientContext(options: TlsClientOptions): Word {
     ssl.SSL_CTX_ctrl(ctx, c.SSL_CTRL_SET_SESS_CACHE_MODE, c.SSL_SESS_CACHE_OFF, NULL);
     if (options.alpn !== undefined) encodeProtocols(options.alpn);
   });
+  return { ctx, scope: NO_SCOPE };
 }
 
 function build(method: Word, options: TlsContextOptions, more: (ctx: Word) => void): Word {
@@ -151,8 +165,6 @@ function setSessions(ctx: Word, options: TlsServerOptions, ticketKeys: Uint8Arra
   const { ssl } = openssl();
   const sessionsMax = whole("sessionsMax", options.sessionsMax ?? SESSIONS_MAX, 0);
   const sessionTimeoutSeconds = whole("sessionTimeoutSeconds", options.sessionTimeoutSeconds ?? SESSION_SECONDS, 1);
-  const scope = sessionScope(options);
-  ssl.SSL_CTX_set_session_id_context(ctx, scope, scope.length);
   ssl.SSL_CTX_set_timeout(ctx, sessionTimeoutSeconds);
   const mode = sessionsMax === 0 ? c.SSL_SESS_CACHE_OFF : c.SSL_SESS_CACHE_SERVER;
   ssl.SSL_CTX_ctrl(ctx, c.SSL_CTRL_SET_SESS_CACHE_MODE, mode, NULL);

@@ -9,6 +9,7 @@ import { pointerTo } from "./certificates.ts";
 import { takeErrors } from "./error_queue.ts";
 import { NULL, openssl } from "./openssl.ts";
 import { textAt } from "./openssl_text.ts";
+import type { TlsEngineOptions } from "./tls_engine_options.ts";
 
 /** The session of a connection as bytes, in OpenSSL's own form, or null when the server will not take it up again. */
 export function exportSession(connection: Word): Uint8Array | null {
@@ -38,6 +39,16 @@ export function offerSession(connection: Word, bytes: Uint8Array): boolean {
   ssl.SSL_SESSION_free(session);
   takeErrors();
   return taken === 1;
+}
+
+/**
+ * What a client remembers sessions by: besides the peer, the name it announces, under which alone a session is to be taken up again (RFC 6066
+ * section 3, RFC 8446 section 4.6.1). "": not at all.
+ */
+export function sessionKeyOf(
+  { hostname = "", serverName = hostname, sessionKey = hostname }: TlsEngineOptions,
+): string {
+  return sessionKey === "" || sessionKey === serverName ? sessionKey : `${sessionKey} ${serverName}`;
 }
 
 /** A client's sessions by host, the one that was not used for longest making room. */

@@ -1,10 +1,10 @@
 /**
- * Which of a server's sessions may be taken up again by which of its contexts.
+ * Which of a server's sessions may be taken up again by which of its contexts, and under which name.
  *
  * @module
  */
 
-import { allocate, cString } from "../ffi/mod.ts";
+import { allocate, cString, type Word } from "../ffi/mod.ts";
 import { readSources } from "./certificate_source.ts";
 import { NULL, openssl } from "./openssl.ts";
 import type { TlsServerOptions } from "./tls_options.ts";
@@ -37,6 +37,21 @@ export function sessionScope(options: TlsServerOptions): Uint8Array {
     ...[...readSources(ca, "ca"), ...readSources(crl, "crl")].map(({ bytes }) => sha256(bytes)),
   ];
   return sha256(joined(parts));
+}
+
+/**
+ * Has a connection take up only sessions that were made for the same host (RFC 6066 section 3), within the scope of its context.
+ *
+ * @param host a character for each byte, in lower case; "" when the client does not say.
+ */
+export function scopeToHost(connection: Word, scope: Uint8Array, host: string): void {
+  // The context's own mark is for those who do not say.
+  if (host === "") return;
+  // It is the peer's word, a NUL in it included.
+  const name = allocate(host.length);
+  for (let at = 0; at < host.length; at++) name[at] = host.charCodeAt(at);
+  const mark = sha256(joined([scope, allocate(1), name]));
+  openssl().ssl.SSL_set_session_id_context(connection, mark, mark.length);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

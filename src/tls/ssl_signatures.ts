@@ -43,6 +43,7 @@ export const sslSignatures = {
   SSL_set_alpn_protos: { args: ["address", "buffer", "u32"], result: "i32" },
   SSL_set_bio: { args: ["address", "address", "address"], result: "void" },
   SSL_set_connect_state: { args: ["address"], result: "void" },
+  SSL_set_session_id_context: { args: ["address", "buffer", "u32"], result: "i32" },
   SSL_shutdown: { args: ["address"], result: "i32" },
   SSL_write: { args: ["address", "address", "i32"], result: "i32" },
   SSL_ctrl: { args: ["address", "i32", "i32", "buffer"], result: "i32" },

@@ -2,7 +2,7 @@ import type { BufferEvent, SecureLayer } from "../core/mod.ts";
 import type { Word } from "../ffi/mod.ts";
 import { encodeProtocols } from "./alpn.ts";
 import type { ClientHello } from "./client_hello.ts";
-import { buildClientContext, buildServerContext, ticketKeysOf } from "./context_builder.ts";
+import { buildClientContext, buildServerContext, type BuiltContext, ticketKeysOf } from "./context_builder.ts";
 import { NULL, openssl } from "./openssl.ts";
 import { queuedError } from "./error_queue.ts";
 import { ServerNames } from "./server_names.ts";
@@ -42,16 +42,18 @@ export class TlsContext implements Disposable, SecureLayer {
   readonly renegotiates: boolean;
   /** @internal A client's sessions. Each reload begins with none: older ones were judged by other certificates and lists. */
   sessions: SessionCache;
+  /** @internal What a server's sessions are marked with, as {@linkcode TlsContext.hold} finds it now. */
+  scope: Uint8Array;
   readonly #names: ServerNames<TlsContext> | null;
   readonly #select: TlsServerOptions["selectContext"];
-  #build: (identity: TlsIdentity, previous: Word) => Word;
+  #build: (identity: TlsIdentity, previous: Word) => BuiltContext;
   #identity: TlsIdentity;
   #ctx: Word;
 
   private constructor(
     role: "server" | "client",
     options: TlsServerOptions & TlsClientOptions,
-    build: (identity: TlsIdentity, previous: Word) => Word,
+    build: (identity: TlsIdentity, previous: Word) => BuiltContext,
   ) {
     this.role = role;
     this.alpn = options.alpn === undefined ? null : encodeProtocols(options.alpn);
@@ -62,7 +64,7 @@ export class TlsContext implements Disposable, SecureLayer {
     this.#select = options.selectContext;
     this.#build = build;
     this.#identity = identityOf(options);
-    this.#ctx = build(this.#identity, NULL);
+    ({ ctx: this.#ctx, scope: this.scope } = build(this.#identity, NULL));
   }
 
   /**
@@ -103,10 +105,11 @@ export class TlsContext implements Disposable, SecureLayer {
   reload(identity: TlsIdentity = this.#identity): void {
     if (this.closed) throw new Error("Cannot reload a TLS context: it is closed");
     const next = identityOf(identity);
-    const ctx = this.#build(next, this.#ctx);
+    const { ctx, scope } = this.#build(next, this.#ctx);
     // Connections that are under way hold references of their own.
     openssl().ssl.SSL_CTX_free(this.#ctx);
     this.#ctx = ctx;
+    this.scope = scope;
     this.#identity = next;
     this.sessions = this.sessions.renewed();
   }

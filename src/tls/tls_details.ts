@@ -3,6 +3,7 @@ import { openssl } from "./openssl.ts";
 import { TLSEXT_NAMETYPE_host_name } from "./openssl_constants.ts";
 import { bytesAt, textAt } from "./openssl_text.ts";
 import { type PeerCertificate, peerCertificateOf } from "./peer_certificate.ts";
+import { exportSession } from "./session.ts";
 import type { TlsEngine } from "./tls_engine.ts";
 import { allocate } from "../ffi/mod.ts";
 
@@ -42,7 +43,9 @@ export class TlsDetails {
   /** The host that the client has asked for (SNI), on both sides; or "". */
   get serverName(): string {
     if (!this.#engine.isOpen) return "";
-    return textAt(openssl().ssl.SSL_get_servername(this.#engine.connection, TLSEXT_NAMETYPE_host_name));
+    const name = textAt(openssl().ssl.SSL_get_servername(this.#engine.connection, TLSEXT_NAMETYPE_host_name));
+    // Before TLS 1.3, OpenSSL knows of none where a server takes a session up.
+    return name !== "" ? name : this.#engine.asked.name;
   }
 
   /** Whether an earlier session was taken up again. */
@@ -55,7 +58,7 @@ export class TlsDetails {
    * after the handshake, mostly with their first data. Whoever has these bytes can read what is sent with them.
    */
   get session(): Uint8Array | null {
-    return this.#engine.session;
+    return this.#engine.isOpen ? exportSession(this.#engine.connection) : null;
   }
 
   /** The certificate that the peer has shown; null when it has shown none. */

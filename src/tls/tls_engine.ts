@@ -7,6 +7,7 @@
 import type { EvBuffer } from "../core/mod.ts";
 import type { Word } from "../ffi/mod.ts";
 import { setOffered } from "./alpn.ts";
+import { AskedHost } from "./asked_host.ts";
 import { ClientHelloReader } from "./client_hello.ts";
 import {
   ENGINE_CONNECTED,
@@ -24,7 +25,7 @@ import { plainSlab, RECORD_BYTES_MAX } from "./native_memory.ts";
 import { NULL, openssl } from "./openssl.ts";
 import * as c from "./openssl_constants.ts";
 import { RecordCutter } from "./record_cutter.ts";
-import { ConnectionSession, exportSession } from "./session.ts";
+import { ConnectionSession, sessionKeyOf } from "./session.ts";
 import { type DirectSender, type SharedBios, sharedBios } from "./shared_bios.ts";
 import type { TlsContext } from "./tls_context.ts";
 import type { TlsEngineOptions } from "./tls_engine_options.ts";
@@ -42,8 +43,6 @@ let liveCount = 0;
 export function engineCount(): number {
   return liveCount;
 }
-
-/** Alerts for a client that no context is to serve (RFC 8446 section 6.2). */
 
 /**
  * One side of one TLS connection. It is fed what arrived and adds what is to be sent to a buffer; it knows no sockets, no time and
@@ -65,6 +64,8 @@ export class TlsEngine {
   writeBlocked = false;
   /** How many bytes it has answered with on its own account to what it was fed. Whoever sees to their leaving may count anew. */
   answeredBytes = 0;
+  /** Server: the host that the client has asked for. */
+  readonly asked: AskedHost;
 
   readonly #lib = openssl();
   readonly #bios: SharedBios = sharedBios();
@@ -99,16 +100,18 @@ export class TlsEngine {
     this.#context = context;
     this.#sender = sender;
     this.#output = output;
+    this.asked = new AskedHost(context.scope);
     const { hostname, serverName, verifyHostname, session } = options;
     this.#host = hostname === undefined ? null : new HostName(hostname);
     // With those of the context as it is now: what this connection is judged by is not what a reloaded one goes by.
-    this.#session = new ConnectionSession(context.sessions, options.sessionKey ?? hostname ?? "");
+    this.#session = new ConnectionSession(context.sessions, sessionKeyOf(options));
     if (context.role === "server") {
       if (context.choosesByHello) {
         this.#hello = new ClientHelloReader();
         // It may be closed before the client has said whom it wants.
         this.#held = context.hold();
       } else {
+        this.asked.listen();
         this.#open(context);
       }
       return;
@@ -135,6 +138,7 @@ export class TlsEngine {
 
   #open(context: TlsContext): void {
     this.#ssl = context.newConnection(context === this.#context ? this.#held : NULL);
+    if (context !== this.#context) this.asked.scope = context.scope;
     this.#context = context;
     this.#release();
     this.#bios.attach(this.#ssl);
@@ -192,6 +196,7 @@ export class TlsEngine {
     if (this.#state > OPEN || this.#ended) return end;
     if (this.#hello !== null) return this.#readHello(this.#hello, bytes, start, end);
     const cut = this.cutter.cut(bytes, start, end);
+    if (this.#state === HANDSHAKING) this.asked.overhear(this.#ssl, bytes, start, cut);
     this.#bios.feed(bytes, start, cut);
     if (this.#state === HANDSHAKING) this.#handshake();
     else this.#read(max);
@@ -286,11 +291,6 @@ export class TlsEngine {
     return true;
   }
 
-  /** The session, to be taken up by a later connection; null when there is none (yet: in TLS 1.3 it comes after the handshake). */
-  get session(): Uint8Array | null {
-    return this.#ssl && this.#state === OPEN ? exportSession(this.#ssl) : null;
-  }
-
   /** Gives OpenSSL's memory back. Closing twice is harmless. */
   close(): void {
     this.#state = CLOSED;
@@ -314,6 +314,7 @@ export class TlsEngine {
       if (this.#state === CLOSED) return end;
       if (chosen === null) return this.#refuse(unrecognizedName(hello.serverName), end);
       this.#open(chosen);
+      this.asked.said(this.#ssl, hello.serverName);
     } catch (cause) {
       return this.#refuse(contextNotChosen(cause), end);
     }

@@ -8,9 +8,9 @@ export interface TlsEngineOptions {
   readonly verifyHostname?: boolean | undefined;
   /**
    * Client: a session to take up again, as an earlier connection to the same host gave it. What that one has verified is not verified again,
-   * so it should be one of a context with the same `ca` and `crl`.
+   * so it should be one of a context with the same `ca` and `crl`. Servers take it up only under the name that was announced then.
    */
   readonly session?: Uint8Array | undefined;
-  /** Client: what sessions are remembered by; `hostname` by default. */
+  /** Client: what sessions are remembered by, together with the name that is announced; `hostname` by default. */
   readonly sessionKey?: string | undefined;
 }

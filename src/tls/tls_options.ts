@@ -86,8 +86,8 @@ export interface TlsServerOptions extends TlsContextOptions {
   /** Most sessions to remember for clients that resume without a ticket; 4,096 by default, 0 for none. */
   readonly sessionsMax?: number | undefined;
   /**
-   * Sessions are only resumed where this is the same, up to 32 bytes of text; and, where clients are verified, how they are: by the
-   * same authorities, revocation lists and limits.
+   * Sessions are only resumed where this is the same, up to 32 bytes of text, and the host that the client asks for; and, where clients are
+   * verified, how they are: by the same authorities, revocation lists and limits.
    */
   readonly sessionIdContext?: string | undefined;
 }

@@ -1,9 +1,10 @@
 /** A session that is taken up again skips verification, so it must not lead to where verification would have refused. */
 import { assert, assertEquals } from "@std/assert";
 import { afterEach, beforeEach, describe } from "@std/testing/bdd";
-import { EV_READ, EV_WRITE, EventBase } from "../../src/core/mod.ts";
+import { EV_READ, EV_WRITE, EvBuffer, EventBase } from "../../src/core/mod.ts";
 import { allocate } from "../../src/ffi/mod.ts";
 import type { TlsBufferEventOptions, TlsContext, TlsVersion } from "../../src/tls/mod.ts";
+import { TlsEngine } from "../../src/tls/tls_engine.ts";
 import { until } from "../core/bufferevent_support.ts";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "./certificate_folder.ts";
@@ -94,6 +95,100 @@ describe("a server that verifies clients", () => {
       until(base, () => ends.server.error !== null || ends.server.isSecure, "a verdict");
       assertEquals(ends.server.error?.code, "CERT_REVOKED", maxVersion);
       closeBoth(ends);
+    }
+  });
+});
+
+describe("a session that was made for one name", () => {
+  withBase();
+
+  /** Contexts of a server by how it finds the one to serve; the tickets of all of them are the same. */
+  const servings: Readonly<Record<string, () => TlsContext>> = {
+    "a context for all": () => serverContext({ ticketKeys }),
+    "contexts by name": () => {
+      const other = serverContext({ ticketKeys });
+      return serverContext({ ticketKeys, serverNames: { "other.example": other, "*.other.example": other } });
+    },
+  };
+
+  for (const [serving, make] of Object.entries(servings)) {
+    it(`is taken up under no other, with ${serving}`, () => {
+      for (const maxVersion of versions) {
+        using clients = clientContext({ maxVersion });
+        using servers = make();
+        const asking = (serverName: string | undefined, session?: Uint8Array): [boolean, string, Uint8Array] => {
+          const ends = talk(clients, servers, { serverName, session });
+          const { sessionReused, serverName: heard } = ends.server.details;
+          const left = ends.client.details.session!;
+          closeBoth(ends);
+          return [sessionReused, heard, left];
+        };
+        for (const [name, other] of [["localhost", "other.example"], ["a.other.example", "b.other.example"]] as const) {
+          const [, heard, session] = asking(name);
+          assertEquals(heard, name, maxVersion);
+          for (const another of [other, ""]) {
+            assertEquals(asking(another, session)[0], false, `${maxVersion} ${another}`);
+          }
+          const nameless = asking("")[2];
+          assertEquals(asking(name, nameless)[0], false, maxVersion);
+          assertEquals(asking("", nameless).slice(0, 2), [true, ""], maxVersion);
+          // However it is spelt.
+          assertEquals(asking(name.toUpperCase(), session)[0], true, maxVersion);
+        }
+      }
+    });
+
+    it(`is taken up under that, which the server knows, with ${serving}`, () => {
+      for (const maxVersion of versions) {
+        using clients = clientContext({ maxVersion });
+        using servers = make();
+        const session = sessionFrom(clients, servers);
+        const ends = talk(clients, servers, { session });
+        const { server, client } = ends;
+        assertEquals([server.details.sessionReused, server.details.serverName], [true, "localhost"], maxVersion);
+        assertEquals(client.details.serverName, "localhost", maxVersion);
+        closeBoth(ends);
+      }
+    });
+  }
+
+  it("is for whatever the client calls a name, unless OpenSSL refuses it", () => {
+    for (const make of Object.values(servings)) {
+      using clients = clientContext();
+      using servers = make();
+      const [asked, answers] = [new EvBuffer(), new EvBuffer()];
+      const client = new TlsEngine(clients, asked, { hostname: "localhost" });
+      const server = new TlsEngine(servers, answers);
+      client.start();
+      const hello = asked.take();
+      const at = new TextDecoder("latin1").decode(hello).indexOf("localhost");
+      for (const byte of [0, 0xff]) {
+        const engine = byte === 0 ? server : new TlsEngine(servers, answers);
+        hello[at + 3] = byte;
+        for (let index = 0; index < hello.length;) index = engine.feed(hello, index, hello.length);
+        assertEquals(engine.error !== null, byte === 0);
+        engine.close();
+      }
+      client.close();
+    }
+  });
+
+  it("is not offered under another by a client that remembers it", () => {
+    for (const maxVersion of versions) {
+      using clients = clientContext({ maxVersion, sessionsMax: 4 });
+      using servers = serverContext();
+      for (const sessionKey of [undefined, "the same peer"]) {
+        clients.forgetSessions();
+        closeBoth(talk(clients, servers, { sessionKey }));
+        assertEquals(clients.sessionCount, 1);
+        closeBoth(talk(clients, servers, { sessionKey, serverName: "other.example" }));
+        // It took none out, and has brought one of its own.
+        assertEquals(clients.sessionCount, 2);
+        const again = talk(clients, servers, { sessionKey, serverName: "localhost" });
+        assert(again.client.details.sessionReused, maxVersion);
+        closeBoth(again);
+        assertEquals(clients.sessionCount, 2);
+      }
     }
   });
 });
