@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertFalse, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe } from "@std/testing/bdd";
+import { beforeEach, describe } from "@std/testing/bdd";
 import { writeFileSync } from "node:fs";
 import {
   BEV_EVENT_CONNECTED,
@@ -36,42 +36,22 @@ import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount, writeText } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "./certificate_folder.ts";
-import { acceptOne, clientContext, type Ends, failureOf, openEnds, serverContext, shakeHands } from "./tls_support.ts";
+import { acceptOne, clientContext, failureOf, serverContext, shakeHands } from "./tls_support.ts";
+import { TlsWorkbench } from "./workbench.ts";
 
 function it(title: string, fn: () => void): void {
   itNeeds("openssl", "openssl", title, fn);
 }
 
 forEachBackend((backend) => {
+  const workbench = new TlsWorkbench(() => backend.newBase());
+  const { ends, connected } = workbench;
   let base: EventBase;
   let descriptors: Descriptors;
   let open: BufferEvent[];
   let engines: number;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-    open = [];
-    engines = engineCount();
-  });
-  afterEach(() => {
-    for (const connection of open) connection.close();
-    descriptors[Symbol.dispose]();
-    base.close();
-    assertEquals(engineCount(), engines);
-  });
-
-  function ends(options: Parameters<typeof openEnds>[2] = {}): Ends {
-    const both = openEnds(base, options.over === "pair" ? null : descriptors, options);
-    open.push(both.client, both.server);
-    return both;
-  }
-
-  function connected(options: Parameters<typeof openEnds>[2] = {}): Ends {
-    const both = ends(options);
-    shakeHands(base, both);
-    return both;
-  }
+  beforeEach(() => void ({ base, descriptors, open, engines } = workbench));
 
   describe("TlsBufferEvent", () => {
     it("is made by a context, for protocols that know only of secure layers", () => {

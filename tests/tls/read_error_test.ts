@@ -1,7 +1,14 @@
 /** What had come before the connection underneath has failed is received first. */
 import { assertEquals } from "@std/assert";
 import { describe } from "@std/testing/bdd";
-import { BEV_ERROR, BEV_OK, EV_READ, EventBase, FilterBufferEvent, SocketBufferEvent } from "../../src/core/mod.ts";
+import {
+  BEV_ERROR,
+  BEV_OK,
+  EV_READ,
+  EventBase,
+  FilterBufferEvent,
+  type SocketBufferEvent,
+} from "../../src/core/mod.ts";
 import { TlsBufferEvent } from "../../src/tls/mod.ts";
 import { inputText, journal, resetAndClose, settle, tcpPair, until } from "../core/bufferevent_support.ts";
 import { Descriptors } from "../support/descriptors.ts";

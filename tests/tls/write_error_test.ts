@@ -1,16 +1,16 @@
 /** What becomes of the other direction when the connection underneath can send no more. */
 import { assert, assertEquals } from "@std/assert";
-import { afterEach, beforeEach, describe } from "@std/testing/bdd";
+import { beforeEach, describe } from "@std/testing/bdd";
 import { type BufferEvent, EV_READ, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
 import { write } from "../../src/ffi/mod.ts";
-import { engineCount } from "../../src/tls/tls_engine.ts";
 import { TlsBufferEvent } from "../../src/tls/mod.ts";
 import { assertRejectsWith } from "../core/async_support.ts";
 import { inputText, journal, settle, until } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { Descriptors } from "../support/descriptors.ts";
+import type { Descriptors } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
-import { breakEncryption, clientContext, type Ends, openEnds, shakeHands } from "./tls_support.ts";
+import { breakEncryption, clientContext } from "./tls_support.ts";
+import { TlsWorkbench } from "./workbench.ts";
 
 /** RFC 8446 section 6: a fatal handshake_failure. */
 const ALERT = new Uint8Array([21, 3, 3, 0, 2, 2, 40]);
@@ -20,34 +20,16 @@ function it(title: string, fn: () => void | Promise<void>): void {
 }
 
 forEachBackend((backend) => {
+  const workbench = new TlsWorkbench(() => backend.newBase());
   let base: EventBase;
   let descriptors: Descriptors;
   let open: BufferEvent[];
-  let engines: number;
 
-  beforeEach(() => {
-    base = backend.newBase();
-    descriptors = new Descriptors();
-    open = [];
-    engines = engineCount();
-  });
-  afterEach(() => {
-    for (const connection of open) connection.close();
-    descriptors[Symbol.dispose]();
-    base.close();
-    assertEquals(engineCount(), engines);
-  });
-
-  function connected(): Ends {
-    const both = openEnds(base, descriptors);
-    open.push(both.client, both.server);
-    shakeHands(base, both);
-    return both;
-  }
+  beforeEach(() => void ({ base, descriptors, open } = workbench));
 
   /** The server has sent `text` and is gone, of which the client has read nothing yet. */
   function left(text: string, announced: boolean): TlsBufferEvent {
-    const { client, server } = connected();
+    const { client, server } = workbench.connected();
     settle(base);
     client.disable(EV_READ);
     server.write(text);
@@ -135,7 +117,7 @@ forEachBackend((backend) => {
 
   describe("TLS that cannot encrypt what is to be sent", () => {
     it("has failed in both directions, which is told at once", async () => {
-      const { client, server } = connected();
+      const { client, server } = workbench.connected();
       settle(base);
       const told = journal(client);
       breakEncryption(client);
