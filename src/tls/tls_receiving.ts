@@ -137,19 +137,22 @@ export abstract class TlsReceiving extends TlsSending {
 
   /** Something has happened underneath. */
   protected onEventBelow(what: number): void {
-    if ((what & BEV_EVENT_CONNECTED) !== 0) this.restartHandshakeTimer();
-    else if ((what & BEV_EVENT_EOF) !== 0) this.#holdEnd({ what: BEV_EVENT_EOF, error: null });
-    else if ((what & BEV_EVENT_ERROR) !== 0) {
-      const { error } = this.underlying;
-      const direction = what & (BEV_EVENT_READING | BEV_EVENT_WRITING);
+    if ((what & BEV_EVENT_CONNECTED) !== 0) return this.restartHandshakeTimer();
+    if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) === 0) return this.callEvent(what);
+    const { error } = this.underlying;
+    const isEnd = (what & BEV_EVENT_EOF) !== 0;
+    const isReading = (what & BEV_EVENT_READING) !== 0;
+    const isLost = (what & BEV_EVENT_ERROR) !== 0 && (what & BEV_EVENT_WRITING) !== 0;
+    // One call may tell of both directions if the connection underneath defers its callbacks.
+    if (isLost && (isEnd || !isReading || !this.intake.isEmpty)) {
+      this.endSending(error, BEV_EVENT_ERROR | BEV_EVENT_WRITING);
       // The peer may have answered before it closed, or said by an alert why it did.
-      if (direction === BEV_EVENT_WRITING) this.endSending(error, what);
-      // Whoever closes reads nothing of what is held.
-      else if (direction === 0 || this.closing || this.readEnded) this.#failBelow(error, what);
-      else this.#holdEnd({ what, error });
-    } else {
-      this.callEvent(what);
+      if (!isReading || this.closed) return;
     }
+    if (isEnd) this.#holdEnd({ what: BEV_EVENT_EOF, error: null });
+    // Whoever closes reads nothing of what is held.
+    else if (!isReading || this.closing || this.readEnded) this.#failBelow(error, what);
+    else this.#holdEnd({ what: this.intake.isEmpty ? what : what & ~BEV_EVENT_WRITING, error });
   }
 
   /** The connection underneath has ended, which counts behind what has come before. */

@@ -2,14 +2,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { beforeEach, describe } from "@std/testing/bdd";
 import { type BufferEvent, EV_READ, EV_WRITE, type EventBase, SocketBufferEvent } from "../../src/core/mod.ts";
-import { write } from "../../src/ffi/mod.ts";
+import { os, shutdown, write } from "../../src/ffi/mod.ts";
 import { TlsBufferEvent } from "../../src/tls/mod.ts";
 import { assertRejectsWith } from "../core/async_support.ts";
-import { inputText, journal, settle, until } from "../core/bufferevent_support.ts";
+import { inputText, journal, pattern, settle, until } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import type { Descriptors } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
-import { breakEncryption, clientContext } from "./tls_support.ts";
+import { breakEncryption, clientContext, serverContext, shakeHands } from "./tls_support.ts";
 import { TlsWorkbench } from "./workbench.ts";
 
 /** RFC 8446 section 6: a fatal handshake_failure. */
@@ -91,6 +91,33 @@ forEachBackend((backend) => {
         until(base, () => client.closed, "closed");
         assertEquals(told, ["ERROR|WRITING"]);
       }
+    });
+
+    it("tells of it also when the end came in the same call", async () => {
+      const [near, far] = descriptors.socketpair();
+      using clients = clientContext();
+      using servers = serverContext();
+      const below = new SocketBufferEvent(base, near, { keepOpen: true, deferCallbacks: true });
+      const client = new TlsBufferEvent(below, clients, { hostname: "localhost", allowDirtyShutdown: true });
+      const server = TlsBufferEvent.overSocket(base, far, servers, { keepOpen: true });
+      open.push(client, server);
+      client.enable(EV_READ);
+      server.enable(EV_READ);
+      shakeHands(base, { client, server });
+      settle(base);
+      server.disable(EV_READ);
+      const told = journal(client);
+      // More than there is room for: the loop hears of the failure together with the end.
+      client.write(pattern(4_000_000));
+      const flushed = client.flushed();
+      settle(base);
+      assert(below.output.length > 0);
+      shutdown(far, os.constants["SHUT_RDWR"]!);
+      until(base, () => told.includes("EOF|READING"), "the end");
+      settle(base);
+      assertEquals(told.toSorted(), ["EOF|READING", "ERROR|WRITING"]);
+      assertEquals([client.error?.code, client.queuedBytes], ["EPIPE", 0]);
+      await assertRejectsWith(flushed, "EPIPE");
     });
 
     it("hears of the alert that says why", () => {
