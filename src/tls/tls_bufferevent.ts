@@ -14,6 +14,7 @@ import {
   type EventBase,
   SocketBufferEvent,
 } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { SUSPEND_FILTER } from "../core/suspension.ts";
 import { OpenTls, type OpenTlsParts } from "./open_tls.ts";
 import type { TlsBufferEventOptions, TlsSocketOptions } from "./tls_bufferevent_options.ts";
@@ -145,6 +146,21 @@ export class TlsBufferEvent extends TlsReceiving {
   /** Whether it was closed, by itself or together with the connection underneath. */
   override get closed(): boolean {
     return this.#closed;
+  }
+
+  /** That of the connection underneath. */
+  override get priority(): number {
+    return this.underlying.priority;
+  }
+
+  /** @throws {RangeError} or {TypeError} as the connection underneath does. */
+  override set priority(priority: number) {
+    this.underlying.priority = priority;
+    // Or the descriptor would be read again before what came from it has been decrypted.
+    const reactor = reactorOf(this.base);
+    reactor.moveTo(this.#work, priority);
+    const calls = this.deferredCalls;
+    if (calls !== null) reactor.moveTo(calls.callback, priority);
   }
 
   /** Whether one of our handlers is running. */

@@ -78,16 +78,6 @@ export abstract class TlsConnection extends BufferEvent {
     return this.underlying.rateBearer;
   }
 
-  /** That of the connection underneath. */
-  override get priority(): number {
-    return this.underlying.priority;
-  }
-
-  /** @throws {RangeError} or {TypeError} as the connection underneath does. */
-  override set priority(priority: number) {
-    this.underlying.priority = priority;
-  }
-
   /** The address of the other side; undefined where there is no connected socket right underneath. */
   get remoteAddress(): SocketAddress | undefined {
     return this.underlying instanceof SocketBufferEvent ? this.underlying.remoteAddress : undefined;

@@ -36,7 +36,7 @@ import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount, writeText } from "../support/descriptors.ts";
 import { itNeeds } from "../support/requires.ts";
 import { testCertificates } from "./certificate_folder.ts";
-import { acceptOne, clientContext, failureOf, serverContext, shakeHands } from "./tls_support.ts";
+import { acceptOne, clientContext, failureOf, openEnds, serverContext, shakeHands } from "./tls_support.ts";
 import { TlsWorkbench } from "./workbench.ts";
 
 function it(title: string, fn: () => void): void {
@@ -173,6 +173,25 @@ forEachBackend((backend) => {
         client.close();
         assertThrows(() => client.connect(address), TypeError);
       }
+    });
+
+    it("has all of its work done in the queue that its priority says", () => {
+      using ranked = backend.newBase({ priorities: 3 });
+      const { client, server } = openEnds(ranked, descriptors, { clientEnd: { deferCallbacks: true } });
+      shakeHands(ranked, { client, server });
+      settle(ranked);
+      const told = journal(client);
+      client.trigger(EV_WRITE);
+      settle(ranked);
+      client.priority = 0;
+      const seen: (number | string)[] = [];
+      const other = ranked.event(-1, 0, () => void seen.push(client.output.length, ...told.slice(1)));
+      other.activate(EV_READ);
+      client.write("first");
+      client.trigger(EV_WRITE);
+      settle(ranked);
+      assertEquals([client.priority, seen], [0, [0, "write"]]);
+      for (const each of [client, server, other]) each.close();
     });
 
     it("times a handshake out, and leaves an established connection alone", () => {
