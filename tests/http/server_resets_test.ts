@@ -84,7 +84,9 @@ describe("an HttpServer whose client resets the connection", () => {
               const [closed, called] = [stage.closed, stage.waiting.length];
               const client = connected(stage);
               client.send(text.slice(0, cut));
-              if (isRead) settle(stage.base);
+              // A machine that is busy may pass it on a little later.
+              if (isRead && cut === text.length) until(stage.base, () => stage.waiting.length > called, "it is read");
+              else if (isRead) settle(stage.base);
               client.reset();
               until(stage.base, () => stage.server.connectionCount === 0, "it is forgotten");
               const handled = stage.waiting.length - called;
