@@ -92,7 +92,10 @@ class Bustle {
 
   /** Lets everything come to its end. */
   async end(): Promise<void> {
-    for (const end = Date.now() + 12_000; this.#pair.pool.pendingCount > 0 && Date.now() < end;) {
+    // One that has failed as it was made is not pending any more, and is told of that by the loop.
+    const isUnderWay = (): boolean =>
+      this.#pair.pool.pendingCount > 0 || this.#calls.some(({ told }) => told.length === 0);
+    for (const end = Date.now() + 12_000; isUnderWay() && Date.now() < end;) {
       this.connect();
       this.#resume(this.#paused.splice(0));
       this.#finish(this.#held.splice(0));
