@@ -106,18 +106,18 @@ export class NameServer implements TransmissionOwner {
     return this.#tcp = new TcpChannel(base, this.address, settings, way);
   }
 
-  /** Takes new sockets from now on, which settings may have changed. */
-  renewSockets(): void {
+  /**
+   * Takes new sockets from now on, which settings may have changed. Answers the queries that have to be sent anew once all name servers have
+   * done so, since their sockets have one port: those that are still waited for by then.
+   */
+  renewSockets(): Transmission[] {
     const before = this.#udp;
     this.#udp = null;
     this.retireTcp();
-    if (before?.hasOwnPort !== true) return before?.retire();
-    // Two sockets with one port to one server cannot be told apart, so this one is closed at once, and what it waited for is asked anew.
-    for (const transmission of before.handOver()) {
-      // Its time is over, or it was forgotten since one before it failed.
-      if (transmission.deadlineList === null || transmission.channel !== before) continue;
-      this.send(transmission);
-    }
+    // Two sockets with one port to one server cannot be told apart, so this one is closed at once.
+    if (before?.hasOwnPort === true) return before.handOver().filter(({ channel }) => channel === before);
+    before?.retire();
+    return [];
   }
 
   /** Does without the connection there is, which does not answer. */

@@ -120,7 +120,10 @@ export class QuestionDesk implements QuestionOwner {
   change(settings: Partial<DnsResolverSettings>): void {
     const before = this.settings;
     this.settings = { ...before, ...settings };
-    for (const server of this.#servers) server.renewSockets();
+    for (const query of [...this.#servers].flatMap((server) => server.renewSockets())) {
+      // Unless its time is over, or it was forgotten since one before it failed.
+      if (query.deadlineList !== null) query.server.send(query);
+    }
     // What was asked in one way does not say what would be answered in the other.
     if (!this.settings.cache || this.settings.authenticData !== before.authenticData) this.cache.clear();
     this.cache.limit(this.settings.cacheRecordsMax);

@@ -65,6 +65,27 @@ describe("a resolver with a port of its own", () => {
       assertEquals(server.asked, ["a.test A", "a.test A", "b.test A"]);
     });
 
+    virtualTest(backend, "asks anew by another address with the same port, which all sockets had", (base) => {
+      using first = new ScriptedServer(base, () => {});
+      using second = new ScriptedServer(base, () => {});
+      const servers = [first, second];
+      const port = freePort(base);
+      using resolver = resolverFor(base, servers.map(({ address }) => address), {
+        bindTo: { family: "ipv4", host: "0.0.0.0", port },
+        rotate: true,
+      });
+      const outcomes = new Outcomes(base);
+      for (const name of ["a.test", "b.test"]) resolver.query(name, "A", {}, outcomes.note);
+      base.once(-1, EV_TIMEOUT, () => {
+        for (const server of servers) server.script = (query) => query.answer([a("192.0.2.1")]);
+        resolver.setOptions({ bindTo: { family: "ipv4", host: "127.0.0.1", port } });
+      }, 100);
+      assertEquals(outcomes.untilThereAre(2), ["192.0.2.1", "192.0.2.1"]);
+      for (const { asked, queries } of servers) {
+        assertEquals([asked[0], ...queries.map(portOf)], [asked[1], port, port]);
+      }
+    });
+
     virtualTest(backend, "asks name servers of the other family from ports that change", (base) => {
       using server = new ScriptedServer(base, (query) => query.answer([a("192.0.2.1")]));
       using resolver = resolverFor(base, [server.address], {
