@@ -1,3 +1,5 @@
+import { runAll } from "./run_all.ts";
+
 /**
  * Somebody who waits for what only a running loop can bring.
  *
@@ -38,11 +40,16 @@ export class WaiterList {
     waiter.previous = waiter.next = null;
   }
 
-  /** The base was closed: tells everybody, those who have waited longest last. */
+  /** The base was closed: tells everybody, those who have waited longest last, whatever they throw. */
   baseClosed(): void {
-    for (let waiter = this.#first; waiter !== null; waiter = this.#first) {
+    runAll(this.#telling());
+  }
+
+  *#telling(): Generator<() => void> {
+    for (let first = this.#first; first !== null; first = this.#first) {
+      const waiter = first;
       this.remove(waiter);
-      waiter.baseClosed();
+      yield () => waiter.baseClosed();
     }
   }
 }

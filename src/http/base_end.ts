@@ -11,7 +11,7 @@ export class BaseEnd extends ListedWaiter {
   // Null once nothing is waited for.
   #list: WaiterList | null;
 
-  /** @param callback called once when the base was closed; whatever it throws keeps others from being told. */
+  /** @param callback called once when the base was closed. */
   constructor(base: EventBase, callback: () => void) {
     super();
     this.#callback = callback;

@@ -1,5 +1,6 @@
 import type { EventBase } from "../core/mod.ts";
 import { DeadlineList } from "../core/deadline_list.ts";
+import { runAll } from "../core/run_all.ts";
 import type { HttpTimeouts } from "./server_options.ts";
 import type { ServerStream } from "./server_stream.ts";
 
@@ -48,11 +49,18 @@ export class PhaseLists {
     all.forEach(visit);
   }
 
-  /** Closes all connections, and the lists. */
+  /** Closes all connections, whatever is thrown meanwhile, and the lists. */
   close(): void {
+    runAll(this.#closing());
+  }
+
+  *#closing(): Generator<() => void> {
     for (const list of [this.idle, this.readingHead, this.readingBody, this.unhurried, this.lingering]) {
-      for (let connection = list.head; connection !== null; connection = list.head) connection.close();
-      list.close();
+      for (let first = list.head; first !== null; first = list.head) {
+        const connection = first;
+        yield () => connection.close();
+      }
+      yield () => list.close();
     }
   }
 }

@@ -7,8 +7,8 @@ import {
   SocketBufferEvent,
   takeSocketError,
 } from "../core/mod.ts";
+import { Deferred } from "../core/deferred.ts";
 import { reactorOf } from "../core/event_base.ts";
-import { tellSoon } from "../core/tell_soon.ts";
 import type { Compression } from "./compression.ts";
 import type { HttpConnection } from "./request_connection.ts";
 import type { HttpServer } from "./server.ts";
@@ -74,8 +74,10 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
   afterSent(callback: (isSent: boolean) => void): void {
     if (this.closed) return this.#tell([callback], false);
     (this.#sentCallbacks ??= []).push(callback);
-    // From the loop, since nothing else of the runtime runs in a blocking dispatch().
-    if (this.stream.queuedBytes === 0) tellSoon(this.stream.base, () => this.tellSent());
+    if (this.stream.queuedBytes > 0) return;
+    // From the loop, since nothing else of the runtime runs in a blocking dispatch(). Closing the base closes this as well.
+    const { base } = this.stream;
+    new Deferred(base, base.priorities >> 1, () => this.tellSent()).schedule();
   }
 
   /** Calls back whoever waits for everything to be sent, if it is, or when it has ended. */
@@ -124,9 +126,9 @@ export abstract class ServerClient extends ServerStream implements HttpConnectio
   }
 
   protected override release(): boolean {
-    if (!super.release()) return false;
-    if (this.is(PEER_WATCHED)) reactorOf(this.stream.base).countVirtual(-1);
-    return true;
+    // First of all: who is given memory back may throw.
+    if (!this.closed && this.is(PEER_WATCHED)) reactorOf(this.stream.base).countVirtual(-1);
+    return super.release();
   }
 
   get #socket(): SocketBufferEvent | null {

@@ -103,7 +103,16 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     const request = this.request;
     // Before the output is given up: who is given memory back, and ends the reply then, does so in vain.
     this.request = null;
-    if (!this.release()) return;
+    let isOurs = true;
+    try {
+      isOurs = this.release();
+    } finally {
+      // Whatever somebody may have thrown who was given memory back.
+      if (isOurs) this.#tellEnd(request, isSent);
+    }
+  }
+
+  #tellEnd(request: HttpRequest | null, isSent: boolean): void {
     this.waiting = null;
     // Not given back, since it may be at work just now.
     this.parser = null;

@@ -1,10 +1,17 @@
 /** Connections that are closed in the middle of a reply, by whom they do not expect it from, or before it. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { type BufferEvent, EvBuffer, EVLOOP_NONBLOCK, SocketBufferEvent, socketPair } from "../../src/core/mod.ts";
+import {
+  BaseClosedError,
+  type BufferEvent,
+  EvBuffer,
+  EVLOOP_NONBLOCK,
+  SocketBufferEvent,
+  socketPair,
+} from "../../src/core/mod.ts";
 import { type HttpRequest, HttpServer } from "../../src/http/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
-import { get } from "./server_support.ts";
+import { get, post } from "./server_support.ts";
 
 describe("a client that is closed by the handler of another before its reply has left", () => {
   forEachBackend((backend) => {
@@ -114,6 +121,61 @@ describe("a request that waits for its reply when the base is closed", () => {
       assertEquals([server.connectionCount, server.listeners], [0, []]);
     });
 
+    it("is told also when whoever is given memory of another one back throws", () => {
+      const base = backend.newBase();
+      const told: string[] = [];
+      const failure = new Error("given back");
+      using stack = new DisposableStack();
+      const [end] = socketPair().map((fd) => stack.use(new SocketBufferEvent(base, fd))) as [SocketBufferEvent];
+      // Those who have waited longest hear of it last.
+      const waiting = end.readSome().catch((error: unknown) => error);
+      using server = new HttpServer(base);
+      server.setHandler((request) => {
+        request.onClose = () => void told.push(`closed ${request.path}`);
+        request.pauseBody();
+        if (request.path !== "/throws") return;
+        const piece = new EvBuffer();
+        piece.addReference(new Uint8Array(5_000_000), () => {
+          throw failure;
+        });
+        request.replyStart(200);
+        request.replyChunk(piece);
+      }, { streamBody: true });
+      for (const path of ["/one", "/throws", "/two"]) {
+        const [ours, theirs] = socketPair();
+        server.accept(ours);
+        stack.use(new SocketBufferEvent(base, theirs)).write(post(path, "body"));
+      }
+      for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+      assertEquals(server.connectionCount, 3);
+      assertEquals(assertThrows(() => base.close()), failure);
+      assertEquals(told.sort(), ["closed /one", "closed /throws", "closed /two"]);
+      assertEquals([server.connectionCount, server.listeners], [0, []]);
+      return waiting.then((error) => assertInstanceOf(error, BaseClosedError));
+    });
+
+    it("hears no more of what has been sent, however it goes on by that", () => {
+      const base = backend.newBase();
+      let links = 0;
+      using server = new HttpServer(base, {}, (request) => {
+        const next = (isSent: boolean): void => {
+          if (++links % 100 === 0) base.loopBreak();
+          if (isSent && links < 5000) request.replyChunk("", next);
+        };
+        request.replyStart(200);
+        next(true);
+      });
+      const [ours, theirs] = socketPair();
+      server.accept(ours);
+      using client = new SocketBufferEvent(base, theirs);
+      client.write(get("/"));
+      base.loop();
+      const before = links;
+      assertEquals([before % 100, before < 5000], [0, true]);
+      base.close();
+      assertEquals([links - before <= 1, server.connectionCount], [true, 0]);
+    });
+
     it("leaves to its owner what was taken over", () => {
       const base = backend.newBase();
       const taken: BufferEvent[] = [];
@@ -163,6 +225,29 @@ describe("a client that waits for its reply, and nothing more is read from", () 
       assertEquals(base.loop(EVLOOP_NONBLOCK), 1);
       assertEquals(server.connectionCount, 0);
     };
+
+    it("keeps it running no longer, also when whoever is given memory back throws as it is closed", () => {
+      using base = backend.newBase();
+      using server = new HttpServer(base);
+      server.setHandler((request) => {
+        request.pauseBody();
+        const piece = new EvBuffer();
+        piece.addReference(new Uint8Array(5_000_000), () => {
+          throw new Error("given back");
+        });
+        request.replyStart(200);
+        request.replyChunk(piece);
+      }, { streamBody: true });
+      const [ours, theirs] = socketPair();
+      server.accept(ours);
+      using peer = new SocketBufferEvent(base, theirs);
+      peer.write(post("/", "body"));
+      for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+      assertEquals(base.loop(EVLOOP_NONBLOCK), 0);
+      assertThrows(() => server.close(), Error, "given back");
+      for (let turn = 0; turn < 5; turn++) base.loop(EVLOOP_NONBLOCK);
+      assertEquals([base.loop(EVLOOP_NONBLOCK), server.connectionCount], [1, 0]);
+    });
 
     // It has ended its side; or has sent more than is taken before there is a reply; or both.
     const cases = [[1, true], [5000, false], [5000, true]] as const;
