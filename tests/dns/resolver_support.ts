@@ -1,5 +1,5 @@
 /** What the tests of the resolver share. */
-import { assert, assertEquals } from "@std/assert";
+import { assert } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { DnsAnswer } from "../../mod.ts";
 import {
@@ -104,6 +104,7 @@ export function virtualTest(
   it(title, () => {
     const before = openDescriptorCount();
     withVirtualTime(backend, body);
-    assertEquals(openDescriptorCount(), before, "descriptors");
+    // Fewer are left where the runtime gives up some of its own meanwhile, as Bun does after its start.
+    assert(openDescriptorCount() <= before, `${openDescriptorCount()} descriptors are open instead of ${before}`);
   });
 }
