@@ -173,6 +173,40 @@ describe("a session that was made for one name", () => {
     }
   });
 
+  it("is found wherever the client's first words are split", () => {
+    for (const maxVersion of versions) {
+      for (const make of Object.values(servings)) {
+        using clients = clientContext({ maxVersion });
+        using servers = make();
+        const asked = new EvBuffer();
+        const client = new TlsEngine(clients, asked, { hostname: "localhost", session: sessionFrom(clients, servers) });
+        client.start();
+        const hello = asked.take();
+        client.close();
+        /** What the server takes the name to be when it gets these one after the other. */
+        const heard = (...parts: readonly Uint8Array[]): string => {
+          const server = new TlsEngine(servers, new EvBuffer());
+          for (const part of parts) {
+            for (let index = 0; index < part.length;) index = server.feed(part, index, part.length);
+          }
+          assertEquals(server.error, null);
+          const { name } = server.asked;
+          server.close();
+          return name;
+        };
+        for (let cut = 0; cut <= hello.length; cut++) {
+          assertEquals(heard(hello.subarray(0, cut), hello.subarray(cut)), "localhost", `${maxVersion}, ${cut}`);
+        }
+        const [head, body] = [hello.subarray(0, 3), hello.subarray(5)];
+        const record = (from: number, to: number): Uint8Array =>
+          Uint8Array.of(...head, (to - from) >> 8, to - from, ...body.subarray(from, to));
+        for (let cut = 1; cut < body.length; cut++) {
+          assertEquals(heard(record(0, cut), record(cut, body.length)), "localhost", `${maxVersion}, records, ${cut}`);
+        }
+      }
+    }
+  });
+
   it("is not offered under another by a client that remembers it", () => {
     for (const maxVersion of versions) {
       using clients = clientContext({ maxVersion, sessionsMax: 4 });
