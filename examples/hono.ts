@@ -7,7 +7,7 @@
 import { Hono } from "hono";
 import { parseArgs } from "node:util";
 import { serve } from "../mod.ts";
-import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
+import { openBase, orRefuse, runMain, serveUntilSignal, wholeNumber } from "./shared/program.ts";
 
 const app = new Hono();
 app.get("/", (context) => context.text("Hello from Hono!"));
@@ -30,10 +30,7 @@ async function main(): Promise<number> {
   using base = openBase(undefined);
   const port = wholeNumber("--port", values.port, 0, 65_535);
   const server = serve(base, { port }, (request) => app.fetch(request));
-  endOnSignals(base);
-  console.log(`listening on http://127.0.0.1:${server.listeners[0]!.port}`);
-  await base.run();
-  return 0;
+  return await serveUntilSignal(base, `listening on http://127.0.0.1:${server.listeners[0]!.port}`, true);
 }
 
 await runMain("hono", main);

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { HttpServer } from "../mod.ts";
-import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
+import { openBase, orRefuse, runMain, serveUntilSignal, wholeNumber } from "./shared/program.ts";
 
 async function main(): Promise<number> {
   const { values } = orRefuse(() =>
@@ -24,11 +24,7 @@ async function main(): Promise<number> {
   using base = openBase(values.backend, { spinUs: wholeNumber("--spin", values.spin, 0, 1_000_000) });
   using server = new HttpServer(base, {}, (request) => request.reply(200, "Hello, World!"));
   const { port } = server.listen({ port: wholeNumber("--port", values.port, 0, 65_535) });
-  endOnSignals(base);
-  console.log(`listening on http://127.0.0.1:${port}`);
-  if (values.run) await base.run();
-  else base.dispatch();
-  return 0;
+  return await serveUntilSignal(base, `listening on http://127.0.0.1:${port}`, values.run);
 }
 
 await runMain("http-hello", main);

@@ -8,10 +8,10 @@
  */
 import { parseArgs } from "node:util";
 import { EVRPC_CONTINUE, EVRPC_INPUT, HttpServer, RpcServer } from "../mod.ts";
-import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
+import { openBase, orRefuse, runMain, serveUntilSignal, wholeNumber } from "./shared/program.ts";
 import { Greet, Sum } from "./shared/rpc_calls.ts";
 
-function main(): number {
+async function main(): Promise<number> {
   const { values } = orRefuse(() =>
     parseArgs({
       options: {
@@ -36,10 +36,7 @@ function main(): number {
   );
   rpc.register(Sum, ({ numbers }) => ({ total: BigInt.asUintN(64, numbers.reduce((sum, each) => sum + each, 0n)) }));
   const { port } = server.listen({ host: "127.0.0.1", port: wholeNumber("--port", values.port, 0, 65_535) });
-  endOnSignals(base);
-  console.log(`listening on http://127.0.0.1:${port}`);
-  base.dispatch();
-  return 0;
+  return await serveUntilSignal(base, `listening on http://127.0.0.1:${port}`, false);
 }
 
 await runMain("rpc-server", main);

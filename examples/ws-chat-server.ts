@@ -9,7 +9,7 @@
 import { parseArgs } from "node:util";
 import { HttpServer, upgradeWebSocket, type WebSocketSession } from "../mod.ts";
 import { chatPage } from "./shared/chat_page.ts";
-import { endOnSignals, openBase, orRefuse, runMain, wholeNumber } from "./shared/program.ts";
+import { openBase, orRefuse, runMain, serveUntilSignal, wholeNumber } from "./shared/program.ts";
 
 const NAME_LENGTH_MAX = 32;
 /** A window that does not take what the others say is not waited for. */
@@ -85,11 +85,7 @@ async function main(): Promise<number> {
     if (session !== null) chat.enter(session);
   });
   const { port } = server.listen({ port: wholeNumber("--port", values.port, 0, 65_535) });
-  endOnSignals(base);
-  console.log(`listening on http://127.0.0.1:${port}`);
-  if (values.run) await base.run();
-  else base.dispatch();
-  return 0;
+  return await serveUntilSignal(base, `listening on http://127.0.0.1:${port}`, values.run);
 }
 
 await runMain("ws-chat-server", main);

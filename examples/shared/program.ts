@@ -45,6 +45,15 @@ export function endOnSignals(base: EventBase, callback: (name: string) => void =
   );
 }
 
+/** Says that it is ready, by `line`, and serves until SIGINT or SIGTERM, by `run()` or by `dispatch()`; returns the exit code. */
+export async function serveUntilSignal(base: EventBase, line: string, byRun: boolean): Promise<number> {
+  endOnSignals(base);
+  console.log(line);
+  if (byRun) await base.run();
+  else base.dispatch();
+  return 0;
+}
+
 /** Runs `main`, which returns the exit code, and turns what it throws into a line on stderr and an exit code. */
 export async function runMain(program: string, main: () => number | Promise<number>): Promise<void> {
   try {
