@@ -99,13 +99,10 @@ export class SignalMap {
       this.#reactor.backend.watchSignal?.(signo, false);
       throw systemError(muteResult, "sigaction", `catch signal ${signo}`);
     }
-    if (this.#watcher !== null) {
-      subscribe(channel, signo, this);
-      return;
-    }
-    // What came to a base that was closed before it looked is still there, and is not for this one.
-    while (deliver(channel));
+    // What came to a base that was closed before it looked is still there, and is not for this one, which looks for the first time.
+    while (this.#watcher === null && deliver(channel));
     subscribe(channel, signo, this);
+    if (this.#watcher !== null) return;
     const read = EV_READ | EV_PERSIST;
     const watcher = new LoopEvent(this.#reactor.base, channel.readFd, read, () => void deliver(channel), true);
     try {
