@@ -71,7 +71,7 @@ export class OpenFile implements Disposable {
    * Opens a file for writing, by {@linkcode EvBuffer.writeTo}; it is made where there was none, and emptied otherwise.
    *
    * @param mode who may do what with a new one, less what the process's umask takes away.
-   * @throws {SystemError} when it cannot be opened (EACCES, EISDIR, ENOENT for its folder, ...).
+   * @throws {SystemError} when it cannot be opened (EACCES, EISDIR, ENOENT for its folder, ENXIO for a named pipe that nobody reads, ...).
    * @throws {TypeError} for a path with a NUL character.
    */
   static create(path: string, mode: number = 0o666): OpenFile {

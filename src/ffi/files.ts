@@ -9,7 +9,7 @@ import { os, runtime } from "./platform.ts";
 import { allocate, cString, stringAt, stringIn } from "./strings.ts";
 import { get, getBig, type NumberField } from "./struct.ts";
 
-const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NONBLOCK } = os.constants;
+const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_TRUNC, O_WRONLY } = os.constants;
 
 /** `fcntl` with an integer argument. */
 export function fcntl(fd: number, command: number, argument: number): number {
@@ -146,8 +146,17 @@ export function open(path: string, flags: number): number {
   return check(sys.open(cString(path), flags | os.constants.O_CLOEXEC));
 }
 
-/** Opens a file for writing, made with `mode` where there was none and emptied otherwise; close-on-exec. */
+/**
+ * Opens a file for writing, made with `mode` where there was none and emptied otherwise; close-on-exec. A named pipe that nobody reads is
+ * `-ENXIO`, instead of waiting for who does.
+ */
 export function createFile(path: string, mode: number): number {
+  const existing = open(path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY);
+  if (existing !== -os.errno.ENOENT!) {
+    // Only opening must not wait: who writes to a pipe expects that all of it is taken.
+    if (existing >= 0) setNonBlocking(existing, false);
+    return existing;
+  }
   // open() with O_CREAT takes its third argument by another convention on some systems; this one is the same everywhere.
   const fd = check(sys.creat(cString(path), mode));
   if (fd >= 0) setCloseOnExec(fd);
@@ -239,16 +248,22 @@ export function listDirectory(path: string, entriesMax: number): DirectoryEntry[
   if (Number(stream) === 0) return -errno[0]!;
   const { dirent } = os.structs;
   const entries: DirectoryEntry[] = [];
+  let result = 0;
   while (entries.length < entriesMax) {
+    // Nothing else tells the end from an error.
+    errno[0] = 0;
     const address = Number(sys.readdir(stream));
-    if (address === 0) break;
+    if (address === 0) {
+      result = -errno[0]!;
+      break;
+    }
     const name = stringAt(address + dirent.fields.name.offset);
     if (name === "." || name === "..") continue;
     const type = new Uint8Array(runtime.viewAt(address + dirent.fields.type.offset, 1))[0]!;
     entries.push({ name, type });
   }
   sys.closedir(stream);
-  return entries;
+  return result < 0 ? result : entries;
 }
 
 /** Makes a descriptor that came from elsewhere ours: non-blocking and close-on-exec. */

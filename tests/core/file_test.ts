@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { EvBuffer, listFolder, OpenFile, realPath, SystemError } from "../../src/core/mod.ts";
 import { close, os } from "../../src/ffi/mod.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
+import { withFault } from "../support/faults.ts";
 import { runScript } from "../support/run_script.ts";
 
 describe("files", () => {
@@ -61,6 +62,19 @@ describe("files", () => {
       assertEquals(statSync(path).mode & 0o777, 0o600);
       assertEquals(assertThrows(() => OpenFile.create(folder), SystemError).code, "EISDIR");
       assertEquals(assertThrows(() => OpenFile.create(join(folder, "no", "file")), SystemError).code, "ENOENT");
+    });
+
+    it("writes to a named pipe that somebody reads, and waits for nobody", () => {
+      const path = join(folder, "pipe");
+      assertStrictEquals(spawnSync("mkfifo", [path]).status, 0);
+      assertStrictEquals(codeOf(() => OpenFile.create(path)), "ENXIO");
+      using reader = OpenFile.open(path);
+      using writer = OpenFile.create(path);
+      using buffer = new EvBuffer();
+      buffer.add("through");
+      assertStrictEquals(buffer.writeTo(writer.fd), 7);
+      assertStrictEquals(buffer.readFrom(reader.fd), 7);
+      assertStrictEquals(buffer.takeText(), "through");
     });
 
     it("says why it cannot open", () => {
@@ -156,6 +170,16 @@ describe("files", () => {
     it("says why it cannot", () => {
       assertStrictEquals(codeOf(() => listFolder(join(folder, "absent"))), "ENOENT");
       assertStrictEquals(codeOf(() => listFolder(file("a", ""))), "ENOTDIR");
+    });
+
+    it("returns no part of a folder for the whole", () => {
+      const before = openDescriptorCount();
+      file("a", "");
+      withFault({ call: "readdir", error: "EIO", when: 3 }, () => {
+        assertStrictEquals(codeOf(() => listFolder(folder)), "EIO");
+      });
+      assertStrictEquals(openDescriptorCount(), before);
+      assertStrictEquals(listFolder(folder).length, 1);
     });
   });
 

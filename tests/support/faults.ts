@@ -36,6 +36,8 @@ const tables: readonly Table[] = [
 
 /** Functions whose failure is an address: MAP_FAILED. */
 const ADDRESS_CALLS = ["mmap"];
+/** Functions whose failure is NULL. */
+const POINTER_CALLS = ["readdir"];
 
 /** Which call fails, how, and when. */
 export interface Fault {
@@ -65,12 +67,17 @@ function holdersOf(call: string): Table[] {
   return tables.filter((table) => typeof table[call] === "function");
 }
 
+function failureOf(call: string): unknown {
+  if (POINTER_CALLS.includes(call)) return runtime.word(0);
+  return ADDRESS_CALLS.includes(call) ? runtime.word(-1) : -1;
+}
+
 function inject(fault: Fault, count: FaultCount): () => void {
   const number = os.errno[fault.error];
   if (number === undefined) throw new RangeError(`Cannot inject ${fault.error}: ${os.name} has no such error`);
   const holders = fault.on === undefined ? holdersOf(fault.call) : [fault.on as Table];
   if (holders.length === 0) throw new RangeError(`Cannot inject a fault into ${fault.call}: no table has it here`);
-  const failure = fault.on !== undefined ? -number : ADDRESS_CALLS.includes(fault.call) ? runtime.word(-1) : -1;
+  const failure = fault.on !== undefined ? -number : failureOf(fault.call);
   const times = fault.times ?? Infinity;
   const originals = holders.map((table) => table[fault.call]!);
   holders.forEach((table, index) => {
