@@ -1,4 +1,5 @@
 import { EVENT_LOG_DEBUG, type LogCallback } from "../core/mod.ts";
+import { SystemError } from "../ffi/mod.ts";
 import { type DnsAnswer, readAnswer } from "./answer.ts";
 import { DNS_ERR_FORMAT, DNS_ERR_NOTIMPL, DNS_FLAG_TRUNCATED, DNS_RCODE_BADVERS } from "./constants.ts";
 import { DnsError } from "./dns_error.ts";
@@ -11,6 +12,9 @@ import type { DnsResolverSettings } from "./resolver_options.ts";
 import type { NameEntry } from "./name_table.ts";
 import { Transmission, type TransmissionOwner } from "./transmission.ts";
 import { WireQuestion } from "./wire_question.ts";
+
+/** What a system call is refused with that this process or system is out of. */
+const LACKS: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"];
 
 /** Whether an answer to a query with EDNS says that EDNS was not understood: with EDNS it would not (RFC 6891 section 7). */
 function isAgainstEdns(message: DnsMessage): boolean {
@@ -293,7 +297,9 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     // An answer over UDP may still come, or another server is asked already.
     if (this.#isAsking()) return;
     this.#error ??= new DnsError(isAfterTruncation ? "DNS_TRUNCATED" : "DNS_UNREACHABLE", this.name, { cause });
-    if (!isAfterTruncation && !this.#isMissedBy(server)) return;
+    // What is wanting here says nothing about the server.
+    const isInnocent = isAfterTruncation || isLack(cause);
+    if (!isInnocent && !this.#isMissedBy(server)) return;
     this.#asked.finish(server);
     this.#askNext();
   }
@@ -313,4 +319,8 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     this.#unanswered++;
     this.#askNext();
   }
+}
+
+function isLack(error: unknown): boolean {
+  return error instanceof SystemError && LACKS.includes(error.code);
 }

@@ -8,6 +8,7 @@ import {
   type EventBase,
   EVLOOP_NONBLOCK,
   simpleEdns,
+  type SystemError,
 } from "../../mod.ts";
 import { reactorOf } from "../../src/core/event_base.ts";
 import { os } from "../../src/ffi/mod.ts";
@@ -127,6 +128,26 @@ forEachBackend((backend) => {
     base.dispatch();
     assertEquals(told, ["DNS_SHUTDOWN"]);
     assertEquals(server.asked.length, 3);
+  });
+
+  it("what this process is out of is no fault of the server", (base) => {
+    for (const useTcp of [false, true]) {
+      for (const error of ["EMFILE", "ENFILE", "ENOBUFS"]) {
+        using server = new ScriptedServer(base, one);
+        using resolver = resolverFor(base, [server.address], { useTcp, maxTimeouts: 1, cache: false });
+        const causes: unknown[] = [];
+        withFaults([{ call: "socket", error }], () => {
+          resolver.query("a.test", "A", {}, (error) => {
+            causes.push((error?.cause as SystemError | undefined)?.code);
+            base.loopBreak();
+          });
+          base.dispatch();
+        });
+        assertEquals(causes, [error]);
+        assertFalse(resolver.nameservers[0]!.isDown);
+        assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+      }
+    }
   });
 
   it("the log hook may close the resolver, or suspend it, when a server answers again", (base) => {
