@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertFalse, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Datagram, EventBase } from "../../src/core/mod.ts";
+import { EventBase } from "../../src/core/mod.ts";
 import {
   buildDnsMessage,
   DNS_ERR_FORMAT,
@@ -20,7 +20,6 @@ import {
   EVDNS_FLAGS_AA,
   EVDNS_FLAGS_RD,
 } from "../../src/dns/mod.ts";
-import { fcntl, os } from "../../src/ffi/mod.ts";
 import { settle, until } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
@@ -389,132 +388,6 @@ describe("a DNS server", () => {
     assertStrictEquals(dnsRcode(reply), DNS_ERR_NOTEXIST);
     assertEquals(reply.edns, edns(1400, { flags: 0x8000, options: [{ code: 15, data: Uint8Array.of(0, 22) }] }));
     assertStrictEquals(udp.ask(query("a")).edns, undefined);
-  });
-
-  it("can be closed in a handler, by whoever answers, and twice", () => {
-    using base = new EventBase();
-    for (const kind of ["udp", "tcp"]) {
-      const before = openDescriptorCount();
-      const server = new DnsServer(base, {}, (request) => {
-        server.close();
-        assertFalse(request.respond());
-      });
-      const { port } = server.listen({ port: 0 });
-      using client = kind === "udp" ? new UdpClient(base, port) : new TcpClient(base, port);
-      for (let count = 0; count < 5; count++) client.send(query("a"));
-      until(base, () => server.closed, "the server is closed");
-      server.close();
-      client[Symbol.dispose]();
-      settle(base);
-      assertEquals(openDescriptorCount(), before);
-      assertThrows(() => server.listen({ port: 0 }), Error, "was closed");
-    }
-  });
-
-  it("stops when what waits has been answered, and takes nothing more meanwhile", () => {
-    using base = new EventBase();
-    const waiting: DnsServerRequest[] = [];
-    const server = new DnsServer(base, {}, (request) => void waiting.push(request));
-    const { port } = server.listen({ port: 0 });
-    using udp = new UdpClient(base, port);
-    using tcp = new TcpClient(base, port);
-    using idle = new TcpClient(base, port);
-    udp.send(query("a"));
-    tcp.send(query("a"));
-    until(base, () => waiting.length === 2 && server.connectionCount === 2, "two requests");
-    server.stop();
-    idle.untilEnd();
-    udp.send(query("b"));
-    tcp.send(query("b"));
-    settle(base);
-    assertStrictEquals(waiting.length, 2);
-    assertFalse(server.closed);
-    for (const request of waiting) assert(request.respond());
-    assertEquals([udp.reply(1).questions[0]?.name, tcp.reply(1).questions[0]?.name], ["a", "a"]);
-    until(base, () => server.closed, "the server has closed");
-  });
-
-  it("stops at once when nothing waits, and otherwise when time has run out", () => {
-    using base = new EventBase();
-    const idle = new DnsServer(base, {}, oneAddress);
-    idle.listen({ port: 0 });
-    idle.stop();
-    assert(idle.closed);
-    const slow = new DnsServer(base, { answerTimeoutMs: 20 }, () => {});
-    using udp = new UdpClient(base, slow.listen({ port: 0 }).port);
-    udp.send(query("a"));
-    until(base, () => slow.pendingCount === 1, "a request");
-    slow.stop();
-    assertStrictEquals(dnsRcode(udp.reply()), DNS_ERR_SERVERFAILED);
-    assert(slow.closed);
-  });
-
-  it("keeps the loop running for the promises that it waits for when it stops", async () => {
-    using base = new EventBase();
-    let answer = (): void => {};
-    const server = new DnsServer(base, {}, async (request) => {
-      await new Promise<void>((resolve) => answer = resolve);
-      request.respond();
-    });
-    const { port } = server.listen({ port: 0 });
-    using tcp = new TcpClient(base, port);
-    tcp.send(query("a"));
-    until(base, () => server.pendingCount === 1, "the request");
-    server.stop();
-    tcp.stream.close();
-    setTimeout(() => answer(), 20);
-    await base.run();
-    assert(server.closed);
-  });
-
-  it("answers from the address that it was asked at, and over IPv6", () => {
-    using base = new EventBase();
-    using server = new DnsServer(base, {}, oneAddress);
-    const { port } = server.listen({ host: "0.0.0.0", port: 0 });
-    for (const host of ["127.0.0.1", "127.0.0.2"]) {
-      using udp = new UdpClient(base, port, host);
-      // A connected socket hears of no other address.
-      assertStrictEquals(udp.ask(query("a")).answers.length, 1);
-    }
-    const six = server.listen({ host: "::1", port: 0 });
-    using udp = new UdpClient(base, six.port, "::1");
-    assertStrictEquals(udp.ask(query("a")).answers.length, 1);
-  });
-
-  it("answers from there also where all addresses are written otherwise, or a socket is open already", () => {
-    using base = new EventBase();
-    using server = new DnsServer(base, {}, oneAddress);
-    const original = new Datagram(base, { host: "0.0.0.0", port: 0 });
-    const duplicate = fcntl(original.fd, os.constants.F_DUPFD_CLOEXEC, 0);
-    original.close();
-    const sockets = [
-      server.listenUdp({ fd: duplicate }),
-      server.listenUdp({ host: "0:0:0:0:0:0:0:0", port: 0, dualStack: true }),
-    ];
-    for (const { port } of sockets) {
-      for (const host of ["127.0.0.1", "127.0.0.2"]) {
-        using udp = new UdpClient(base, port, host);
-        assertStrictEquals(udp.ask(query("a")).answers.length, 1);
-      }
-    }
-  });
-
-  it("listens on several sockets, and does not mind that some were closed", () => {
-    using base = new EventBase();
-    const server = new DnsServer(base, {}, oneAddress);
-    const [one, other] = [server.listenUdp({ port: 0 }), server.listenUdp({ port: 0 })];
-    const listener = server.listenTcp({ port: 0 });
-    for (const { port } of [one, other]) {
-      using udp = new UdpClient(base, port);
-      udp.ask(query("a"));
-    }
-    using tcp = new TcpClient(base, listener.port);
-    tcp.ask(query("a"));
-    one.close();
-    listener.close();
-    server.stop();
-    tcp.untilEnd();
-    until(base, () => server.closed, "the server has closed");
   });
 
   it("refuses options and flags that are out of range", () => {
