@@ -85,7 +85,7 @@ export class Lookup implements DnsRequest, QuestionListener, Delivery, DeadlineM
 
   #tryNext(): void {
     const { useTcp, ignoreTruncation, noCache } = this.#options;
-    const way = questionWay(useTcp === true, ignoreTruncation === true, noCache === true);
+    const way = questionWay(useTcp === true, ignoreTruncation === true, noCache === true, false);
     // An answer may be there at once, and that to the next name too.
     do {
       this.#goesOn = false;

@@ -230,7 +230,7 @@ export class Question implements TransmissionOwner, NameEntry<Question> {
     }
     const isCut = (message.flags & DNS_FLAG_TRUNCATED) !== 0 && !overTcp;
     if (isCut && !this.way.ignoreTruncation) return this.#askOverTcp(transmission);
-    const outcome = readAnswer(message, this.name, this.type, this.#owner.settings.authenticData);
+    const outcome = readAnswer(message, this.name, this.type, this.way.authenticData);
     if (!(outcome instanceof DnsError) || outcome.code === "DNS_NXDOMAIN" || outcome.code === "DNS_NODATA") {
       return this.end(outcome);
     }

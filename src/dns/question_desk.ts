@@ -154,6 +154,7 @@ export class QuestionDesk implements QuestionOwner {
       way.useTcp || settings.useTcp,
       way.ignoreTruncation || settings.ignoreTruncation,
       noCache,
+      settings.authenticData,
     );
     const same = this.#questions.find(key, hash, questionKind(type, ourWay));
     if (same !== null) {
@@ -225,7 +226,8 @@ export class QuestionDesk implements QuestionOwner {
     if (isActive) this.#active--;
     else this.#waiting.delete(question);
     question.isActive = false;
-    if (outcome !== null && !way.noCache && this.settings.cache) {
+    // Nor does what was asked in one way before the settings changed.
+    if (outcome !== null && !way.noCache && this.settings.cache && way.authenticData === this.settings.authenticData) {
       this.cache.store(name, type, outcome, this.settings, this.#base.now(), key, hash);
     }
     if (isActive && !this.isClosed) this.pump();

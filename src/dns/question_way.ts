@@ -10,23 +10,31 @@ export interface QuestionWay {
   readonly ignoreTruncation: boolean;
   /** Neither take the answer from the cache nor put it there. */
   readonly noCache: boolean;
-  /** All of it as a number below eight. */
+  /** Ask whether the answer was verified, and believe it. */
+  readonly authenticData: boolean;
+  /** All of it as a number below 16. */
   readonly bits: number;
 }
 
-const WAYS: readonly QuestionWay[] = Array.from({ length: 8 }, (_, bits) => ({
+const WAYS: readonly QuestionWay[] = Array.from({ length: 16 }, (_, bits) => ({
   useTcp: (bits & 1) !== 0,
   ignoreTruncation: (bits & 2) !== 0,
   noCache: (bits & 4) !== 0,
+  authenticData: (bits & 8) !== 0,
   bits,
 }));
 
 /** The way with these properties. @internal */
-export function questionWay(useTcp: boolean, ignoreTruncation: boolean, noCache: boolean): QuestionWay {
-  return WAYS[(useTcp ? 1 : 0) | (ignoreTruncation ? 2 : 0) | (noCache ? 4 : 0)]!;
+export function questionWay(
+  useTcp: boolean,
+  ignoreTruncation: boolean,
+  noCache: boolean,
+  authenticData: boolean,
+): QuestionWay {
+  return WAYS[(useTcp ? 1 : 0) | (ignoreTruncation ? 2 : 0) | (noCache ? 4 : 0) | (authenticData ? 8 : 0)]!;
 }
 
 /** What tells apart the questions about one name. @internal */
 export function questionKind(type: number, way: QuestionWay): number {
-  return type << 3 | way.bits;
+  return type << 4 | way.bits;
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  DNS_FLAG_AUTHENTIC_DATA,
   DnsError,
   dnsErrorText,
   DnsResolver,
@@ -15,6 +16,7 @@ import {
 } from "../../mod.ts";
 import { domainsOfHost } from "../../src/dns/search_list.ts";
 import { hostName } from "../../src/ffi/mod.ts";
+import { until } from "../core/bufferevent_support.ts";
 import { withVirtualTime } from "../support/virtual_base.ts";
 import { backendsUnderTest } from "../support/backends.ts";
 import { lookedUp, Outcomes, resolverFor } from "./resolver_support.ts";
@@ -223,6 +225,31 @@ describe("the options of a resolver", () => {
         assertEquals([isAuthentic(), isAuthentic()], [authenticData, authenticData]);
       }
       assertEquals(server.asked.length, 3);
+    });
+  });
+
+  it("remember nothing of what is under way when authenticData changes, and ask anew for who asks then", () => {
+    withVirtualTime(backendsUnderTest[0]!, (base) => {
+      for (const authenticData of [true, false]) {
+        // It has verified everything, and says so to who asks for that.
+        using server = new ScriptedServer(base, () => {});
+        using resolver = resolverFor(base, [server.address], { authenticData: !authenticData });
+        const outcomes = new Outcomes(base);
+        resolver.query("www.test", "A", {}, outcomes.note);
+        until(base, () => server.asked.length === 1, "the first query");
+        resolver.setOptions({ authenticData });
+        server.script = () => {
+          for (const query of server.queries) {
+            query.answer([a("192.0.2.1")], { flags: 0x8180 | (query.message.flags & DNS_FLAG_AUTHENTIC_DATA) });
+          }
+        };
+        resolver.query("www.test", "A", {}, outcomes.note);
+        outcomes.untilThereAre(2);
+        resolver.query("www.test", "A", {}, outcomes.note);
+        outcomes.untilThereAre(3);
+        assertEquals(outcomes.answers.map(({ isAuthentic }) => isAuthentic).slice(1), [authenticData, authenticData]);
+        assertEquals(server.asked.length, 2);
+      }
     });
   });
 
