@@ -36,6 +36,8 @@ import { tooManyQueries, WaitingQueries } from "./waiting_queries.ts";
 const { AF_INET, AF_INET6, SOCK_DGRAM, MSG_DONTWAIT, MSG_NOSIGNAL } = os.constants;
 const { EAGAIN, ECONNREFUSED, EINTR, ENOBUFS } = os.errno as Record<string, number>;
 const HEARING = "hear from a name server";
+/** How long to wait where the system, and not this socket, has no room: nothing tells when it has. */
+const RETRY_MS = 1;
 /** Batches received before others have their turn. */
 const BATCHES_PER_WAKE_MAX = 2;
 /**
@@ -65,6 +67,7 @@ export class UdpChannel implements Channel {
   readonly #readable: LoopEvent;
   readonly #flush: Deferred;
   #writable: LoopEvent | null = null;
+  #retry: LoopEvent | null = null;
   // What is to be sent, at the end of a callback or when the kernel takes more.
   readonly #unsent = new UnsentQueries();
   #queriesLeft: number;
@@ -128,7 +131,7 @@ export class UdpChannel implements Channel {
       while (this.#unsent.size > 0 && !this.#isClosed) {
         this.#gather(batch);
         const result = this.#transmit(batch);
-        if (isFull(result)) return this.#waitForRoom();
+        if (isFull(result)) return this.#waitForRoom(result === -ENOBUFS!);
         if (result < 0) this.#refused(result);
       }
     } finally {
@@ -173,7 +176,13 @@ export class UdpChannel implements Channel {
     transmission.owner.failed(transmission, systemError(result, "sendmmsg", "ask a name server"));
   }
 
-  #waitForRoom(): void {
+  /** @param isBlind whether the socket is writable all the time. */
+  #waitForRoom(isBlind: boolean): void {
+    if (isBlind) {
+      this.#retry ??= new LoopEvent(this.#base, -1, 0, () => this.#sendAll(), true);
+      this.#retry.add(RETRY_MS);
+      return;
+    }
     this.#writable ??= new LoopEvent(this.#base, this.#fd, EV_WRITE, () => this.#sendAll(), true);
     this.#writable.add();
   }
@@ -233,6 +242,7 @@ export class UdpChannel implements Channel {
     this.#flush.cancel();
     this.#readable.close();
     this.#writable?.close();
+    this.#retry?.close();
     this.#closeSocket();
   }
 }

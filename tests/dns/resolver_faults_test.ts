@@ -130,6 +130,15 @@ forEachBackend((backend) => {
     assertEquals(server.asked.length, 3);
   });
 
+  it("where the system has no room for datagrams, queries wait for that by time", (base, time) => {
+    using server = new ScriptedServer(base, one);
+    using resolver = resolverFor(base, [server.address], { cache: false });
+    withFaults([{ call: "send", error: "ENOBUFS", times: 3 }], () => {
+      assertEquals(lookedUp(resolver, "a.test"), "192.0.2.1");
+    });
+    assertEquals([time.elapsedMs, server.asked.length], [3, 1]);
+  });
+
   it("what this process is out of is no fault of the server", (base) => {
     for (const useTcp of [false, true]) {
       for (const error of ["EMFILE", "ENFILE", "ENOBUFS"]) {
