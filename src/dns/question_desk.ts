@@ -226,7 +226,7 @@ export class QuestionDesk implements QuestionOwner {
     if (isActive) this.#active--;
     else this.#waiting.delete(question);
     question.isActive = false;
-    // Nor does what was asked in one way before the settings changed.
+    // What was asked under the other setting would be no answer under this one.
     if (outcome !== null && !way.noCache && this.settings.cache && way.authenticData === this.settings.authenticData) {
       this.cache.store(name, type, outcome, this.settings, this.#base.now(), key, hash);
     }
