@@ -1,21 +1,14 @@
 import { assert, assertEquals, assertFalse, assertRejects, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type EventBase, SystemError } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { settle } from "./bufferevent_support.ts";
-import { numbered, Sockets } from "./datagram_support.ts";
+import { freshSockets, numbered, type Sockets } from "./datagram_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let sockets: Sockets;
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    base.close();
-  });
+  freshSockets(backend, (fresh) => ({ base, sockets } = fresh));
 
   /** Runs the loop beside `work`, and ends it afterwards. */
   async function beside<T>(work: () => Promise<T>): Promise<T> {

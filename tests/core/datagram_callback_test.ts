@@ -1,23 +1,16 @@
 /** What the callback of a datagram socket may do, how much it is given, and what becomes of descriptors. */
 import { assert, assertEquals, assertFalse, assertGreater, assertLess, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { Datagram, type EventBase, EVLOOP_NONBLOCK, EVLOOP_ONCE, SystemError } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
 import { settle, until } from "./bufferevent_support.ts";
-import { numbered, Sockets, untilReceived } from "./datagram_support.ts";
+import { freshSockets, numbered, type Sockets, untilReceived } from "./datagram_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let sockets: Sockets;
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    base.close();
-  });
+  freshSockets(backend, (fresh) => ({ base, sockets } = fresh));
 
   describe("the callback of a datagram socket", () => {
     it("may pause: the rest waits, and comes in order", () => {

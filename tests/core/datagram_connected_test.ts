@@ -1,21 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type EventBase, SystemError } from "../../src/core/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { until } from "./bufferevent_support.ts";
-import { Sockets, untilReceived } from "./datagram_support.ts";
+import { freshSockets, type Sockets, untilReceived } from "./datagram_support.ts";
 
 forEachBackend((backend) => {
   let base: EventBase;
   let sockets: Sockets;
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    base.close();
-  });
+  freshSockets(backend, (fresh) => ({ base, sockets } = fresh));
 
   describe("a connected UDP socket", () => {
     it("needs no address, and hears nobody else", () => {

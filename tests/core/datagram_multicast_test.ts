@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type EventBase, SystemError } from "../../src/core/mod.ts";
@@ -7,7 +7,7 @@ import { getSocketOption, interfaceIndex, os, runtime } from "../../src/ffi/mod.
 import { forEachBackend } from "../support/backends.ts";
 import { canHaveOwnNetwork, commandFor, inOwnNetwork, OWN_NETWORK_NEEDS } from "../support/own_network.ts";
 import { settle, until } from "./bufferevent_support.ts";
-import { Sockets, untilReceived } from "./datagram_support.ts";
+import { freshSockets, type Sockets, untilReceived } from "./datagram_support.ts";
 
 const LOOPBACK = os.name === "linux" ? "lo" : "lo0";
 const c = os.constants;
@@ -15,14 +15,7 @@ const c = os.constants;
 forEachBackend((backend) => {
   let base: EventBase;
   let sockets: Sockets;
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    base.close();
-  });
+  freshSockets(backend, (fresh) => ({ base, sockets } = fresh));
 
   /** A group of its own for each test file run, so that runs beside each other do not meet. */
   const group = `239.${1 + process.pid % 250}.${process.pid >> 8 & 255}.${runtime.name === "deno" ? 1 : 2}`;

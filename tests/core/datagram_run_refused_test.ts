@@ -1,14 +1,21 @@
 /** Runs of datagrams that the kernel refuses, and what a connected socket is told meanwhile. */
 import { assertEquals, assertGreater } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
-import type { Datagram, DatagramOptions, EventBase, SocketAddress } from "../../src/core/mod.ts";
+import { describe, it } from "@std/testing/bdd";
+import type { Datagram, EventBase, SocketAddress } from "../../src/core/mod.ts";
 import { os, setSocketOption } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { type FaultCount, withFault, withFaults } from "../support/faults.ts";
 import { settle, until } from "./bufferevent_support.ts";
-import { Sockets, untilReceived } from "./datagram_support.ts";
-
-import { isRun, isSegmenting, messagesPerCall, Plain, texts } from "./datagram_run_support.ts";
+import { type Sockets, untilReceived } from "./datagram_support.ts";
+import {
+  type FreshRuns,
+  freshRuns,
+  isRun,
+  isSegmenting,
+  messagesPerCall,
+  Plain,
+  texts,
+} from "./datagram_run_support.ts";
 
 const UDP = "ipv4" as const;
 
@@ -19,28 +26,9 @@ forEachBackend((backend) => {
   let sockets: Sockets;
   let plain: Plain;
   let errors: string[];
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-    plain = new Plain();
-    errors = [];
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    plain[Symbol.dispose]();
-    base.close();
-  });
-
-  function open(options: DatagramOptions = {}): Datagram {
-    return sockets.open({ onError: ({ code }) => errors.push(String(code)), ...options });
-  }
-
-  /** Sends all to the plain socket; the messages per call. */
-  function sendTo(client: Datagram, datagrams: readonly string[], { address } = plain): number[] {
-    return messagesPerCall(() => {
-      assertEquals(client.sendMany(datagrams.map((text) => [text, address])), datagrams.length);
-    });
-  }
+  let open: FreshRuns["open"];
+  let sendTo: FreshRuns["sendTo"];
+  freshRuns(backend, (fresh) => ({ base, sockets, plain, errors, open, sendTo } = fresh));
 
   describe("a run that the kernel refuses", () => {
     const sent = texts(10, 30);

@@ -1,6 +1,7 @@
 /** What the tests of runs of datagrams share. */
 import { assertEquals } from "@std/assert";
-import type { SocketAddress } from "../../src/core/mod.ts";
+import { afterEach, beforeEach } from "@std/testing/bdd";
+import type { Datagram, DatagramOptions, EventBase, SocketAddress } from "../../src/core/mod.ts";
 import {
   allocate,
   bind,
@@ -12,7 +13,9 @@ import {
   socket,
   SOCKET_ADDRESS_BYTES_MAX,
 } from "../../src/ffi/mod.ts";
+import type { BackendUnderTest } from "../support/backends.ts";
 import { withFault } from "../support/faults.ts";
+import { type FreshSockets, Sockets } from "./datagram_support.ts";
 
 const { AF_INET, SOCK_DGRAM, MSG_DONTWAIT, UDP_SEGMENT } = os.constants;
 /** Whether this system can cut runs. */
@@ -71,3 +74,39 @@ export function messagesPerCall(body: () => void): number[] {
 export const isRun: (...args: number[]) => boolean =
   ((_fd: number, headers: Uint8Array): boolean =>
     headers[os.structs.msghdr.fields.controllen.offset] !== 0) as unknown as (...args: number[]) => boolean;
+
+/** A base, sockets on it, and a plain one to send to. */
+export class FreshRuns implements FreshSockets, Disposable {
+  readonly base: EventBase;
+  readonly sockets: Sockets;
+  readonly plain: Plain = new Plain();
+  /** What the sockets were told that {@linkcode FreshRuns.open} has opened. */
+  readonly errors: string[] = [];
+
+  constructor(base: EventBase) {
+    this.base = base;
+    this.sockets = new Sockets(base);
+  }
+
+  readonly open = (options: DatagramOptions = {}): Datagram =>
+    this.sockets.open({ onError: ({ code }) => this.errors.push(String(code)), ...options });
+
+  /** Sends all to the plain socket; the messages per call. */
+  readonly sendTo = (client: Datagram, datagrams: readonly string[], { address } = this.plain): number[] =>
+    messagesPerCall(() => {
+      assertEquals(client.sendMany(datagrams.map((text) => [text, address])), datagrams.length);
+    });
+
+  [Symbol.dispose](): void {
+    this.sockets[Symbol.dispose]();
+    this.plain[Symbol.dispose]();
+    this.base.close();
+  }
+}
+
+/** Gives each test of the group all that, which is closed behind it. */
+export function freshRuns(backend: BackendUnderTest, begin: (fresh: FreshRuns) => void): void {
+  let fresh: FreshRuns;
+  beforeEach(() => begin(fresh = new FreshRuns(backend.newBase())));
+  afterEach(() => fresh[Symbol.dispose]());
+}

@@ -1,17 +1,16 @@
 /** Datagrams that leave together go to the kernel in runs, which it cuts (UDP segmentation offload); nobody may notice but by the time it takes. */
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { fileURLToPath } from "node:url";
-import type { Datagram, DatagramOptions, EventBase, SocketAddress } from "../../src/core/mod.ts";
+import type { EventBase, SocketAddress } from "../../src/core/mod.ts";
 import { Segmentation } from "../../src/core/segmentation.ts";
 import { canSegment, close, os, setSocketOption, socketpair } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { withFault } from "../support/faults.ts";
 import { canHaveOwnNetwork, commandFor, inOwnNetwork, OWN_NETWORK_NEEDS } from "../support/own_network.ts";
 import { settle, until } from "./bufferevent_support.ts";
-import { Sockets, untilReceived } from "./datagram_support.ts";
-
-import { isSegmenting, messagesPerCall, Plain, texts } from "./datagram_run_support.ts";
+import { type Sockets, untilReceived } from "./datagram_support.ts";
+import { type FreshRuns, freshRuns, isSegmenting, messagesPerCall, Plain, texts } from "./datagram_run_support.ts";
 
 const { AF_UNIX, SOCK_DGRAM, IPPROTO_UDP, UDP_SEGMENT } = os.constants;
 const UDP = "ipv4" as const;
@@ -55,29 +54,9 @@ forEachBackend((backend) => {
   let base: EventBase;
   let sockets: Sockets;
   let plain: Plain;
-  let errors: string[];
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-    plain = new Plain();
-    errors = [];
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    plain[Symbol.dispose]();
-    base.close();
-  });
-
-  function open(options: DatagramOptions = {}): Datagram {
-    return sockets.open({ onError: ({ code }) => errors.push(String(code)), ...options });
-  }
-
-  /** Sends all to the plain socket; the messages per call. */
-  function sendTo(client: Datagram, datagrams: readonly string[], { address } = plain): number[] {
-    return messagesPerCall(() => {
-      assertEquals(client.sendMany(datagrams.map((text) => [text, address])), datagrams.length);
-    });
-  }
+  let open: FreshRuns["open"];
+  let sendTo: FreshRuns["sendTo"];
+  freshRuns(backend, (fresh) => ({ base, sockets, plain, open, sendTo } = fresh));
 
   describe("datagrams in runs", () => {
     it("arrive each by itself, as they were sent", () => {

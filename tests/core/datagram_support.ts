@@ -1,5 +1,7 @@
 /** What the tests of datagrams share. */
+import { afterEach, beforeEach } from "@std/testing/bdd";
 import { Datagram, type DatagramCallback, type DatagramOptions, type EventBase } from "../../src/core/mod.ts";
+import type { BackendUnderTest } from "../support/backends.ts";
 import { until } from "./bufferevent_support.ts";
 
 /** What a socket has received, in order. */
@@ -58,4 +60,24 @@ export function untilReceived(base: EventBase, receiver: Receiver, count: number
 /** `count` texts that tell their own number. */
 export function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `datagram ${index}`);
+}
+
+/** A base, and sockets on it. */
+export interface FreshSockets {
+  readonly base: EventBase;
+  readonly sockets: Sockets;
+}
+
+/** Gives each test of the group a base of its own and sockets, which are closed behind it. */
+export function freshSockets(backend: BackendUnderTest, begin: (fresh: FreshSockets) => void): void {
+  let fresh: FreshSockets;
+  beforeEach(() => {
+    const base = backend.newBase();
+    fresh = { base, sockets: new Sockets(base) };
+    begin(fresh);
+  });
+  afterEach(() => {
+    fresh.sockets[Symbol.dispose]();
+    fresh.base.close();
+  });
 }

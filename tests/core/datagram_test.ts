@@ -1,25 +1,18 @@
 import { assert, assertEquals, assertFalse, assertGreater, assertStringIncludes, assertThrows } from "@std/assert";
-import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { type EventBase, type ReceivedDatagram, SystemError } from "../../src/core/mod.ts";
 import { fcntl, getSocketOption, os, socket } from "../../src/ffi/mod.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors } from "../support/descriptors.ts";
 import { settle, until } from "./bufferevent_support.ts";
-import { numbered, Sockets, untilReceived } from "./datagram_support.ts";
+import { freshSockets, numbered, type Sockets, untilReceived } from "./datagram_support.ts";
 
 const c = os.constants;
 
 forEachBackend((backend) => {
   let base: EventBase;
   let sockets: Sockets;
-  beforeEach(() => {
-    base = backend.newBase();
-    sockets = new Sockets(base);
-  });
-  afterEach(() => {
-    sockets[Symbol.dispose]();
-    base.close();
-  });
+  freshSockets(backend, (fresh) => ({ base, sockets } = fresh));
 
   describe("a UDP socket", () => {
     it("picks a free port of 127.0.0.1, and hands over what comes with its sender", () => {
