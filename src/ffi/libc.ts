@@ -10,12 +10,14 @@
  */
 
 import { openWithAliases } from "./aliases.ts";
+import { directEpollCalls, directSocketCalls, syscallNumbers } from "./linux_calls.ts";
 import { os, runtime, variadicOnStack } from "./platform.ts";
+import type { Arch } from "./os_data.ts";
 import type { Calls, Signatures } from "./runtime.ts";
 import {
   addressedSignatures,
   commonSignatures,
-  epollPwait2Signatures,
+  type epollSignatures,
   fcntlPaddedSignature,
   fcntlSignature,
   freebsdSignatures,
@@ -67,8 +69,17 @@ export function openFromLibc<const S extends Signatures>(signatures: S): Calls<S
   return openWithAliases(libcPath, signatures);
 }
 
+const syscalls = os.name === "linux" ? syscallNumbers[runtime.arch as Arch] : undefined;
+
 /** `recv` and `send` that take an address. */
-export const sysAddressed: Calls<typeof addressedSignatures> = openFromLibc(addressedSignatures);
+export const sysAddressed: Calls<typeof addressedSignatures> = syscalls === undefined
+  ? openFromLibc(addressedSignatures)
+  : directSocketCalls(openFromLibc, syscalls, runtime.word(0));
+
+/** The waits of epoll, undefined elsewhere than on Linux, whose kernel may lack `epoll_pwait2`. */
+export const sysEpoll: Calls<typeof epollSignatures> | undefined = syscalls === undefined
+  ? undefined
+  : directEpollCalls(openFromLibc, syscalls);
 
 /** Opens functions of one system, or answers undefined on the others. */
 function openOn<const S extends Signatures>(names: readonly string[], signatures: S): Calls<S> | undefined {
@@ -86,12 +97,6 @@ function openIfThere<const S extends Signatures>(names: readonly string[], signa
 
 /** Functions of Linux, undefined elsewhere. */
 export const sysLinux: Calls<typeof linuxSignatures> | undefined = openOn(["linux"], linuxSignatures);
-
-/** `epoll_pwait2`, undefined where the C library has none. The kernel may lack it all the same. */
-export const sysEpollPwait2: Calls<typeof epollPwait2Signatures> | undefined = openIfThere(
-  ["linux"],
-  epollPwait2Signatures,
-);
 
 /** `ppoll`, undefined where the C library has none. */
 export const sysPpoll: Calls<typeof ppollSignatures> | undefined = openIfThere(["linux", "freebsd"], ppollSignatures);

@@ -100,7 +100,6 @@ export const linuxSignatures = {
   dup3: signature(["i32", "i32", "i32"], "i32"),
   epoll_create1: signature(["i32"], "i32"),
   epoll_ctl: signature(["i32", "i32", "i32", "buffer"], "i32"),
-  epoll_wait: signature(["i32", "buffer", "i32", "i32"], "i32"),
   eventfd: signature(["u32", "i32"], "i32"),
   sendfile: signature(["i32", "i32", "buffer", "u32"], "i32"),
   sigqueue: signature(["i32", "i32", "address"], "i32"),
@@ -109,8 +108,9 @@ export const linuxSignatures = {
   timerfd_settime: signature(["i32", "i32", "buffer", "buffer"], "i32"),
 } as const;
 
-/** Linux 5.11 with glibc 2.35; musl has no such function. */
-export const epollPwait2Signatures = {
+/** Linux; `epoll_pwait2` since 5.11. */
+export const epollSignatures = {
+  epoll_wait: signature(["i32", "buffer", "i32", "i32"], "i32"),
   epoll_pwait2: signature(["i32", "buffer", "i32", "buffer", "buffer"], "i32"),
 } as const;
 

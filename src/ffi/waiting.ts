@@ -4,12 +4,13 @@
  * @module
  */
 
-import { check, errno, sys, sysEpollPwait2, sysLinux, sysPpoll } from "./libc.ts";
+import { check, errno, sys, sysEpoll, sysLinux, sysPpoll } from "./libc.ts";
 import { os } from "./platform.ts";
 import { allocate } from "./strings.ts";
 
 // Bound once: on systems without epoll nobody calls these, since `choose()` never offers the backend there.
 const linux = sysLinux!;
+const epoll = sysEpoll!;
 
 /** Creates an epoll descriptor. */
 export function epollCreate(): number {
@@ -24,20 +25,20 @@ export function epollControl(epollFd: number, operation: number, fd: number, eve
 
 /** Waits for at most `eventsMax` events; -1 milliseconds means without limit. */
 export function epollWait(epollFd: number, events: Uint8Array, eventsMax: number, timeoutMs: number): number {
-  const result = linux.epoll_wait(epollFd, events, eventsMax, timeoutMs);
+  const result = epoll.epoll_wait(epollFd, events, eventsMax, timeoutMs);
   return result < 0 ? -errno[0]! : result;
 }
 
-/**
- * {@linkcode epollWait} with a struct timespec; undefined where the C library has no `epoll_pwait2`. An older kernel answers
- * `-ENOSYS`, and some sandboxes `-EPERM`.
- */
-export const epollWaitNanoseconds:
-  | ((epollFd: number, events: Uint8Array, eventsMax: number, timeout: Uint8Array) => number)
-  | undefined = sysEpollPwait2 === undefined ? undefined : (epollFd, events, eventsMax, timeout) => {
-    const result = sysEpollPwait2!.epoll_pwait2(epollFd, events, eventsMax, timeout, null);
-    return result < 0 ? -errno[0]! : result;
-  };
+/** {@linkcode epollWait} with a struct timespec. A kernel before 5.11 answers `-ENOSYS`, and some sandboxes `-EPERM`. */
+export function epollWaitNanoseconds(
+  epollFd: number,
+  events: Uint8Array,
+  eventsMax: number,
+  timeout: Uint8Array,
+): number {
+  const result = epoll.epoll_pwait2(epollFd, events, eventsMax, timeout, null);
+  return result < 0 ? -errno[0]! : result;
+}
 
 /** Makes descriptor `fd` mean what `fresh` means, and closes `fresh` in any case. Returns 0 or `-errno`, which changes nothing else. */
 export function replaceDescriptor(fd: number, fresh: number): number {

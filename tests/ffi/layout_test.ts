@@ -13,8 +13,9 @@ import process from "node:process";
 import { darwin } from "../../src/ffi/darwin.ts";
 import { freebsd } from "../../src/ffi/freebsd.ts";
 import { linux } from "../../src/ffi/linux.ts";
-import type { OsData } from "../../src/ffi/os_data.ts";
-import { os } from "../../src/ffi/platform.ts";
+import { syscallNumbers } from "../../src/ffi/linux_calls.ts";
+import type { Arch, OsData } from "../../src/ffi/os_data.ts";
+import { os, runtime } from "../../src/ffi/platform.ts";
 import type { Struct } from "../../src/ffi/struct.ts";
 
 const headers: Readonly<Record<OsData["name"], readonly string[]>> = {
@@ -233,6 +234,21 @@ describe("the tables of the running system", () => {
       assertStringIncludes(output, "struct pollfd revents is at 5");
     },
   );
+});
+
+describe("the numbers of system calls", () => {
+  it(`are those of the C headers${needs}`, { ignore: ignore || os.name !== "linux" }, () => {
+    const numbers = Object.entries(syscallNumbers[runtime.arch as Arch]);
+    assertEquals(numbers.length, 4);
+    const lines = numbers.map(([name, number]) => assertion(`SYS_${name} == ${number}`, `SYS_${name} is ${number}`));
+    const { status, output } = compile(["#include <sys/syscall.h>", ...lines, ""].join("\n"));
+    assertEquals(status, 0, output);
+  });
+
+  it("are on arm64 those that Linux gives to every newer architecture", () => {
+    // asm-generic/unistd.h
+    assertEquals(syscallNumbers.aarch64, { recvfrom: 207, sendto: 206, epoll_pwait: 22, epoll_pwait2: 441 });
+  });
 });
 
 /** Sizes of every struct in the order of the interface; null where the system has no such struct. */

@@ -7,7 +7,7 @@ import {
   errno,
   sys,
   sysAddressed,
-  sysEpollPwait2,
+  sysEpoll,
   sysFcntl,
   sysFcntlPadded,
   sysFreebsd,
@@ -29,7 +29,7 @@ const tables: readonly Table[] = [
   sysKqueue,
   sysMmsg,
   sysPpoll,
-  sysEpollPwait2,
+  sysEpoll,
   sysFcntl,
   sysFcntlPadded,
 ].filter((table) => table !== undefined) as unknown as Table[];
