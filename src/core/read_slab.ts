@@ -19,17 +19,24 @@ export class ReadSlab {
   /** Where it ends. */
   end = 0;
   #word: Word = runtime.word(0);
+  // Where the last read went to, as C's number: mostly the next one goes there as well, and on Deno an offset makes another bigint of it.
+  #startWord: Word = this.#word;
+  #wordStart = 0;
 
   /** Receives at most `max` bytes. Returns how many came, 0 at the end of the stream, or `-errno`. */
   receive(fd: number, max: number): number {
     if (this.bytes.length - this.end < ROOM_MIN) {
       this.bytes = allocate(SLAB_BYTES);
-      this.#word = runtime.word(addressOf(this.bytes));
-      this.end = 0;
+      this.#word = this.#startWord = runtime.word(addressOf(this.bytes));
+      this.end = this.#wordStart = 0;
     }
     // At a whole word: bytes are compared and unmasked faster by words.
     const start = this.end + 3 & ~3;
-    const received = recvAt(fd, this.#word, start, Math.min(max, this.bytes.length - start), 0);
+    if (start !== this.#wordStart) {
+      this.#wordStart = start;
+      this.#startWord = runtime.wordAt(this.#word, start);
+    }
+    const received = recvAt(fd, this.#startWord, 0, Math.min(max, this.bytes.length - start), 0);
     if (received > 0) {
       this.start = start;
       this.end = start + received;
