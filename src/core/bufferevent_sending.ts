@@ -35,6 +35,8 @@ const { SHUT_WR } = os.constants;
 
 /** What takes longer to send than this many bytes gains nothing by waiting for others. */
 const TOGETHER_MAX = 16 * 1024;
+/** What ends when all has been sent. */
+const ENDS_BY_SENDING = CLOSING | ENDS_WRITING | WRITE_WATCHED;
 
 /**
  * The sending half of a {@linkcode SocketBufferEvent}: what is queued leaves at the end of the callback that queued it, or a little later
@@ -273,31 +275,32 @@ export abstract class SocketSending extends BufferEvent {
   #send(): boolean {
     // Asked for by a callback on the buffer, whose change is part of what is being sent.
     if (this.is(SENDING)) return false;
-    const { output, socketFd: fd, extras } = this;
-    let budget = this.rates === null ? this.writeMax : this.maxToWrite;
-    let total = 0;
-    let ahead = 0;
-    let isPart = false;
-    if (extras !== null) {
-      total = extras.sentAhead;
-      ahead = extras.failureAhead;
-      extras.sentAhead = 0;
-    }
-    if (total === 0 && ahead === 0 && this.rates === null && this.writeRuns) {
+    const { output, extras } = this;
+    let sent = 0;
+    if ((extras === null || extras.sendsPlainly) && this.writeRuns) {
       // Nearly always that is all.
       const { length } = output;
-      const sent = output.sendLone(fd, budget);
+      sent = output.sendLone(this.socketFd, this.writeMax);
       if (sent === length && length > 0) {
-        this.#sent(fd, sent);
+        if (this.is(ENDS_BY_SENDING)) this.#sent(this.socketFd, sent);
+        else this.callWrite();
         return true;
       }
-      if (sent < 0) {
-        ahead = sent;
-      } else {
-        isPart = sent > 0;
-        total = sent;
-        budget -= sent;
-      }
+    }
+    return this.#sendOn(sent);
+  }
+
+  /** Goes on sending, after `sent` bytes, or what the kernel has said instead as `-errno`. */
+  #sendOn(sent: number): boolean {
+    const { output, socketFd: fd, extras } = this;
+    let total = Math.max(0, sent);
+    let ahead = Math.min(0, sent);
+    const isPart = total > 0;
+    let budget = (this.rates === null ? this.writeMax : this.maxToWrite) - total;
+    if (extras !== null) {
+      total += extras.sentAhead;
+      if (ahead === 0) ahead = extras.failureAhead;
+      extras.sentAhead = 0;
     }
     let failure: ConnectionFailure | null = null;
     // What was queued before the call that is under way.

@@ -37,4 +37,9 @@ export class ConnectionExtras {
   sentAhead: number = 0;
   /** What the kernel has said to those behind them, as `-errno`; 0: nothing. */
   failureAhead: number = 0;
+
+  /** Whether nothing of it concerns what is sent next. */
+  get sendsPlainly(): boolean {
+    return this.rates === null && this.sentAhead === 0 && this.failureAhead === 0;
+  }
 }
