@@ -55,6 +55,8 @@ export interface Backend {
    * them and are rounded up beyond, so that a timer is never woken for too early. Returns how many are ready, or `-errno`.
    */
   wait(timeoutMs: number): number;
+  /** Whether a wait reports no descriptor more than once, but all that is ready about it together. False by default. */
+  readonly reportsOnce?: boolean;
   /** The descriptor (or signal) of ready entry `index`, valid until the next wait or watch. */
   fdAt(index: number): number;
   /** The readiness bits of ready entry `index`, valid until the next wait or watch. */

@@ -24,6 +24,8 @@ export class EpollBackend implements Backend {
   readonly features: number = FEATURE_EDGE | FEATURE_CONSTANT_TIME | FEATURE_EARLY_CLOSE;
   /** As {@linkcode Backend.waitFd}. */
   readonly waitFd: number;
+  /** As {@linkcode Backend.reportsOnce}. */
+  readonly reportsOnce: boolean = true;
 
   readonly #set: EpollSet;
   // By descriptor, how often its file was found to be gone; undefined while none was.

@@ -24,6 +24,8 @@ export class PollBackend implements Backend {
   readonly features: number = FEATURE_ANY_DESCRIPTOR | (POLLRDHUP !== 0 ? FEATURE_EARLY_CLOSE : 0);
   /** As {@linkcode Backend.waitFd}. */
   readonly waitFd: number = -1;
+  /** As {@linkcode Backend.reportsOnce}. */
+  readonly reportsOnce: boolean = true;
 
   // struct pollfd: the descriptor in 32 bits, then `events` and `revents` in 16 bits each.
   #bytes: Uint8Array = allocate(SLOTS_FIRST * 8);

@@ -44,6 +44,8 @@ export class SelectBackend implements Backend {
   readonly features: number = FEATURE_ANY_DESCRIPTOR;
   /** As {@linkcode Backend.waitFd}. */
   readonly waitFd: number = -1;
+  /** As {@linkcode Backend.reportsOnce}. */
+  readonly reportsOnce: boolean = true;
 
   readonly #reads = new DescriptorSet();
   readonly #writes = new DescriptorSet();

@@ -1,16 +1,14 @@
 import { systemError } from "../ffi/mod.ts";
-import { EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE } from "./constants.ts";
+import { EV_PERSIST, EV_SIGNAL, EV_TIMEOUT } from "./constants.ts";
 import { checkAdd, describe, noteCreation } from "./debug_mode.ts";
 import { type EventBase, reactorOf } from "./event_base.ts";
 import { EventExtras } from "./event_extras.ts";
+import { checkInterest, IO } from "./event_interest.ts";
 import { ACTIVE, IDLE, LoopCallback, OWN_BIT, OWN_SHIFT } from "./loop_callback.ts";
 import type { Reactor } from "./reactor.ts";
 import { type PendingRun, SignalCalls } from "./signal_calls.ts";
 import type { SignalDetails } from "./signal_details.ts";
 import type { CommonTimeout } from "./timer_queue.ts";
-
-const IO = EV_READ | EV_WRITE | EV_CLOSED;
-const KNOWN = EV_TIMEOUT | IO | EV_SIGNAL | EV_PERSIST | EV_ET;
 
 // Facts among the bits of LoopCallback; the flags stand above OWN_SHIFT.
 const INSERTED = OWN_BIT, CLOSED = OWN_BIT << 1;
@@ -76,13 +74,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
   constructor(base: EventBase, fd: number, events: number, callback: EventCallback, isInternal: boolean = false) {
     const reactor = reactorOf(base);
     super(isInternal ? 0 : reactor.queues.length >> 1, isInternal);
-    if (!Number.isInteger(fd)) throw new TypeError(`Cannot create an event: the descriptor ${fd} is not an integer`);
-    if ((events & ~KNOWN) !== 0) {
-      throw new TypeError(`Cannot create an event: unknown flags 0x${(events & ~KNOWN).toString(16)}`);
-    }
-    if ((events & EV_SIGNAL) !== 0 && (events & IO) !== 0) {
-      throw new TypeError("Cannot create an event: EV_SIGNAL excludes EV_READ, EV_WRITE and EV_CLOSED");
-    }
+    checkInterest(fd, events);
     reactor.assertOpen("create an event");
     this.#reactor = reactor;
     this.fd = fd;
@@ -158,6 +150,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
     if ((this.events & EV_SIGNAL) !== 0) {
       this.#reactor.signals.add(this);
     } else {
+      this.#reactor.reports.collect();
       checkAdd(this, this.#reactor.fds.headOf(this.fd));
       const result = this.#reactor.fds.add(this);
       if (result < 0) throw systemError(result, this.#reactor.backend.name, `watch descriptor ${this.fd}`);
@@ -206,6 +199,7 @@ export class LoopEvent extends LoopCallback implements Disposable {
 
   /** Leaves every list, but remembers the interval at which it repeats. */
   #withdraw(): void {
+    if ((this.bits & INSERTED) !== 0) this.#reactor.reports.collect();
     this.extras?.calls?.dropQueued();
     this.#unschedule();
     this.#reactor.deactivate(this);
@@ -331,6 +325,13 @@ export class LoopEvent extends LoopCallback implements Disposable {
     if (this.level < reactor.runningLevel) reactor.continueAsked = true;
     this.extras?.calls?.start(calls);
     reactor.activate(this);
+  }
+
+  /** @internal Has the turn that it takes next, before anything else happens, tell of `what`; false where it has to wait in its queue. */
+  runNext(what: number): boolean {
+    if (this.queueState !== IDLE) return false;
+    this.#result = what;
+    return true;
   }
 
   /** @internal Its timeout has passed, and was taken out. What else has happened to it in this turn is not forgotten over that. */

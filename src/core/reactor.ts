@@ -1,21 +1,15 @@
-import { type Backend, INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
-import { hasHungUp } from "../ffi/mod.ts";
+import type { Backend } from "../backends/mod.ts";
 import { BaseClosedError } from "./base_closed_error.ts";
 import { CallbackQueue } from "./callback_queue.ts";
 import type { Clock } from "./clock.ts";
-import {
-  EV_CLOSED,
-  EV_READ,
-  EVENT_BASE_COUNT_ACTIVE,
-  EVENT_BASE_COUNT_ADDED,
-  EVENT_BASE_COUNT_VIRTUAL,
-} from "./constants.ts";
+import { EVENT_BASE_COUNT_ACTIVE, EVENT_BASE_COUNT_ADDED, EVENT_BASE_COUNT_VIRTUAL } from "./constants.ts";
 import type { EventBase } from "./event_base.ts";
 import type { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
 import { ACTIVE, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
 import { ReadSlab } from "./read_slab.ts";
 import { FlushBatch } from "./flush_batch.ts";
+import { ReadyReports } from "./ready_reports.ts";
 import { SignalMap } from "./signal_map.ts";
 import { type CommonTimeout, TimerQueue } from "./timer_queue.ts";
 import { WaiterList } from "./waiter_list.ts";
@@ -50,6 +44,8 @@ export class Reactor {
   readonly fds: FdMap;
   readonly timers: TimerQueue = new TimerQueue();
   readonly signals: SignalMap;
+  /** What the last wait has brought. */
+  readonly reports: ReadyReports = new ReadyReports(this);
   /** Connections that send together. */
   readonly flushBatch: FlushBatch = new FlushBatch();
   /** Where all connections receive. */
@@ -122,6 +118,12 @@ export class Reactor {
     if (this.activeCount > this.#activeMax) this.#activeMax = this.activeCount;
     // Whoever sleeps has counted on what was pending then.
     this.wakeSleeper?.();
+  }
+
+  /** So many would be active by now had none of them run already, `pending` of which kept the loop alive by that. */
+  noteRun(active: number, pending: number): void {
+    if (active > this.#activeMax) this.#activeMax = active;
+    if (this.pendingCount + pending > this.#pendingMax) this.#pendingMax = this.pendingCount + pending;
   }
 
   /** Says whether the loop stays alive for `event` while it waits, from now on. */
@@ -230,43 +232,6 @@ export class Reactor {
     }
   }
 
-  /** Activates the events behind the backend's `count` reports, newest event of a descriptor first. */
-  collectReady(count: number): void {
-    const { backend, fds } = this;
-    for (let index = 0; index < count; index++) {
-      const ready = backend.eventsAt(index);
-      if ((ready & READY_SIGNAL) !== 0) {
-        this.signals.raised(backend.fdAt(index), 1, null);
-        continue;
-      }
-      const fd = backend.fdAt(index);
-      let event = fds.headOf(fd);
-      let isWanted = false;
-      while (event !== null) {
-        const next = event.fdNext;
-        const matched = event.events & ready;
-        if ((matched & ~INTEREST_EDGE) !== 0) {
-          event.markActive(matched, 1);
-          isWanted = true;
-        }
-        event = next;
-      }
-      if (!isWanted && !this.#tellHangup(fd, ready)) fds.correct(fd, ready);
-    }
-  }
-
-  /**
-   * Nobody waits for the readiness that was reported of `fd`. A pipe's hang-up is not called a close by the kernel, but reported
-   * whether or not one asks: those who wait for nothing but the close are told, since nothing else would ever end the reports.
-   */
-  #tellHangup(fd: number, ready: number): boolean {
-    if ((ready & EV_READ) === 0 || (this.fds.interestIn(fd) & EV_CLOSED) === 0 || !hasHungUp(fd)) return false;
-    for (let event = this.fds.headOf(fd); event !== null; event = event.fdNext) {
-      if ((event.events & EV_CLOSED) !== 0) event.markActive(EV_CLOSED, 1);
-    }
-    return true;
-  }
-
   /**
    * Activates the events whose time has come: all of them, or where nothing else is active the first few, and the rest by and by as those have
    * run. So each event of a crowd is fetched into the processor's caches once, and not a second time to run: a million take a tenth less. Nobody
@@ -274,6 +239,7 @@ export class Reactor {
    */
   collectDue(nowMs: number): void {
     if (this.timers.nextDeadlineMs > nowMs) return;
+    this.reports.collect();
     const mayWait = this.activeCount === 0 && this.queues.length === 1;
     this.#collected = 0;
     this.#collectSome(nowMs);
@@ -282,6 +248,7 @@ export class Reactor {
 
   /** Activates the rest of what was due when this turn began. */
   collectRest(): void {
+    this.reports.collect();
     while (this.restUntilMs !== NO_REST) this.#collectSome(this.restUntilMs);
   }
 
@@ -310,8 +277,12 @@ export class Reactor {
     return deadlineMs;
   }
 
-  /** What runs when the queue is empty: the first of the rest that is due, if any. */
+  /** What runs when the queue is empty: what the next report is about, or the first of the rest that is due, if any. */
   #nextDue(queue: CallbackQueue): LoopCallback | null {
+    if (!this.reports.isEmpty) {
+      const event = this.reports.next();
+      if (event !== null || queue.head !== null) return event ?? queue.head;
+    }
     if (this.restUntilMs === NO_REST) return null;
     this.#collectSome(this.restUntilMs);
     return queue.head;

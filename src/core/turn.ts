@@ -77,10 +77,12 @@ export class Turn {
     }
     reactor.clock.forget();
     const ready = this.#wait(timeoutMs);
-    if (ready > 0) reactor.collectReady(ready);
+    if (ready > 0) reactor.reports.begin(ready);
     else if (ready < 0 && ready !== -EINTR) throw systemError(ready, reactor.backend.name, "wait for events");
     const now = reactor.clock.remember();
     if (!reactor.checkWatchers.isEmpty) {
+      // Should one of them end the turn, what was reported of edges would be lost.
+      reactor.reports.collect();
       reactor.checkWatchers.callAll((error) => this.#report(error));
       if (reactor.breakAsked) return STOPPED;
     }
