@@ -1,5 +1,6 @@
 import { FrameParser } from "./frame_parser.ts";
 import type { WebSocketLimits } from "./limits.ts";
+import { SHORT_TEXT_MAX } from "./short_text.ts";
 
 /** More than this are at work at once only while as many messages have come in part. */
 const FREE_MAX = 64;
@@ -11,6 +12,8 @@ const FREE_MAX = 64;
  * @internal
  */
 export class FrameParsers {
+  /** The most characters of a message that can do without a parser; -1 for none. */
+  readonly shortMax: number;
   readonly #from: "client" | "server";
   readonly #mayCompress: boolean;
   readonly #limits: WebSocketLimits;
@@ -21,6 +24,8 @@ export class FrameParsers {
     this.#from = from;
     this.#mayCompress = mayCompress;
     this.#limits = limits;
+    const { maxFrameBytes, maxMessageBytes } = limits;
+    this.shortMax = from === "client" ? Math.min(SHORT_TEXT_MAX, maxFrameBytes, maxMessageBytes) : -1;
   }
 
   /** A parser that stands before a message. */

@@ -6,6 +6,7 @@ import { FRAME_CONTROL, FRAME_NEED_MORE, FRAME_PIECE, type FrameParser } from ".
 import type { FrameParsers } from "./frame_parsers.ts";
 import type { MessageReader } from "./message_reader.ts";
 import type { WebSocketMessage } from "./session_options.ts";
+import { shortText } from "./short_text.ts";
 import { WebSocketError } from "./ws_error.ts";
 
 /** What is told of a session: one object for all of them, since closures for each would be as large as all the rest. */
@@ -164,9 +165,24 @@ export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<Buf
     if (this.#busy || this.#held !== 0 || this.#waiting !== null) {
       this.#putAside(bytes, start, end);
       this.#stream.disable(EV_READ);
-    } else {
+    } else if (!this.#takeShort(bytes, start, end)) {
       this.#run(bytes, start, end);
     }
+  }
+
+  /** Takes what is a short text and nothing else; returns whether it was. */
+  #takeShort(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#parser !== null || this.#dropsMessages) return false;
+    const text = shortText(bytes, start, end, this.#parsers.shortMax);
+    if (text === null) return false;
+    this.#busy = true;
+    try {
+      this.#handler.messageCame(this.#session, text);
+    } finally {
+      this.#busy = false;
+      if (this.#waiting !== null && !this.#isOver) this.#keepRest(bytes, end, end);
+    }
+    return true;
   }
 
   /** The stream has ended; true when everything before that has been handed on. */

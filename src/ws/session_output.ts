@@ -47,6 +47,8 @@ export class SessionOutput {
   #pong: Uint8Array | null = null;
   /** More than the high-water mark was waiting, and has not left yet. */
   #isBackedUp = false;
+  /** Half of what may wait was waiting once. Asking how much it is takes longer. */
+  #mayBeFull = false;
   #leaving: LeavingBytes | null = null;
 
   /** @param masks whether this is a client's side. */
@@ -64,7 +66,7 @@ export class SessionOutput {
 
   /** Whether so much waits that a further message is too much. */
   get isFull(): boolean {
-    return this.#stream.queuedBytes >= this.#settings.maxOutputBytes;
+    return this.#mayBeFull && this.bufferedBytes >= this.#settings.maxOutputBytes;
   }
 
   /**
@@ -224,6 +226,7 @@ export class SessionOutput {
 
   #grown(): number {
     const waiting = this.#stream.queuedBytes;
+    if (waiting >= this.#settings.maxOutputBytes / 2) this.#mayBeFull = true;
     if (waiting > this.#settings.highWaterBytes) this.#isBackedUp = true;
     return waiting;
   }
