@@ -63,6 +63,20 @@ forEachBackend((backend) => {
     return { listener, fds };
   }
 
+  /** Listens for IPv6 alone. Another program may have the same number for IPv4, and would take its clients: then it has to be another one. */
+  function listenWhereIPv4IsFree(): { listener: Listener; fds: number[] } {
+    for (let tries = 1;; tries++) {
+      const only = listen({ host: "::", port: 0 });
+      try {
+        listen({ host: "127.0.0.1", port: only.listener.port }).listener.close();
+        return only;
+      } catch (error) {
+        if (!(error instanceof SystemError) || error.code !== "EADDRINUSE" || tries === 20) throw error;
+        only.listener.close();
+      }
+    }
+  }
+
   function connectUnix(path: string): SocketBufferEvent {
     const connection = new SocketBufferEvent(base);
     connection.connect({ family: "unix", path });
@@ -124,7 +138,7 @@ forEachBackend((backend) => {
       clientSocket(descriptors, dual.listener.port, "::1");
       clientSocket(descriptors, dual.listener.port, "127.0.0.1");
       until(base, () => dual.fds.length === 2, "two connections");
-      const only = listen({ host: "::", port: 0 });
+      const only = listenWhereIPv4IsFree();
       const refused = new SocketBufferEvent(base);
       refused.connect({ family: "ipv4", host: "127.0.0.1", port: only.listener.port });
       until(base, () => refused.error !== null, "the refusal");
