@@ -23,8 +23,8 @@ export interface BackendChoice {
    */
   readonly epollChangelist?: boolean | undefined;
   /**
-   * Where epoll is chosen and neither C library nor kernel has `epoll_pwait2`, sleep by a timerfd instead of rounding up to
-   * whole milliseconds (EVENT_BASE_FLAG_PRECISE_TIMER, or the environment's EVENT_PRECISE_TIMER).
+   * Where epoll is chosen and the kernel has no `epoll_pwait2`, sleep by a timerfd instead of rounding up to whole milliseconds
+   * (EVENT_BASE_FLAG_PRECISE_TIMER, or the environment's EVENT_PRECISE_TIMER).
    */
   readonly preciseTimer?: boolean | undefined;
   /** Never sleep by a timerfd, whatever asks for precision (EVENT_BASE_FLAG_EPOLL_DISALLOW_TIMERFD). */

@@ -36,7 +36,7 @@ export class ReadSlab {
       this.#wordStart = start;
       this.#startWord = runtime.wordAt(this.#word, start);
     }
-    const received = recvAt(fd, this.#startWord, 0, Math.min(max, this.bytes.length - start), 0);
+    const received = recvAt(fd, this.#startWord, Math.min(max, this.bytes.length - start), 0);
     if (received > 0) {
       this.start = start;
       this.end = start + received;

@@ -117,9 +117,9 @@ export function send(fd: number, bytes: Uint8Array, length: number, flags: numbe
 let sendAddress: Address = 0;
 let sendWord: Word = runtime.word(0);
 
-/** {@linkcode recv} into memory `offset` bytes behind `word`: 100 ns cheaper than `readv` and free of a view per call. */
-export function recvAt(fd: number, word: Word, offset: number, length: number, flags: number): number {
-  const result = sysAddressed.recv(fd, offset === 0 ? word : runtime.wordAt(word, offset), length, flags);
+/** {@linkcode recv} into the memory at `word`: 100 ns cheaper than `readv` and free of a view per call. */
+export function recvAt(fd: number, word: Word, length: number, flags: number): number {
+  const result = sysAddressed.recv(fd, word, length, flags);
   return result < 0 ? -errno[0]! : result;
 }
 

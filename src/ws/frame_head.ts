@@ -6,6 +6,7 @@ import {
   OPCODE_BINARY,
   OPCODE_CONTINUATION,
   OPCODE_PONG,
+  OPCODE_TEXT,
 } from "./opcodes.ts";
 import type { WebSocketErrorCode } from "./ws_error.ts";
 
@@ -13,6 +14,13 @@ const OPCODE_BITS = 0x0f;
 const RESERVED_BITS = 0x30;
 const LENGTH_BITS = 0x7f;
 const LENGTH_16 = 126;
+
+/** The first byte of a text in one frame, uncompressed. */
+export const WHOLE_TEXT: number = FINAL_BIT | OPCODE_TEXT;
+/** The longest payload whose length stands in the second byte. */
+export const SHORT_LENGTH_MAX: number = LENGTH_16 - 1;
+/** How long the head of such a frame is, with its mask. */
+export const SHORT_HEAD_BYTES = 6;
 
 /** How many bytes the head has that begins with these two. */
 export function headBytes(second: number): number {

@@ -4,7 +4,16 @@
  *
  * @module
  */
-import { faultOfHead, faultOfLength, headBytes, lengthInHead, maskAt } from "./frame_head.ts";
+import {
+  faultOfHead,
+  faultOfLength,
+  headBytes,
+  lengthInHead,
+  maskAt,
+  SHORT_HEAD_BYTES,
+  SHORT_LENGTH_MAX,
+  WHOLE_TEXT,
+} from "./frame_head.ts";
 import { type WebSocketLimits, webSocketLimits } from "./limits.ts";
 import { applyMask } from "./masking.ts";
 import {
@@ -15,7 +24,6 @@ import {
   MASK_BIT,
   OPCODE_BINARY,
   OPCODE_CONTINUATION,
-  OPCODE_TEXT,
 } from "./opcodes.ts";
 import { WebSocketError, type WebSocketErrorCode } from "./ws_error.ts";
 
@@ -28,10 +36,8 @@ export const FRAME_CONTROL = 2;
 /** The bytes are no acceptable frames; nothing after them can be trusted. */
 export const FRAME_ERROR = 3;
 
-/** The first byte of a message in one frame, uncompressed. */
-const WHOLE_TEXT = FINAL_BIT | OPCODE_TEXT, WHOLE_BYTES = FINAL_BIT | OPCODE_BINARY;
-/** What a length in the head's second byte can be, and how long such a head is with its mask. */
-const SHORT_LENGTH_MAX = 125, SHORT_HEAD_BYTES = 6;
+/** The first byte of a message of bytes in one frame, uncompressed. */
+const WHOLE_BYTES = FINAL_BIT | OPCODE_BINARY;
 
 /** What {@linkcode FrameParser.next} can answer. */
 export type FrameEvent =

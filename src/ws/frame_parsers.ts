@@ -1,6 +1,6 @@
+import { SHORT_LENGTH_MAX } from "./frame_head.ts";
 import { FrameParser } from "./frame_parser.ts";
 import type { WebSocketLimits } from "./limits.ts";
-import { SHORT_TEXT_MAX } from "./short_text.ts";
 
 /** More than this are at work at once only while as many messages have come in part. */
 const FREE_MAX = 64;
@@ -25,7 +25,7 @@ export class FrameParsers {
     this.#mayCompress = mayCompress;
     this.#limits = limits;
     const { maxFrameBytes, maxMessageBytes } = limits;
-    this.shortMax = from === "client" ? Math.min(SHORT_TEXT_MAX, maxFrameBytes, maxMessageBytes) : -1;
+    this.shortMax = from === "client" ? Math.min(SHORT_LENGTH_MAX, maxFrameBytes, maxMessageBytes) : -1;
   }
 
   /** A parser that stands before a message. */

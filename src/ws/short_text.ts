@@ -1,22 +1,16 @@
 import { latin1 } from "../core/latin1.ts";
-import { maskAt } from "./frame_head.ts";
+import { maskAt, SHORT_HEAD_BYTES, WHOLE_TEXT } from "./frame_head.ts";
 import { applyMask } from "./masking.ts";
-import { FINAL_BIT, MASK_BIT, OPCODE_TEXT } from "./opcodes.ts";
-
-const WHOLE_TEXT = FINAL_BIT | OPCODE_TEXT;
-/** How long the head of such a frame is, with its mask. */
-const HEAD_BYTES = 6;
-/** The longest payload whose length stands in the head's second byte. */
-export const SHORT_TEXT_MAX = 125;
+import { MASK_BIT } from "./opcodes.ts";
 
 /**
  * The text of a message of up to `max` ASCII characters, where `bytes[start..end)` are one masked frame with all of it and nothing else, as most
  * messages to a server come: no parser is needed. Null where they are anything else, and then they are as they were.
  *
- * @param max SHORT_TEXT_MAX or less; -1 for none.
+ * @param max SHORT_LENGTH_MAX or less; -1 for none.
  */
 export function shortText(bytes: Uint8Array, start: number, end: number, max: number): string | null {
-  const first = start + HEAD_BYTES;
+  const first = start + SHORT_HEAD_BYTES;
   const length = end - first;
   if (length < 0 || length > max || bytes[start] !== WHOLE_TEXT || bytes[start + 1] !== (MASK_BIT | length)) {
     return null;

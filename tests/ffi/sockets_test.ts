@@ -242,14 +242,14 @@ describe("socket calls", () => {
       outgoing.set(from);
       assertStrictEquals(sendAt(left, addressOf(outgoing) + 10, 5, MSG_NOSIGNAL), 5);
       const [into, out] = [runtime.word(addressOf(incoming)), runtime.word(addressOf(outgoing))];
-      assertStrictEquals(recvAt(right, into, 20, 44, 0), 5);
+      assertStrictEquals(recvAt(right, runtime.wordAt(into, 20), 44, 0), 5);
       assertEquals([...incoming.subarray(18, 27)], [0, 0, 10, 11, 12, 13, 14, 0, 0]);
       assertEquals([...outgoing], [...from]);
-      assertStrictEquals(recvAt(right, into, 0, 64, 0), -EAGAIN);
+      assertStrictEquals(recvAt(right, into, 64, 0), -EAGAIN);
       assertStrictEquals(sendAt(-1, addressOf(outgoing), 1, 0), -EBADF);
       assertStrictEquals(sendFrom(left, out, 0, 3, MSG_NOSIGNAL), 3);
       assertStrictEquals(sendFrom(left, out, 60, 4, MSG_NOSIGNAL), 4);
-      assertStrictEquals(recvAt(right, into, 57, 7, 0), 7);
+      assertStrictEquals(recvAt(right, runtime.wordAt(into, 57), 7, 0), 7);
       assertEquals([...incoming.subarray(56)], [0, 0, 1, 2, 60, 61, 62, 63]);
       assertStrictEquals(sendFrom(-1, out, 1, 1, 0), -EBADF);
     });

@@ -2,13 +2,17 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { FRAME_PIECE, FrameParser } from "../../src/ws/frame_parser.ts";
 import { textOf } from "../../src/ws/text.ts";
-import { SHORT_TEXT_MAX, shortText } from "../../src/ws/short_text.ts";
+import { SHORT_LENGTH_MAX } from "../../src/ws/frame_head.ts";
+import { shortText } from "../../src/ws/short_text.ts";
 
 /** RFC 6455 section 5.7: "A single-frame masked text message". */
 const HELLO = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
 
 /** The frame in the middle of other bytes, and what is made of it. */
-function shortTextOf(frame: readonly number[], max: number = SHORT_TEXT_MAX): { text: string | null; after: number[] } {
+function shortTextOf(
+  frame: readonly number[],
+  max: number = SHORT_LENGTH_MAX,
+): { text: string | null; after: number[] } {
   const bytes = new Uint8Array(new ArrayBuffer(frame.length + 7));
   bytes.set(frame, 3);
   const text = shortText(bytes, 3, 3 + frame.length, max);
@@ -27,7 +31,7 @@ describe("shortText", () => {
   });
 
   it("takes every length that stands in the second byte, and none above the limit", () => {
-    for (let length = 0; length <= SHORT_TEXT_MAX; length++) {
+    for (let length = 0; length <= SHORT_LENGTH_MAX; length++) {
       const payload = Array.from({ length }, (_, index) => (index * 7 + length) & 0x7f);
       const frame = masked(payload);
       assertStrictEquals(shortTextOf(frame).text, String.fromCharCode(...payload));
