@@ -1,12 +1,15 @@
 import { ConnectionError, EvBuffer } from "../core/mod.ts";
 import type { RequestHead } from "./head.ts";
 import { HttpHeaders, type HttpHeadersInit } from "./headers.ts";
-import { EVHTTP_REQ_HEAD } from "./methods.ts";
+import { EVHTTP_REQ_CONNECT, EVHTTP_REQ_HEAD } from "./methods.ts";
 import type { HttpReply } from "./reply.ts";
-import { type ConnectionField, UNSTATED } from "./reply_head.ts";
+import { type ConnectionField, TUNNEL, UNSTATED } from "./reply_head.ts";
 import type { StreamedBody } from "./reply_streamed.ts";
 import type { HttpConnection, RequestConnection } from "./request_connection.ts";
-import { isBodyless, isContentless } from "./status.ts";
+import { isBodyless, isContentless, isSuccessful } from "./status.ts";
+
+/** Methods to which some replies have no body whatever their fields say. */
+const MAYBE_BODYLESS = EVHTTP_REQ_HEAD | EVHTTP_REQ_CONNECT;
 
 /** How far a reply is. */
 export const OPEN = 0, STREAMING = 1, FINISHED = 2;
@@ -176,14 +179,14 @@ export abstract class ReplyState {
     this.state = STREAMING;
     const { link, fields } = this;
     if (fields !== null) link.compression?.dropIdentity(fields);
-    if (!link.mayKeepAlive || (isWhole && !link.isBodyRead) || (fields !== null && asksToClose(fields))) {
-      this.keepAlive = false;
-    }
+    const isTunnel = this.head.methodId === EVHTTP_REQ_CONNECT && isSuccessful(status);
+    const isLast = isTunnel || !link.mayKeepAlive || (isWhole && !link.isBodyRead);
+    if (isLast || (fields !== null && asksToClose(fields))) this.keepAlive = false;
     if (length > 0 && !isContentless(status) && this.isPlain()) {
       link.heads.writePlain(link.output, status, length);
       return;
     }
-    const stated = isBodyless(status) ? UNSTATED : isContentless(status) ? 0 : length;
+    const stated = isTunnel ? TUNNEL : isBodyless(status) ? UNSTATED : isContentless(status) ? 0 : length;
     link.heads.write(link.output, status, undefined, fields, stated, this.connectionField());
   }
 
@@ -196,9 +199,14 @@ export abstract class ReplyState {
     return upgrade ? "Upgrade" : "";
   }
 
-  /** Whether a reply with this status has a body. */
+  /**
+   * Whether a reply with this status has a body. What follows a 2xx to CONNECT is the tunnel's (RFC 9110 section 9.3.6): who replies instead
+   * of taking the connection over says nothing there, and what the client says is no request.
+   */
   protected mayHaveBody(status: number): boolean {
-    return this.head.methodId !== EVHTTP_REQ_HEAD && !isContentless(status);
+    const { methodId } = this.head;
+    if ((methodId & MAYBE_BODYLESS) === 0) return !isContentless(status);
+    return methodId === EVHTTP_REQ_CONNECT && !isSuccessful(status) && !isContentless(status);
   }
 
   /** Queues a part of the body. */

@@ -13,7 +13,7 @@ const WRITE_HIGH_BYTES = 64 * 1024;
 export interface StreamedBody {
   /** Whether each piece says how long it is. */
   readonly isChunked: boolean;
-  /** Whether there is none, whatever the handler sends (HEAD, 204, 205, 304). */
+  /** Whether there is none, whatever the handler sends (HEAD, 204, 205, 304, 2xx to CONNECT). */
   readonly isDropped: boolean;
   /** Bytes of the declared Content-Length that are still to come, before they are compressed; Infinity when none was declared. */
   bytesLeft: number;
@@ -71,7 +71,7 @@ export abstract class StreamedReply extends ReplyState {
 
   /**
    * Sends a piece of the body (evhttp_send_reply_chunk). Empty pieces are ignored, and all of them where the reply has no body (HEAD, 204,
-   * 304: they end with their head whatever their fields say, RFC 9112 section 6.3; 205), or when the client has gone.
+   * 304, 2xx to CONNECT: they end with their head whatever their fields say, RFC 9112 section 6.3; 205), or when the client has gone.
    *
    * @param onSent called when it, and everything before it, has been handed to the system, or with false when it never will be
    * (evhttp_send_reply_chunk_with_cb).

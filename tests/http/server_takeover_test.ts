@@ -164,6 +164,37 @@ describe("a connection that a handler takes over", () => {
     });
   });
 
+  it("never is one of CONNECT that was answered by a reply, of which a client has no more than the head", () => {
+    const allowedMethods = EVHTTP_REQ_CONNECT | EVHTTP_REQ_GET;
+    const handler: HttpHandler = (request) => {
+      const way = request.headers.get("way");
+      if (way === "407") return request.reply(407, "who are you?");
+      if (way === "whole") return request.reply(200, "hello");
+      if (way === "fields") return request.reply(202, "hello", { "X-Way": way, "Content-Length": "5" });
+      if (way === "error") return request.replyError(299, "hello");
+      request.replyStart(200, way === "declared" ? { "Content-Length": "5" } : {});
+      request.replyChunk("hello");
+      request.replyEnd();
+    };
+    return withServer({ allowedMethods }, handler, async ({ connect, errors }) => {
+      for (const way of ["whole", "fields", "error", "chunks", "declared"]) {
+        const client = await connect();
+        // Others leave the connection as it is.
+        client.send(CONNECT.replace("\r\n\r\n", "\r\nWay: 407\r\n\r\n"));
+        assertEquals((await client.reply()).body, "who are you?");
+        client.send(CONNECT.replace("\r\n\r\n", `\r\nWay: ${way}\r\n\r\n`) + get("/for-the-tunnel"));
+        const all = await client.untilClose();
+        assert(/^HTTP\/1\.1 2\d\d [^]*\r\nConnection: close\r\n\r\n$/.test(all), `${way}: ${all}`);
+        assertEquals(
+          /content-|transfer-/i.test(all.replace(/content-type: text\/html.*/i, "")),
+          false,
+          `${way}: ${all}`,
+        );
+      }
+      assertEquals(errors, []);
+    });
+  });
+
   it("never is one of CONNECT where that method is not allowed", () =>
     withServer({ allowedMethods: EVHTTP_REQ_GET }, echo, async ({ exchange }) => {
       assertStringIncludes(await exchange(CONNECT), "HTTP/1.1 405 Method Not Allowed\r\n");
