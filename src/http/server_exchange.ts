@@ -168,6 +168,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     }
     if (isBodyPending) {
       this.wait(READING_BODY);
+      // A pause ends with the reply, and there may be nothing left to be sent after which reading would go on.
+      if (this.is(PARSING)) this.readAgain();
     } else if (this.is(PARSING)) {
       this.phase = IDLE;
       this.mark(ANSWERED, true);

@@ -80,6 +80,30 @@ describe("a body that a handler takes while it comes", () => {
       assertEquals((await client.reply()).body, "5 y true");
     }));
 
+  it("that is stopped where its reply ends does not hold up the next request", () =>
+    withServer({}, undefined, async ({ connect, server }) => {
+      let mayCome = false;
+      let ended = false;
+      server.route("/stopped", (request) => {
+        request.replyStart(200, { "Content-Length": "2" });
+        request.onBody = () => {
+          request.pauseBody();
+          request.replyEnd();
+          ended = true;
+        };
+        // All of the reply has left before the body comes, so that its end brings nothing more to be sent.
+        request.replyChunk("ok", () => mayCome = true);
+      }, { streamBody: true });
+      server.setHandler(echo);
+      const client = await connect();
+      client.send("POST /stopped HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n");
+      assertEquals((await client.reply()).body, "ok");
+      await eventually("the server knows that", () => mayCome);
+      await client.sendAndWait("body");
+      await eventually("the reply has ended", () => ended);
+      assertEquals((await client.send(get("/next")).reply()).body, "GET /next ");
+    }));
+
   it("can be had as text, bytes and a stream, also when it has come already", () =>
     withServer({}, undefined, async ({ connect, server }) => {
       const handler: HttpHandler = async (request) => {
