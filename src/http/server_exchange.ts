@@ -98,8 +98,9 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
 
   override close(): void {
     if (this.closed) return;
-    // Replies that are queued may still wait for those of other clients.
-    const isSent = this.stream.sendLast();
+    // Replies that are queued may still wait for those of other clients. What cannot be sent is not always queued any more.
+    const { stream } = this;
+    const isSent = (stream.queuedBytes === 0 && stream.error === null) || stream.sendLast();
     const request = this.request;
     // Before the output is given up: who is given memory back, and ends the reply then, does so in vain.
     this.request = null;
