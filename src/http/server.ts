@@ -252,12 +252,13 @@ export class HttpServer extends HttpHost implements Disposable {
     this.#serve(stream, false)?.takeEarly();
   }
 
-  /** Undefined: the connection is one too many. */
+  /** Undefined: the connection is one too many, or was closed already. */
   #serve(stream: BufferEvent, isSecure: boolean): ServerConnection | undefined {
     try {
       if (stream.base !== this.base) throw new TypeError("Cannot serve a stream that lives on another base");
       this.#assertOpen("accept a connection");
-      return this.#adopt(stream, isSecure);
+      // Of one that was closed nobody would hear any more: it would count until it has been idle for long enough.
+      return stream.closed ? undefined : this.#adopt(stream, isSecure);
     } catch (error) {
       stream.close();
       throw error;

@@ -8,7 +8,7 @@ import {
   type SocketBufferEventOptions,
 } from "../core/mod.ts";
 
-/** Makes the stream of a client from a connected, non-blocking socket, which belongs to that stream then. */
+/** Makes the stream of a client from a connected, non-blocking socket, which belongs to that stream then. One that it closes is not served. */
 export type StreamMaker = (base: EventBase, fd: number) => BufferEvent;
 
 const PREPARED: SocketBufferEventOptions = Object.freeze({ prepared: true });
@@ -45,7 +45,7 @@ export function openTransport(
   const stream = make === undefined
     ? new SocketBufferEvent(base, fd, isPrepared ? PREPARED : undefined)
     : made(make, base, fd);
-  if (tls === undefined) return stream;
+  if (tls === undefined || stream.closed) return stream;
   try {
     return tls.secure(stream);
   } catch (error) {

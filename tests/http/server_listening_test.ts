@@ -7,6 +7,7 @@ import {
   EV_READ,
   EV_TIMEOUT,
   EventBase,
+  EVLOOP_NONBLOCK,
   Listener,
   PairBufferEvent,
   SocketBufferEvent,
@@ -225,6 +226,36 @@ describe("what an HttpServer serves", () => {
       assertThrows(() => server.accept(fd), RangeError, `Cannot accept a connection: ${fd} is no descriptor`);
     }
     assertEquals(server.connectionCount, 0);
+  });
+
+  it("is no stream that was closed before, whoever did that, and none counts against the most there may be", () => {
+    using base = new EventBase();
+    let isBanned = true;
+    const makeStream: StreamMaker = (base, fd) => {
+      const stream = new SocketBufferEvent(base, fd);
+      if (isBanned) stream.close();
+      return stream;
+    };
+    using server = new HttpServer(base, { maxConnections: 1, makeStream }, echo);
+    const [closed] = PairBufferEvent.create(base);
+    closed.close();
+    server.serveStream(closed);
+    const [banned, away] = socketPair();
+    using _other = new SocketBufferEvent(base, away);
+    server.accept(banned);
+    using tls = serverContext();
+    const [bannedToo, awayToo] = socketPair();
+    using _another = new SocketBufferEvent(base, awayToo);
+    server.accept(bannedToo, { tls });
+    assertEquals(server.connectionCount, 0);
+    isBanned = false;
+    const [ours, theirs] = socketPair();
+    server.accept(ours);
+    using client = new SocketBufferEvent(base, theirs);
+    client.enable(EV_READ);
+    client.write(get("/"));
+    for (let turn = 0; turn < 3; turn++) base.loop(EVLOOP_NONBLOCK);
+    assertStringIncludes(client.input.takeText(), "HTTP/1.1 200 OK\r\n");
   });
 
   it("is closed when it cannot be served", () => {
