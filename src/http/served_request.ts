@@ -12,7 +12,18 @@ export type ServedRequestClass = new (request: HttpRequest) => Request;
 /** The members of a standard request that are answered here. */
 type Answered = Pick<
   Request,
-  "method" | "url" | "headers" | "signal" | "body" | "bodyUsed" | "text" | "json" | "bytes" | "arrayBuffer" | "clone"
+  | "method"
+  | "url"
+  | "headers"
+  | "signal"
+  | "body"
+  | "bodyUsed"
+  | "text"
+  | "json"
+  | "bytes"
+  | "arrayBuffer"
+  | "blob"
+  | "clone"
 >;
 
 const decoder = new TextDecoder();
@@ -88,6 +99,14 @@ export function servedRequestOn(Base: RequestBase): ServedRequestClass {
     async arrayBuffer(): Promise<ArrayBuffer> {
       // These are bytes that nobody else has any part in.
       return (await this.bytes()).buffer;
+    }
+
+    /** Made of bytes: one that is made of a stream has no type on some runtimes, whatever the fields say. */
+    async blob(): Promise<Blob> {
+      const bytes = await this.bytes();
+      const type = this.headers.get("content-type");
+      if (type === null) return new Blob([bytes]);
+      return await new Response(bytes, { headers: { "Content-Type": type } }).blob();
     }
 
     clone(): Request {

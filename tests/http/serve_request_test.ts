@@ -141,6 +141,22 @@ describe("a request that a standard handler gets", () => {
     assertEquals(await look(form, async (request) => [...await request.formData()]), [["a", "1"], ["b", "\u00e9"]]);
   });
 
+  it("gives a blob of the type that its client has named", async () => {
+    for (
+      const [fields, type] of [
+        ["Content-Type: image/png\r\n", "image/png"],
+        ["Content-Type: text/html;charset=utf-8\r\n", "text/html;charset=utf-8"],
+        ["", ""],
+      ] as const
+    ) {
+      const found = await look(post("/", "bytes", fields), async (request) => {
+        const blob = await request.blob();
+        return [blob instanceof Blob, blob.type, await blob.text()];
+      });
+      assertEquals(found, [true, type, "bytes"]);
+    }
+  });
+
   it("can be copied in every way, with its body", async () => {
     for (const [name, copy, method, path] of COPIES) {
       const found = await look(POST, async (request) => {
