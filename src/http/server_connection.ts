@@ -193,13 +193,16 @@ export class ServerConnection extends ServerExchange implements ByteSink {
     if (request.methodId === EVHTTP_REQ_TRACE || core.methods.isBodyless(request.method)) {
       return this.fail(400, `Method ${request.method} takes no body`);
     }
-    if (this.is(BODY_UNASKED)) {
+    if (this.is(BODY_UNASKED) && !request.replyStarted) {
       const mayContinue = core.mayContinue(request);
       // It may have been answered instead.
       if (this.request !== request) return;
       if (!mayContinue) return this.fail(417, "The body is not wanted");
-      this.output.addAscii("HTTP/1.1 100 Continue\r\n\r\n");
-      this.mark(BODY_UNASKED, false);
+      // In the middle of a reply that has begun it would pass for a part of that.
+      if (!request.replyStarted) {
+        this.output.addAscii("HTTP/1.1 100 Continue\r\n\r\n");
+        this.mark(BODY_UNASKED, false);
+      }
     }
     if (core.routeOf(request)?.streamBody !== true) return;
     request.streamBody();

@@ -19,7 +19,7 @@ export const MORE_CAME: number = CLIENT_BIT << 1;
 export const BODY_PENDING: number = CLIENT_BIT << 2;
 /** A handler is at work meanwhile. */
 export const STREAMED: number = CLIENT_BIT << 3;
-/** The client was not told yet to send the body, and need not do so once it has its reply (RFC 9110 section 10.1.1). */
+/** The client was not told to send the body, and need not do so once it has its reply, or the head of it (RFC 9110 section 10.1.1). */
 export const BODY_UNASKED: number = CLIENT_BIT << 6;
 /** A reply was complete while bytes were parsed, with whose end the time until the next request begins: once for all in one read. */
 export const ANSWERED: number = CLIENT_BIT << 7;
@@ -67,8 +67,9 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
   }
 
   get isBodyRead(): boolean {
-    if (!this.is(BODY_PENDING)) return true;
-    return !this.is(BODY_UNASKED) && this.parser!.bodyBytesLeft <= DISCARDED_BYTES_MAX;
+    // Whether what comes behind that head is its body or the next request, nobody can tell.
+    if (this.is(BODY_UNASKED)) return false;
+    return !this.is(BODY_PENDING) || this.parser!.bodyBytesLeft <= DISCARDED_BYTES_MAX;
   }
 
   protected override get isServing(): boolean {
@@ -154,7 +155,7 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     const request = this.request;
     if (request === null || reply !== request) return;
     const isBodyPending = this.is(BODY_PENDING);
-    const isBodyRead = !isBodyPending || this.isBodyRead;
+    const isBodyRead = !this.is(BODY_PENDING | BODY_UNASKED) || this.isBodyRead;
     this.request = null;
     if (isBodyPending) request.bodyLost();
     request.release();

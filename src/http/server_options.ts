@@ -56,7 +56,8 @@ export interface HttpServerOptions extends Partial<HttpTimeouts> {
   readonly onNewRequest?: ((request: HttpRequest) => boolean | void) | undefined;
   /**
    * Asked when a client waits for 100 before it sends a body, whose length the server has found acceptable. It may answer the request
-   * instead (413, say). False: 417.
+   * instead (413, say). False: 417. No 100 is sent behind the beginning of a reply, for which `onNewRequest` may be the reason, too: the
+   * connection ends with that reply then.
    */
   readonly onContinue?: ((request: HttpRequest) => boolean | void) | undefined;
   /** Makes the bodies of error replies, also of those that the server gives by itself (evhttp_set_errorcb). */

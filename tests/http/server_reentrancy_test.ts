@@ -127,6 +127,30 @@ describe("a request that was answered before its body was complete", () => {
       assertEquals(all.split("HTTP/1.1").length, 2, all);
     });
   });
+
+  for (const asked of ["onNewRequest", "onContinue"] as const) {
+    it(`in part, by ${asked}, has no 100 in the middle of that, and is the last one`, () => {
+      const begin = (request: HttpRequest): void => {
+        if (request.method !== "POST") return;
+        request.replyStart(200);
+        request.replyChunk("a");
+      };
+      const end: HttpHandler = (request) => {
+        if (!request.replyStarted) return echo(request);
+        request.replyChunk(`b${request.body.takeText()}`);
+        request.replyEnd();
+      };
+      return withServer({ [asked]: begin }, end, async ({ connect, errors }) => {
+        const client = await connect();
+        client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+        const head = await client.until("\r\n\r\n");
+        assertStringIncludes(head, "HTTP/1.1 200 ");
+        client.send(`body${get("/next")}`);
+        assertEquals(await client.untilClose(), "1\r\na\r\n5\r\nbbody\r\n0\r\n\r\n");
+        assertEquals(errors, []);
+      });
+    });
+  }
 });
 
 describe("what has come behind a request", () => {
