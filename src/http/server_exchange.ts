@@ -212,24 +212,27 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     this.waiting = null;
     // A request that nobody could understand may still have said that it wants no body.
     const isHead = (request?.head ?? this.parser)?.methodId === EVHTTP_REQ_HEAD;
-    const hasBegun = request?.replyStarted === true;
+    const hadBegun = hasBegun(request);
     // What it has to say about the rest of a body would be taken for the reply to the next request.
     const hasEnded = request === null && this.is(BODY_PENDING);
-    if (!hasBegun && !hasEnded) {
+    if (!hadBegun && !hasEnded) {
       const { body, contentType } = this.core.pages.make(status, explanation, request ?? undefined);
       if (this.closed) {
         // By the maker of the page, which has left the request to us.
         if (request !== null) this.#lose(request);
         return;
       }
-      const headers = new HttpHeaders({ "Content-Type": contentType, ...fields });
-      const bytes = typeof body === "string" ? encoder.encode(body) : body;
-      this.heads.write(this.output, status, undefined, headers, bytes.length, "close");
-      if (!isHead) this.output.add(bytes);
+      // The maker may have answered by itself, too.
+      if (!hasBegun(request)) {
+        const headers = new HttpHeaders({ "Content-Type": contentType, ...fields });
+        const bytes = typeof body === "string" ? encoder.encode(body) : body;
+        this.heads.write(this.output, status, undefined, headers, bytes.length, "close");
+        if (!isHead) this.output.add(bytes);
+      }
     }
     if (request !== null) this.#lose(request);
     if (this.closed) return;
-    if (hasBegun) this.close();
+    if (hadBegun) this.close();
     else this.finish(true);
   }
 
@@ -249,4 +252,8 @@ export abstract class ServerExchange extends ServerClient implements RequestConn
     }
     this.goOn();
   }
+}
+
+function hasBegun(request: HttpRequest | null): boolean {
+  return request !== null && request.replyStarted;
 }

@@ -73,6 +73,16 @@ describe("a maker of error pages", () => {
       assertEquals([server.connectionCount, asked, errors], [0, 1, []]);
     });
   });
+
+  it("that answers by itself leaves no second reply to be given", () => {
+    const onErrorPage = (_status: number, _text: string, request: HttpRequest | undefined): undefined => {
+      if (request?.replyStarted === false) request.reply(400, "my own");
+    };
+    return withServer({ onErrorPage }, echo, async ({ exchange, errors }) => {
+      const all = await exchange(get("/", "Expect: the-unexpected\r\n") + get("/next"));
+      assertEquals([all.split("HTTP/1.1").length, all.endsWith("\r\n\r\nmy own"), errors], [2, true, []], all);
+    });
+  });
 });
 
 describe("a body that is stopped and let go in one breath", () => {
