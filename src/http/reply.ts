@@ -92,7 +92,10 @@ export abstract class HttpReply extends StreamedReply {
    * @throws as {@linkcode HttpReply.reply}.
    */
   replyError(status: number, explanation: string = ""): void {
+    const hadBegun = this.replyStarted;
     const { body, contentType } = this.link.errorPage(status, explanation, this);
+    // The maker may have answered by itself.
+    if (this.replyStarted && !hadBegun) return;
     this.replyHeaders.set("Content-Type", contentType);
     this.reply(status, body);
   }

@@ -350,7 +350,8 @@ export class HttpServer extends HttpHost implements Disposable {
   #handle(request: HttpRequest): void {
     const handler = this.routeOf(request)?.handler;
     if (handler === undefined) {
-      request.replyError(404, `There is nothing at ${request.target}`);
+      // Who was asked about it may have begun to answer, and goes on with that.
+      if (!request.replyStarted) request.replyError(404, `There is nothing at ${request.target}`);
       return;
     }
     try {

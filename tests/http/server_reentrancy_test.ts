@@ -78,9 +78,33 @@ describe("a maker of error pages", () => {
     const onErrorPage = (_status: number, _text: string, request: HttpRequest | undefined): undefined => {
       if (request?.replyStarted === false) request.reply(400, "my own");
     };
-    return withServer({ onErrorPage }, echo, async ({ exchange, errors }) => {
+    return withServer({ onErrorPage }, undefined, async ({ exchange, server, errors }) => {
+      server.route("/error", (request) => request.replyError(403));
+      for (const refused of [get("/nothing"), get("/error")]) {
+        const all = await exchange(refused + get("/", "Connection: close\r\n"));
+        assertEquals([all.split("HTTP/1.1 400 ").length, all.split("HTTP/1.1").length], [3, 3], all);
+      }
       const all = await exchange(get("/", "Expect: the-unexpected\r\n") + get("/next"));
       assertEquals([all.split("HTTP/1.1").length, all.endsWith("\r\n\r\nmy own"), errors], [2, true, []], all);
+    });
+  });
+});
+
+describe("a reply that was begun when the server asked about the request", () => {
+  forEachBackend((backend) => {
+    it("is left to whoever has begun it where no handler answers", () => {
+      const onNewRequest = (request: HttpRequest): void => {
+        request.replyStart(200);
+        setTimeout(() => {
+          request.replyChunk(request.path);
+          request.replyEnd();
+        }, 1);
+      };
+      return withServer({ onNewRequest }, undefined, async ({ connect, errors }) => {
+        const client = await connect();
+        client.send(get("/1") + get("/2"));
+        assertEquals([(await client.reply()).body, (await client.reply()).body, errors], ["/1", "/2", []]);
+      }, backend.newBase());
     });
   });
 });
