@@ -98,7 +98,7 @@ export class ClientPool {
     const slot = host.idle.pop() ?? this.#openFor(host);
     if (slot !== null) return this.#use(slot, request, true);
     if (this.#waitingCount >= this.#limits.maxWaiting) {
-      if (host.count === 0) this.#hosts.delete(origin.key);
+      this.#forgetUnused(host);
       return this.#refuse(request, "HTTP_QUEUE_FULL", `${this.#waitingCount} requests are waiting`);
     }
     request.ticket = ++this.#lastTicket;
@@ -137,6 +137,11 @@ export class ClientPool {
       this.#hosts.set(origin.key, host);
     }
     return host;
+  }
+
+  /** A host that has no connection may have requests that wait for room. */
+  #forgetUnused(host: Host): void {
+    if (host.count === 0 && host.waiting.length === 0) this.#hosts.delete(host.origin.key);
   }
 
   /** A new connection, unless there are too many; one that has nothing to do makes room for it. */
@@ -197,7 +202,7 @@ export class ClientPool {
     const at = host.idle.indexOf(slot);
     if (at >= 0) host.idle.splice(at, 1);
     host.count--;
-    if (host.count === 0 && host.waiting.length === 0) this.#hosts.delete(host.origin.key);
+    this.#forgetUnused(host);
     idleTimer.close();
     try {
       connection.retire();
@@ -244,7 +249,7 @@ export class ClientPool {
         if (at < 0) continue;
         host.waiting.splice(at, 1);
         this.#waitingCount--;
-        if (host.count === 0 && host.waiting.length === 0) this.#hosts.delete(host.origin.key);
+        this.#forgetUnused(host);
         break;
       }
       request.settle(null, error);

@@ -107,6 +107,23 @@ forEachBackend((backend) => {
         assertEquals(client.waitingCount, 0);
       }));
 
+    it("forgets nobody who waits for room in all when another one may not wait", () =>
+      alongside(base, async () => {
+        const held: (() => void)[] = [];
+        using server = new HttpServer(base, {}, (request) => void held.push(() => request.reply(200, request.target)));
+        const { port } = server.listen({ host: HOST, port: 0 });
+        using client = new HttpClient(base, { maxConnections: 1, maxWaiting: 1 });
+        const first = client.request(`http://${HOST}:${port}/first`);
+        const waiting = client.request(`http://localhost:${port}/waiting`);
+        await eventually(() => held.length === 1, "the first one is served");
+        assertEquals((await failure(client, `http://localhost:${port}/refused`)).code, "HTTP_QUEUE_FULL");
+        held[0]!();
+        assertEquals((await first).text(), "/first");
+        await eventually(() => held.length === 2, "the one that waited is served");
+        held[1]!();
+        assertEquals((await waiting).text(), "/waiting");
+      }));
+
     it("makes room for another host by closing what has nothing to do", () =>
       withServer(echo, async (client, url) => {
         await client.request(url);
