@@ -64,6 +64,8 @@ export async function fetchWith(
   const request = new Request(input, standard);
   const { signal } = request;
   signal.throwIfAborted();
+  // That of a Request made here is nobody's to abort.
+  const given = input instanceof Request || (init.signal ?? null) !== null ? signal : null;
   // Not every runtime's Request keeps it.
   if ((init.integrity ?? request.integrity ?? "") !== "") {
     throw new TypeError(`Cannot fetch ${shownText(request.url)}: its integrity would not be checked`);
@@ -131,7 +133,7 @@ export async function fetchWith(
         },
         onData: (bytes) => fetched.add(bytes),
       }, (response, error) => {
-        if (response !== null) fetched.end();
+        if (response !== null) fetched.end(given);
         else fail(error);
       });
     } catch (error) {

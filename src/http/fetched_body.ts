@@ -40,6 +40,7 @@ export class FetchedBody {
   // Who waits for a piece may be known to nobody else, and is kept until it is there.
   #wanting: ReadableStreamDefaultController<Uint8Array> | null = null;
   #timer: LazyTimer | null = null;
+  #stopListening: (() => void) | null = null;
   #isPaused = false;
   #isOver = false;
 
@@ -99,12 +100,14 @@ export class FetchedBody {
     this.#gatheredBytes = 0;
   }
 
-  /** It is complete. */
-  end(): void {
+  /** It is complete. `signal`: what still ends it for its reader, until that has read all of it. */
+  end(signal: AbortSignal | null): void {
     if (this.#isOver) return;
     this.#finish();
     this.#endGathering();
-    if (this.#pieces.length === 0) this.#stream?.deref()?.close();
+    if (this.#pieces.length > 0) return signal === null ? this.#forget() : this.#listen(signal);
+    this.#forget();
+    this.#stream?.deref()?.close();
   }
 
   /** There will be no more of it. */
@@ -121,13 +124,25 @@ export class FetchedBody {
     this.source?.cancel(reason);
   }
 
+  #listen(signal: AbortSignal): void {
+    const abort = (): void => {
+      this.#drop();
+      this.#stream?.deref()?.error(signal.reason);
+    };
+    signal.addEventListener("abort", abort);
+    this.#stopListening = () => signal.removeEventListener("abort", abort);
+  }
+
   #pull(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (this.#pieces.length === 0) this.#endGathering();
     const piece = this.#pieces.shift();
     if (piece !== undefined) {
       this.#waitingBytes -= piece.length;
       controller.enqueue(piece);
-      if (this.#isOver && this.#pieces.length === 0) return controller.close();
+      if (this.#isOver && this.#pieces.length === 0) {
+        this.#forget();
+        return controller.close();
+      }
     } else if (!this.#isOver) {
       this.#wanting = controller;
     }
@@ -153,6 +168,7 @@ export class FetchedBody {
 
   #drop(): void {
     this.#finish();
+    this.#forget();
     this.#pieces.length = this.#gatheredBytes = 0;
     this.#waitingBytes = 0;
   }
@@ -162,6 +178,12 @@ export class FetchedBody {
     this.#isPaused = false;
     this.#wanting = null;
     this.#timer?.close();
+  }
+
+  /** Nothing can happen to it any more: a signal, which may be there for long, must not keep what it was about. */
+  #forget(): void {
+    this.#stopListening?.();
+    this.#stopListening = null;
     garbage.unregister(this);
   }
 }

@@ -192,6 +192,36 @@ forEachBackend((backend) => {
         assertInstanceOf(await rejection(client.fetch("https://127.0.0.1/")), TypeError);
       }));
 
+    it("fails with the reason of a signal for as long as its body is not read, also when all of that has come", () =>
+      alongside(base, async () => {
+        using server = new ScriptedServer(base, answering(...Array(6).fill(ok("hello")) as string[]));
+        using client = new HttpClient(base);
+        const url = `http://${HOST}:${server.port}/`;
+        const reason = new Error("enough");
+        const asked = async (isRequest: boolean, controller: AbortController): Promise<Response> => {
+          const init = { signal: controller.signal };
+          const response = await (isRequest ? client.fetch(new Request(url, init)) : client.fetch(url, init));
+          await eventually(() => client.idleCount === 1, "all of it has come");
+          return response;
+        };
+        for (const isRequest of [false, true]) {
+          const unread = new AbortController();
+          const response = await asked(isRequest, unread);
+          unread.abort(reason);
+          assertStrictEquals(await rejection(response.text()), reason);
+          const read = new AbortController();
+          const text = await (await asked(isRequest, read)).text();
+          read.abort(reason);
+          assertEquals(text, "hello");
+          const cancelled = new AbortController();
+          const { body } = await asked(isRequest, cancelled);
+          await body!.cancel();
+          cancelled.abort(reason);
+          assertEquals((await body!.getReader().read()).done, true);
+        }
+        assertEquals(server.peers.length, 1);
+      }));
+
     it("fails with a TypeError that has a cause also by a body, of either side, and by what no Response can say", () =>
       alongside(base, async () => {
         const encoded = (body: string): string => ok(body, "Content-Encoding: gzip\r\n");
