@@ -99,6 +99,7 @@ export function decodeBody(bytes: Uint8Array, codings: readonly string[], limits
  *
  * @param working told when somebody waits for a piece (+1), and when it is there (-1): decoding is done by other threads, of which no loop
  * of ours knows.
+ * @param signal ends it with its reason, also when all of the source was taken: much may come of that.
  * @param failureOf makes what the reader is told of an {@linkcode HttpClientError}, with which it fails as {@linkcode decodeBody} does.
  */
 export function decodedStream(
@@ -106,6 +107,7 @@ export function decodedStream(
   codings: readonly string[],
   limits: DecodingLimits,
   working: (by: number) => void = () => {},
+  signal: AbortSignal | null = null,
   failureOf: (error: unknown) => unknown = (error) => error,
 ): ReadableStream<Uint8Array> {
   const counts: SourceCounts = { encoded: 0, failure: null };
@@ -113,8 +115,17 @@ export function decodedStream(
   let bytes: AsyncIterable<Uint8Array> = counted(reader, counts);
   for (const coding of codings) bytes = decodedBy(coding, bytes);
   const pieces = bounded(bytes, counts, limits);
+  const end = async (reason: unknown): Promise<void> => {
+    // The generators hear of it only when what they wait for has come, and this makes it come.
+    await reader.cancel(reason).catch(() => {});
+    await pieces.return();
+  };
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
+      if (signal?.aborted === true) {
+        end(signal.reason).catch(() => {});
+        throw signal.reason;
+      }
       working(1);
       try {
         const { done, value } = await pieces.next();
@@ -127,11 +138,7 @@ export function decodedStream(
         working(-1);
       }
     },
-    async cancel(reason): Promise<void> {
-      // The generators hear of it only when what they wait for has come, and this makes it come.
-      await reader.cancel(reason);
-      await pieces.return();
-    },
+    cancel: end,
   }, { highWaterMark: 0 });
 }
 

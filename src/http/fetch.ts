@@ -123,7 +123,7 @@ export async function fetchWith(
             const hasBody = request.method !== "HEAD" && !isBodyless(response.status) && response.status !== 205;
             // What comes all the same is nobody's to read.
             asked.dropsBody = !hasBody;
-            answer?.resolve(responseOf(response, hasBody ? fetched : null, limits, working, request.url));
+            answer?.resolve(responseOf(response, hasBody ? fetched : null, limits, working, given, request.url));
             answer = null;
             return true;
           } catch (error) {
@@ -178,6 +178,7 @@ function responseOf(
   fetched: FetchedBody | null,
   limits: DecodingLimits,
   working: (by: number) => void,
+  signal: AbortSignal | null,
   asked: string,
 ): Response {
   const { status, reason, url, redirected } = response;
@@ -193,7 +194,7 @@ function responseOf(
       dropDigests(headers);
     }
     if (codings.length > 0 || limits.maxBytes < Infinity) {
-      body = decodedStream(body, codings, limits, working, (error) => failureOf(error, asked));
+      body = decodedStream(body, codings, limits, working, signal, (error) => failureOf(error, asked));
     }
     fetched.watch(body);
   }

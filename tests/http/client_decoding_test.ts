@@ -146,6 +146,29 @@ forEachBackend((backend) => {
         }
       }));
 
+    it("and fails with the reason of a signal, whether all of it was taken to be decoded or none", () =>
+      alongside(base, async () => {
+        const encoded = String.fromCharCode(...gzipSync(new Uint8Array(8_000_000)));
+        const answer =
+          `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${encoded.length}\r\n\r\n${encoded}`;
+        const reason = new Error("enough");
+        using server = new ScriptedServer(base, answering(answer, answer));
+        using client = new HttpClient(base, { maxDecompressionRatio: Infinity });
+        for (const isBegun of [false, true]) {
+          const controller = new AbortController();
+          const { signal } = controller;
+          const response = await client.fetch(`http://${HOST}:${server.port}/`, { signal });
+          await eventually(() => client.idleCount === 1, "all of it has come");
+          const reader = response.body!.getReader();
+          if (isBegun) assert((await reader.read()).value!.length > 0);
+          controller.abort(reason);
+          const rest = (async () => {
+            while (!(await reader.read()).done);
+          })();
+          assertStrictEquals(await rejection(rest), reason);
+        }
+      }));
+
     it("and is cancelled while it waits for more, also where decoding has not begun", () =>
       alongside(base, async () => {
         const head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10000\r\n\r\n";
