@@ -1,4 +1,5 @@
 import { type BufferEvent, ConnectionError, type EventBase, type SecureLayer } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import {
   type ConnectorOptions,
   HttpHeaders,
@@ -81,9 +82,10 @@ export async function connectWebSocket(
     signal?.throwIfAborted();
     const request = makeRequest(address, options);
     if (stream?.closed === true) throw new TypeError(`Cannot connect to ${address.href}: the stream is closed`);
-    const startMs = base.now();
+    // As when it is connected: who was busy until now, which the loop's time does not know of, pays for that alone.
+    const deadlineMs = base.now() + reactorOf(base).clock.ageMs + timeoutMs;
     stream ??= await open(base, address, options, timeoutMs);
-    return await shakeHands(stream, request, timeoutMs - (base.now() - startMs), options);
+    return await shakeHands(stream, request, deadlineMs - base.now(), options);
   } catch (error) {
     stream?.close();
     throw error;

@@ -1,6 +1,9 @@
-import { assertGreaterOrEqual } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { Listener, PairBufferEvent, SocketBufferEvent } from "../../src/core/mod.ts";
 import { clockMs, os } from "../../src/ffi/mod.ts";
+import { connectWebSocket, type WebSocketConnectOptions, type WebSocketError } from "../../src/ws/mod.ts";
+import { withBase } from "./base_support.ts";
 import { masked } from "./frame_support.ts";
 import { Rig } from "./session_support.ts";
 
@@ -48,4 +51,29 @@ describe("a session whose callbacks take long", () => {
     rig.until(() => end > 0, "the end");
     assertGreaterOrEqual(end - start, SHORT_MS - 1);
   });
+});
+
+describe("a callback that takes long before it opens a session", () => {
+  it("gives the server its time for the handshake from then on", () =>
+    withBase(async (base) => {
+      const accepted: SocketBufferEvent[] = [];
+      using silent = new Listener(base, { port: 0 }, (fd) => void accepted.push(new SocketBufferEvent(base, fd)));
+      const { address } = silent;
+      const url = `ws://127.0.0.1:${address.family === "unix" ? 0 : address.port}/`;
+      const [stream, other] = PairBufferEvent.create(base);
+      for (const options of [{}, { stream }] satisfies WebSocketConnectOptions[]) {
+        let start = Infinity;
+        const opening = new Promise<unknown>((resolve) => {
+          base.timer(() => {
+            beBusy(3 * SHORT_MS);
+            start = now();
+            resolve(connectWebSocket(base, url, { ...options, handshakeTimeoutMs: SHORT_MS }));
+          }).add(0);
+        });
+        const { code } = await opening.then(() => ({ code: "opened" }), (error: WebSocketError) => error);
+        assertEquals(code, "WS_HANDSHAKE_TIMEOUT");
+        assertGreaterOrEqual(now() - start, SHORT_MS - 1);
+      }
+      for (const end of [other, ...accepted]) end.close();
+    }));
 });
