@@ -21,6 +21,12 @@ class MessageWaiter extends Waiter<NextMessage> {
     super();
     this.asker = asker;
   }
+
+  /** As with other loops the end of the base is the end: nothing will come any more. */
+  override reject(reason: unknown): void {
+    if (reason instanceof BaseClosedError) this.resolve(DONE);
+    else super.reject(reason);
+  }
 }
 
 /**
@@ -96,11 +102,7 @@ export class MessageQueue {
     } else {
       this.#settle(waiter);
     }
-    return waiter.promise.catch((error: unknown) => {
-      // As with other loops: nothing will come any more.
-      if (error instanceof BaseClosedError) return DONE;
-      throw error;
-    });
+    return waiter.promise;
   }
 
   /** The first one hears of an error; those after it, that it is over. */

@@ -406,6 +406,17 @@ describe("a session", () => {
     assertThrows(() => other.session[Symbol.asyncIterator](), TypeError, "message callback");
   });
 
+  it("does not leave it unhandled that nobody looks at why there is no next message", async () => {
+    // The runtimes end the process for a rejection nobody looks at, and the tests with it.
+    using rig = new Rig({ message: undefined as never });
+    const next = rig.session[Symbol.asyncIterator]().next();
+    rig.send(frame(1, "no mask"));
+    rig.peer.close();
+    rig.settle();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assertEquals(await next.then(() => "none", (reason: { code: string }) => reason.code), "WS_MASK_MISSING");
+  });
+
   it("refuses options that are no numbers above zero", () => {
     for (const bad of [0, -1, NaN]) {
       for (const name of ["maxOutputBytes", "highWaterBytes", "closeTimeoutMs", "writeTimeoutMs"]) {
