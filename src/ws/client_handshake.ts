@@ -1,4 +1,11 @@
-import { BaseClosedError, BEV_EVENT_ERROR, type BufferEvent, EV_READ, type LoopEvent } from "../core/mod.ts";
+import {
+  BaseClosedError,
+  BEV_EVENT_CONNECTED,
+  BEV_EVENT_ERROR,
+  type BufferEvent,
+  EV_READ,
+  type LoopEvent,
+} from "../core/mod.ts";
 import { reactorOf } from "../core/event_base.ts";
 import { ERROR, HEAD, type HttpHeaders, NEED_MORE, type ResponseHead, ResponseParser } from "../http/mod.ts";
 import { type DeflateOptions, type DeflateParameters, readDeflateReply } from "./deflate_parameters.ts";
@@ -35,7 +42,7 @@ export interface HandshakeOwner {
 }
 
 /**
- * A client's side of the opening handshake (RFC 6455 section 4.1), on a stream that is open.
+ * A client's side of the opening handshake (RFC 6455 section 4.1), on a stream that is open, or being opened.
  *
  * @internal
  */
@@ -93,6 +100,8 @@ export class ClientHandshake {
   }
 
   #streamEvent(what: number): void {
+    // It was still being opened, and the request leaves now.
+    if (what === BEV_EVENT_CONNECTED) return;
     const { error } = this.#stream;
     if ((what & BEV_EVENT_ERROR) !== 0 && error !== null) this.#fail(refused(error.message, error));
     else this.#fail(refused("the connection has ended"));

@@ -27,7 +27,10 @@ export interface WebSocketConnectOptions extends WebSocketSessionOptions, Omit<C
   readonly signal?: AbortSignal | undefined;
   /** Connects to this Unix socket instead of the host in the address. */
   readonly unixPath?: string | undefined;
-  /** Speaks over this stream, which is open, instead of making one; it is the session's to close, also when there will be none. */
+  /**
+   * Speaks over this stream, which is open, or connects or shakes hands by TLS as yet, instead of making one; it is the session's to close,
+   * also when there will be none.
+   */
   readonly stream?: BufferEvent | undefined;
   /** Called with the session as soon as there is one, before any of its messages: for who does not wait for the promise. */
   open?(session: WebSocketSession): void;

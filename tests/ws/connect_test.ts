@@ -256,6 +256,24 @@ describe("connectWebSocket", () => {
       theirs.close();
     }));
 
+  it("speaks over a stream that is being opened, and says why it cannot be", () =>
+    withBase(async (base) => {
+      using server = serve(base);
+      const { port } = server.listen({ port: 0 });
+      const connecting = (port: number): SocketBufferEvent => {
+        const stream = new SocketBufferEvent(base, -1);
+        stream.connect({ family: "ipv4", host: "127.0.0.1", port });
+        return stream;
+      };
+      const session = await connectWebSocket(base, "ws://example/", { stream: connecting(port) });
+      session.send("hi");
+      assertEquals((await session[Symbol.asyncIterator]().next()).value, "hi");
+      session.terminate();
+      server.close();
+      const error = await failure(connectWebSocket(base, "ws://example/", { stream: connecting(port) }));
+      assertEquals([error.code, (error.cause as { code?: string }).code], ["WS_HANDSHAKE_FAILED", "ECONNREFUSED"]);
+    }));
+
   it("says what has failed also when that is at once, and forgets the signal", () =>
     withBase(async (base) => {
       const { signal } = new AbortController();
@@ -295,6 +313,11 @@ describe("connectWebSocket", () => {
         assertEquals((await echoed[Symbol.asyncIterator]().next()).value, "secret".repeat(50_000));
         echoed.close();
         assertEquals((await echoed.whenClosed()).wasClean, true);
+        const socket = new SocketBufferEvent(base, -1);
+        socket.connect({ family: "ipv4", host: "127.0.0.1", port });
+        await socket.connected();
+        const stream = trusting.secure(socket, { hostname: "127.0.0.1" });
+        (await connectWebSocket(base, "wss://127.0.0.1/", { tls: trusting, stream })).terminate();
         assertEquals(await session.whenClosed(), { code: 1000, reason: "", wasClean: true });
       }),
   );
