@@ -245,9 +245,13 @@ export class TlsBufferEvent extends TlsReceiving {
       }
       if (underlying.getCallbacks() === this.#below) underlying.setCallbacks({});
       underlying.setSink(null);
-      this.release();
-      if (heir !== null || this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
-      else underlying.close();
+      try {
+        this.release();
+      } finally {
+        // Also when somebody has thrown who was told.
+        if (heir !== null || this.#keepOpen) underlying.resume(EV_READ, SUSPEND_FILTER);
+        else underlying.close();
+      }
     }
   }
 

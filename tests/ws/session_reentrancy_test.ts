@@ -4,6 +4,8 @@ import { EventBase, PairBufferEvent, SocketBufferEvent, socketPair } from "../..
 import { WebSocketSession } from "../../src/ws/mod.ts";
 import { settle } from "../core/bufferevent_support.ts";
 import { forEachBackend } from "../support/backends.ts";
+import { itNeeds } from "../support/requires.ts";
+import { clientContext } from "../tls/tls_support.ts";
 import { concat, frame, masked } from "./frame_support.ts";
 import { Rig } from "./session_support.ts";
 
@@ -98,6 +100,34 @@ describe("a session over a pair in memory", () => {
     theirs.write(masked(1, "one"));
     settle(base);
     assertEquals([told, session.state], [["one", "two", 1005], "closed"]);
+  });
+});
+
+describe("a session whose close callback throws", () => {
+  it("leaves nothing open of its connection", () => {
+    using base = new EventBase();
+    const [ours, theirs] = PairBufferEvent.create(base);
+    const close = (): void => {
+      throw new Error("mine");
+    };
+    const session = new WebSocketSession(ours, { role: "server" }, { close });
+    assertThrows(() => session.terminate(), Error, "mine");
+    assertEquals([session.state, ours.closed], ["closed", true]);
+    theirs.close();
+  });
+
+  itNeeds("openssl", "openssl", "leaves nothing open below TLS either", () => {
+    using base = new EventBase();
+    using context = clientContext();
+    const [ours, theirs] = PairBufferEvent.create(base);
+    const stream = context.secure(ours, { hostname: "localhost" });
+    const close = (): void => {
+      throw new Error("mine");
+    };
+    const session = new WebSocketSession(stream, { role: "client" }, { close });
+    assertThrows(() => session.terminate(), Error, "mine");
+    assertEquals([session.state, stream.closed, ours.closed], ["closed", true, true]);
+    theirs.close();
   });
 });
 
