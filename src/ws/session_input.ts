@@ -221,9 +221,9 @@ export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<Buf
     }
   }
 
-  /** Goes on with reading, if nothing waits. */
+  /** Goes on with reading, if nothing waits. What waited may have been the end of the session, and only that of the stream is missing. */
   #readOn(): void {
-    if (this.#isOver || this.#held !== 0 || this.#waiting !== null) return;
+    if (this.#isOver ? !this.#hasEnded || this.#stream.closed : this.#held !== 0 || this.#waiting !== null) return;
     if (this.#hasEnded) this.#handler.inputEnded(this.#session);
     else this.#stream.enable(EV_READ);
   }
