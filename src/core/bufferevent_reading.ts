@@ -187,8 +187,7 @@ export abstract class SocketReading extends SocketSendingNow {
 
   /** Reads once. Returns how many bytes came, if more are likely to be there, and else Infinity. */
   #readOnce(): number {
-    const max = this.rates === null ? this.readMax : this.maxToRead;
-    const room = Math.max(1, this.readMark.high === 0 ? max : Math.min(max, this.readMark.high - this.inputLength));
+    const room = this.rates === null && this.readMark.high === 0 ? this.readMax : this.#limitedRoom();
     if (this.is(READS_MUCH) && this.sink === null) return this.#readMuch(room);
     const slab = this.reactor.readSlab;
     const received = slab.receive(this.socketFd, room);
@@ -198,6 +197,11 @@ export abstract class SocketReading extends SocketSendingNow {
     if (this.rates !== null) this.rates.charge(EV_READ, received);
     this.#deliver(slab.bytes, slab.start, slab.end);
     return isMuch ? received : Infinity;
+  }
+
+  /** How many bytes the next read may bring by the rate limits and the high watermark: one at least, since none would pass for the end. */
+  #limitedRoom(): number {
+    return Math.max(1, Math.min(this.maxToRead, this.inputRoom));
   }
 
   /**

@@ -55,9 +55,7 @@ export class ChainQueue {
   commitTail(count: number): void {
     const chain = this.#spare ?? this.last;
     if (chain === null || !(count >= 0 && count <= chain.limit - chain.end && count === Math.floor(count))) {
-      throw new RangeError(
-        `Cannot commit ${count} bytes: ${chain === null ? 0 : Math.max(0, chain.limit - chain.end)} are reserved`,
-      );
+      throw tooMuch(count, chain);
     }
     if (chain === this.#spare) {
       this.#spare = null;
@@ -378,4 +376,9 @@ export class ChainQueue {
     }
     if (failed) throw failure;
   }
+}
+
+function tooMuch(count: number, chain: Chain | null): RangeError {
+  const room = chain === null ? 0 : Math.max(0, chain.limit - chain.end);
+  return new RangeError(`Cannot commit ${count} bytes: ${room} are reserved`);
 }

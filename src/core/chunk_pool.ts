@@ -63,23 +63,24 @@ export class ChunkPool {
   /** Hands out an empty chain with room for at least `size` bytes. Its memory may hold stale bytes outside `[start, end)`. */
   take(size: number): Chain {
     const index = classOf(size);
-    if (index < 0) {
-      const rounded = Math.ceil(size / pageSize) * pageSize;
-      // Counted once it is there: the runtime may refuse so much.
-      const chain = memoryChain(rounded);
-      this.#bytesLent += rounded;
-      return chain;
-    }
+    if (index < 0) return this.#takeLarge(size);
     const chunkSize = CHUNK_SIZES[index]!;
     this.#bytesLent += chunkSize;
     const chain = this.#free[index] ?? null;
-    if (chain === null) {
-      return memoryChain(chunkSize);
-    }
+    if (chain === null) return memoryChain(chunkSize);
     this.#free[index] = chain.next;
     this.#freeBytes[index]! -= chunkSize;
     chain.next = null;
     chain.kind = CHAIN_MEMORY;
+    return chain;
+  }
+
+  /** Memory of its own for what no pooled chunk has room for. */
+  #takeLarge(size: number): Chain {
+    const rounded = Math.ceil(size / pageSize) * pageSize;
+    // Counted once it is there: the runtime may refuse so much.
+    const chain = memoryChain(rounded);
+    this.#bytesLent += rounded;
     return chain;
   }
 

@@ -121,22 +121,29 @@ export class FrameWriter {
   #putHead(bytes: Uint8Array, at: number, first: number, length: number): number {
     const bit = this.#masks ? MASK_BIT : 0;
     bytes[at++] = first;
-    if (length < 126) {
-      bytes[at++] = bit | length;
-    } else if (length < 65_536) {
-      bytes[at++] = bit | 126;
-      bytes[at++] = length >>> 8;
-      bytes[at++] = length;
-    } else {
-      bytes[at++] = bit | 127;
-      const high = Math.floor(length / 2 ** 32);
-      for (const part of [high, length]) {
-        for (let shift = 24; shift >= 0; shift -= 8) bytes[at++] = part >>> shift;
-      }
-    }
+    if (length < 126) bytes[at++] = bit | length;
+    else at = putLongLength(bytes, at, bit, length);
     if (!this.#masks) return 0;
     const mask = nextMask();
-    for (let shift = 24; shift >= 0; shift -= 8) bytes[at++] = mask >>> shift;
+    putWord(bytes, at, mask);
     return mask;
   }
+}
+
+/** Writes a length that the second byte has no room for; returns where it ends. */
+function putLongLength(bytes: Uint8Array, at: number, bit: number, length: number): number {
+  if (length < 65_536) {
+    bytes[at++] = bit | 126;
+    bytes[at++] = length >>> 8;
+    bytes[at++] = length;
+    return at;
+  }
+  bytes[at++] = bit | 127;
+  putWord(bytes, at, Math.floor(length / 2 ** 32));
+  putWord(bytes, at + 4, length);
+  return at + 8;
+}
+
+function putWord(bytes: Uint8Array, at: number, word: number): void {
+  for (let shift = 24; shift >= 0; shift -= 8) bytes[at++] = word >>> shift;
 }

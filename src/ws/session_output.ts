@@ -76,21 +76,25 @@ export class SessionOutput {
    */
   sendMessage(data: WebSocketMessage): number {
     checkMessage(data);
-    if (this.#fragmented !== WHOLE) {
-      throw new Error("Cannot send a message: one is being sent in fragments, and has to be ended first");
-    }
+    if (this.#fragmented !== WHOLE) refuseInFragments();
     this.#answerWaiting();
     const deflate = this.#deflate;
-    if (deflate !== null && this.#isWorthIt(data, deflate.minBytes)) {
-      const bytes = typeof data === "string" ? encoder.encode(data) : data;
-      const opcode = typeof data === "string" ? OPCODE_TEXT : OPCODE_BINARY;
-      this.#writer.writeBytes(FINAL_BIT | COMPRESSED_BIT | opcode, deflate.compress(bytes, true), true);
+    // Of characters there are not more than of bytes, and with ASCII as many.
+    if (deflate !== null && data.length >= deflate.minBytes) {
+      this.#sendCompressed(data, deflate);
     } else if (typeof data === "string") {
       this.#writer.writeText(FINAL_BIT | OPCODE_TEXT, data);
     } else {
       this.#writer.writeBytes(FINAL_BIT | OPCODE_BINARY, data, false);
     }
     return this.#grown();
+  }
+
+  #sendCompressed(data: WebSocketMessage, deflate: PermessageDeflate): void {
+    const isText = typeof data === "string";
+    const bytes = isText ? encoder.encode(data) : data;
+    const opcode = isText ? OPCODE_TEXT : OPCODE_BINARY;
+    this.#writer.writeBytes(FINAL_BIT | COMPRESSED_BIT | opcode, deflate.compress(bytes, true), true);
   }
 
   /** Sends a fragment of a message, which the first one begins; returns how many bytes wait by now. */
@@ -219,11 +223,6 @@ export class SessionOutput {
     this.sendControl(OPCODE_PONG, pong);
   }
 
-  /** Counts characters for text: for ASCII that is bytes, and there are not fewer bytes than that. */
-  #isWorthIt(data: WebSocketMessage, minBytes: number): boolean {
-    return data.length >= minBytes;
-  }
-
   #grown(): number {
     const waiting = this.#stream.queuedBytes;
     if (waiting >= this.#settings.maxOutputBytes / 2) this.#mayBeFull = true;
@@ -242,6 +241,10 @@ export function controlPayload(data: WebSocketMessage): Uint8Array {
   const payload = typeof data === "string" ? encoder.encode(data) : data;
   if (payload.length <= CONTROL_BYTES_MAX) return payload;
   throw new RangeError(`Cannot send a control frame of ${payload.length} bytes: ${CONTROL_BYTES_MAX} have room`);
+}
+
+function refuseInFragments(): never {
+  throw new Error("Cannot send a message: one is being sent in fragments, and has to be ended first");
 }
 
 /** Another array, or a buffer, would be taken for one of another length in the middle of a frame. */
