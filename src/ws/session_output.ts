@@ -249,6 +249,17 @@ function refuseInFragments(): never {
 
 /** Another array, or a buffer, would be taken for one of another length in the middle of a frame. */
 function checkMessage(data: WebSocketMessage): void {
-  if (typeof data === "string" || data instanceof Uint8Array) return;
+  if (typeof data === "string") return;
+  if (data instanceof Uint8Array) {
+    // Found out by the copy, it would leave a message begun.
+    if (data.length === 0) checkAttached(data);
+    return;
+  }
   throw new TypeError(`Cannot send ${Object.prototype.toString.call(data)}: expected a string or a Uint8Array`);
+}
+
+function checkAttached({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.detached) {
+    throw new TypeError("Cannot send a Uint8Array whose memory was transferred away");
+  }
 }

@@ -235,6 +235,19 @@ describe("a session", () => {
     }
   });
 
+  it("is as it was before memory that is there no more was to be sent", () => {
+    using rig = new Rig();
+    const { session } = rig;
+    const gone = new Uint8Array(new ArrayBuffer(4));
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    assertThrows(() => session.send(gone), TypeError);
+    assertThrows(() => session.ping(gone), TypeError);
+    assertThrows(() => session.sendFragment(gone, false), TypeError);
+    session.sendText("whole");
+    session.sendBinary(new Uint8Array(0));
+    assertEquals(rig.received(), "8105" + hexOf(utf8("whole")) + "8200");
+  });
+
   it("can be closed and cut inside each of its callbacks", () => {
     const deeds: readonly [string, (session: WebSocketSession) => void][] = [
       ["close", (session) => session.close()],
