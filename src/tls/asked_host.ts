@@ -9,8 +9,8 @@ import { scopeToHost } from "./session_scope.ts";
  * at on its way there.
  */
 export class AskedHost {
-  /** In lower case; "" while the client has not said. */
-  name = "";
+  /** In lower case, "" for none; null while the client has not said, or nobody could understand it. */
+  name: string | null = null;
   /** What the sessions of the context that serves are marked with. */
   scope: Uint8Array;
   #reader: ClientHelloReader | null = null;

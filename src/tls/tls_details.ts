@@ -40,12 +40,15 @@ export class TlsDetails {
     return new TextDecoder("latin1").decode(bytesAt(runtime.word(low + high * 4294967296), count));
   }
 
-  /** The host that the client has asked for (SNI), on both sides; or "". */
+  /** The host that the client has asked for (SNI), on both sides, in lower case on the server's; or "". */
   get serverName(): string {
-    if (!this.#engine.isOpen) return "";
-    const name = textAt(openssl().ssl.SSL_get_servername(this.#engine.connection, TLSEXT_NAMETYPE_host_name));
-    // Before TLS 1.3, OpenSSL knows of none where a server takes a session up.
-    return name !== "" ? name : this.#engine.asked.name;
+    const { isOpen, asked, connection } = this.#engine;
+    if (!isOpen) return "";
+    // By this the server's context was chosen. OpenSSL takes another one from the second hello that follows a HelloRetryRequest, so that who
+    // has asked for a host that lets everybody in would seem to be let in by one that does not; and before TLS 1.3 it knows of none where a
+    // session is taken up.
+    if (asked.name !== null) return asked.name;
+    return textAt(openssl().ssl.SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name));
   }
 
   /** Whether an earlier session was taken up again. */
