@@ -2,21 +2,13 @@ import { AwaitableConnection } from "./awaitable_connection.ts";
 import { DeferredCalls } from "./bufferevent_calls.ts";
 import type { BufferEventCallbacks, BufferEventOptions, ByteSink, TriggerOptions } from "./bufferevent_callbacks.ts";
 import { ConnectionRates } from "./connection_rates.ts";
-import { DEFERS_CALLBACKS, SENDING_FAILED } from "./connection_state.ts";
-import {
-  BEV_EVENT_CONNECTED,
-  BEV_EVENT_ERROR,
-  BEV_EVENT_READING,
-  BEV_EVENT_TIMEOUT,
-  BEV_EVENT_WRITING,
-  BEV_FINISHED,
-  EV_READ,
-  EV_WRITE,
-} from "./constants.ts";
+import * as facts from "./connection_state.ts";
+import * as constants from "./constants.ts";
 import type { EvBuffer } from "./evbuffer.ts";
 import type { EventBase } from "./event_base.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { RateLimitGroup } from "./rate_limit_group.ts";
+import { runAll } from "./run_all.ts";
 
 export type {
   BufferEventCallbacks,
@@ -26,6 +18,19 @@ export type {
   TriggerOptions,
 } from "./bufferevent_callbacks.ts";
 export { BufferEventFlow, type Watermark } from "./bufferevent_flow.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const {
+  BEV_EVENT_CONNECTED,
+  BEV_EVENT_ERROR,
+  BEV_EVENT_READING,
+  BEV_EVENT_TIMEOUT,
+  BEV_EVENT_WRITING,
+  BEV_FINISHED,
+  EV_READ,
+  EV_WRITE,
+} = constants;
+const { DEFERS_CALLBACKS, SENDING_FAILED } = facts;
 
 /** @internal Those of a connection that calls back nobody. */
 export const NO_CALLBACKS: BufferEventCallbacks<BufferEvent> = Object.freeze({});
@@ -384,15 +389,12 @@ export abstract class BufferEvent extends AwaitableConnection implements Disposa
   /** Gives back what all kinds have, as part of closing: nobody is called any more, both buffers are emptied. */
   protected release(): void {
     this.releaseAwaited();
+    const { sink } = this;
     this.callbacks = NO_CALLBACKS;
     this.sink = null;
     this.deferredCalls?.cancel();
     this.rates?.close();
-    try {
-      // Before the output is emptied, for what is on top to see whether all of it was sent.
-      this.whenClosed?.();
-    } finally {
-      this.closeBuffers();
-    }
+    // The output is emptied last, for what is on top to see whether all of it was sent.
+    runAll([() => sink?.connectionClosed?.(), () => this.whenClosed?.(), () => this.closeBuffers()]);
   }
 }

@@ -38,6 +38,8 @@ export interface ByteSink {
    * have taken less than 0.2 ms lately, eight at most. A server that answers at once is cheaper by that. False by default.
    */
   readonly sendsTogether?: boolean | undefined;
+  /** The connection is closed, by whomever; what was queued and has not left is still in its output. */
+  connectionClosed?(): void;
 }
 
 /** How a callback is called that nothing has happened for, see {@linkcode BufferEvent.trigger}. */

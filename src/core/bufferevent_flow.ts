@@ -1,13 +1,15 @@
 import { ConnectionExtras } from "./connection_extras.ts";
 import type { ConnectionRates } from "./connection_rates.ts";
-import { DROPS_OUT, ENABLED_SHIFT, READ_TIMEOUT_NEW, SENDING_FAILED, WRITE_TIMEOUT_NEW } from "./connection_state.ts";
-import { EV_READ, EV_WRITE } from "./constants.ts";
-import { EvBuffer } from "./evbuffer.ts";
-import type { BufferBase, BufferOwner } from "./evbuffer_base.ts";
-import { type EventBase, reactorOf } from "./event_base.ts";
+import { ConnectionBuffers } from "./connection_buffers.ts";
+import * as facts from "./connection_state.ts";
+import * as constants from "./constants.ts";
+import type { EventBase } from "./event_base.ts";
 import { changeSettings, type FlowSettings, READ_MAX, USUAL_SETTINGS, WRITE_MAX } from "./flow_settings.ts";
-import type { Reactor } from "./reactor.ts";
 import { SUSPEND_WATERMARK } from "./suspension.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const { EV_READ, EV_WRITE } = constants;
+const { ENABLED_SHIFT, READ_TIMEOUT_NEW, SENDING_FAILED, WRITE_TIMEOUT_NEW } = facts;
 
 /** The least and most bytes a direction wants, see {@linkcode BufferEventFlow.setWatermark}. */
 export interface Watermark {
@@ -22,28 +24,17 @@ const ENABLED_BITS = (EV_READ | EV_WRITE) << ENABLED_SHIFT;
 const WRITE_SHIFT = 8;
 const INT_MAX = 2 ** 31 - 1;
 
-/** Owns the output of what is closed: nobody would ever give back the memory and files that are queued then. */
-const DROPPING: BufferOwner = { bufferChanged: drop };
-
 /**
- * The two buffers of a connection, and what decides whether they are filled and emptied: a direction runs when it is enabled
- * and nothing suspends it. {@linkcode BufferEvent} adds to this what is told and to whom.
+ * What decides whether the two buffers of a connection are filled and emptied: a direction runs when it is enabled and nothing suspends it.
+ * {@linkcode BufferEvent} adds to this what is told and to whom.
  */
-export abstract class BufferEventFlow implements BufferOwner {
-  /** What the base and its events share. */
-  protected readonly reactor: Reactor;
-  /** Bits of `connection_state.ts`. */
-  protected state: number = EV_WRITE << ENABLED_SHIFT;
+export abstract class BufferEventFlow extends ConnectionBuffers {
   // Why the directions stand still.
   #suspensions = 0;
   /** What was set about it. */
   protected settings: FlowSettings = USUAL_SETTINGS;
   /** What most connections never have; null until this one does. */
   protected extras: ConnectionExtras | null = null;
-  // Made when somebody asks for them. A connection that has nothing to say yet, or whose bytes go past its input, then takes a
-  // third less memory, of which idle connections are most of what a server holds.
-  #input: EvBuffer | null = null;
-  #output: EvBuffer | null = null;
 
   /**
    * Makes what all kinds have.
@@ -51,12 +42,7 @@ export abstract class BufferEventFlow implements BufferOwner {
    * @param base the loop it lives on.
    */
   constructor(base: EventBase) {
-    this.reactor = reactorOf(base);
-  }
-
-  /** The loop it lives on. */
-  get base(): EventBase {
-    return this.reactor.base;
+    super(base, EV_WRITE << ENABLED_SHIFT);
   }
 
   /** `EV_READ` and `EV_WRITE` as the user enabled them. */
@@ -106,62 +92,6 @@ export abstract class BufferEventFlow implements BufferOwner {
   /** What most connections never have, made for the first of it. */
   protected needExtras(): ConnectionExtras {
     return this.extras ??= new ConnectionExtras();
-  }
-
-  /** What has been received and not consumed yet. Its back is frozen: only the connection adds to it. */
-  get input(): EvBuffer {
-    return this.#input ?? this.#makeInput();
-  }
-
-  /** What is waiting to be sent. Its front is frozen: only the connection takes from it. */
-  get output(): EvBuffer {
-    return this.#output ?? this.#makeOutput();
-  }
-
-  #makeInput(): EvBuffer {
-    const input = this.#input = new EvBuffer();
-    input.freezeBack();
-    if (this.readMark.high !== 0) input.owner = this;
-    return input;
-  }
-
-  #makeOutput(): EvBuffer {
-    const output = this.#output = new EvBuffer();
-    output.freezeFront();
-    output.owner = this.is(DROPS_OUT) ? DROPPING : this;
-    return output;
-  }
-
-  /** Bytes in the input, for which none has to be made. */
-  protected get inputLength(): number {
-    return this.#input === null ? 0 : this.#input.length;
-  }
-
-  /** Bytes in the output, for which none has to be made. */
-  protected get outputLength(): number {
-    return this.#output === null ? 0 : this.#output.length;
-  }
-
-  /** Whether any of the facts `bits` holds. */
-  protected is(bits: number): boolean {
-    return (this.state & bits) !== 0;
-  }
-
-  /** Notes whether the facts `bits` hold. */
-  protected mark(bits: number, hold: boolean): void {
-    if (hold) this.state |= bits;
-    else this.state &= ~bits;
-  }
-
-  /** Empties both buffers, the output for good. */
-  protected closeBuffers(): void {
-    this.mark(DROPS_OUT, true);
-    try {
-      this.#input?.close();
-    } finally {
-      // Whatever somebody may have thrown who was given his memory back.
-      if (this.#output !== null) drop(this.#output);
-    }
   }
 
   /** `EV_READ` and `EV_WRITE` as enabled (bufferevent_get_enabled). */
@@ -242,8 +172,8 @@ export abstract class BufferEventFlow implements BufferOwner {
     if ((directions & EV_READ) !== 0) {
       this.settings = changeSettings(this.settings, { readMark: { low, high } });
       // From the first high watermark on; most connections never have one.
-      if (high !== 0 && this.#input !== null) this.#input.owner = this;
-      this.#checkHighMark();
+      if (high !== 0) this.watchInput();
+      this.inputChanged();
     }
     if ((directions & EV_WRITE) !== 0) {
       this.settings = changeSettings(this.settings, { writeMark: { low, high } });
@@ -278,17 +208,13 @@ export abstract class BufferEventFlow implements BufferOwner {
     return this.readMark.high === 0 ? Infinity : this.readMark.high - this.inputLength;
   }
 
-  /** @internal One of the two buffers has changed, and is owned. */
-  bufferChanged(buffer: BufferBase, added: number, deleted: number): void {
-    if (buffer === this.#input) this.#checkHighMark();
-    else this.outputChanged(added, deleted);
+  /** Whether there is a high watermark. */
+  protected override get watchesInput(): boolean {
+    return this.readMark.high !== 0;
   }
 
-  /** The output has changed. */
-  protected outputChanged(_added: number, _deleted: number): void {}
-
   /** Suspends reading at the high watermark, and resumes it below. */
-  #checkHighMark(): void {
+  protected override inputChanged(): void {
     const high = this.readMark.high;
     if (high !== 0 && this.inputLength >= high) this.suspend(EV_READ, SUSPEND_WATERMARK);
     else this.resume(EV_READ, SUSPEND_WATERMARK);
@@ -370,14 +296,6 @@ export abstract class BufferEventFlow implements BufferOwner {
 
   /** Brings the pending events in line with what is enabled, suspended and queued. */
   protected abstract update(): void;
-}
-
-function drop(output: BufferBase): void {
-  try {
-    output.close();
-  } finally {
-    output.owner = DROPPING;
-  }
 }
 
 function isByteCount(bytes: number): boolean {

@@ -1,15 +1,14 @@
 import { FEATURE_EARLY_CLOSE } from "../backends/mod.ts";
 import { allocate, os, recv, systemError } from "../ffi/mod.ts";
 import { SocketSendingNow } from "./bufferevent_sending_now.ts";
-import {
-  CONNECTING,
-  PEER_CLOSE_TOLD,
-  PEER_CLOSE_WANTED,
-  READ_TIMEOUT_NEW,
-  READ_WATCHED,
-  READS_MUCH,
-} from "./connection_state.ts";
-import {
+import * as facts from "./connection_state.ts";
+import * as constants from "./constants.ts";
+import { type EventCallback, LoopEvent } from "./event.ts";
+import { READ_MAX } from "./flow_settings.ts";
+import { watch } from "./watch.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const {
   BEV_EVENT_EOF,
   BEV_EVENT_ERROR,
   BEV_EVENT_PEER_CLOSED,
@@ -19,10 +18,8 @@ import {
   EV_PERSIST,
   EV_READ,
   EV_TIMEOUT,
-} from "./constants.ts";
-import { type EventCallback, LoopEvent } from "./event.ts";
-import { READ_MAX } from "./flow_settings.ts";
-import { watch } from "./watch.ts";
+} = constants;
+const { CONNECTING, PEER_CLOSE_TOLD, PEER_CLOSE_WANTED, READ_TIMEOUT_NEW, READ_WATCHED, READS_MUCH } = facts;
 
 /** A read that brings at least so much, and all that it may, is not likely to be the last of its kind. */
 const MUCH = 4096;
@@ -107,8 +104,7 @@ export abstract class SocketReading extends SocketSendingNow {
     this.writeEvent?.close();
     this.closeEvent?.close();
     this.readEvent = null;
-    this.writeEvent = null;
-    if (this.extras !== null) this.extras.closeEvent = null;
+    if (this.extras !== null) this.extras.writeEvent = this.extras.closeEvent = null;
     this.mark(READ_WATCHED, false);
   }
 

@@ -1,10 +1,20 @@
 import { close, os, shutdown, type SystemError, systemError } from "../ffi/mod.ts";
-import { BufferEvent, NO_CALLBACKS } from "./bufferevent.ts";
+import { NO_CALLBACKS } from "./bufferevent.ts";
 import type { ConnectionFailure } from "./bufferevent_callbacks.ts";
 import type { SocketBufferEventOptions } from "./bufferevent_options.ts";
+import { SocketStaging } from "./bufferevent_staging.ts";
 import { DetachedMemoryError } from "./chain.ts";
 import { ConnectionError } from "./connection_error.ts";
-import {
+import * as facts from "./connection_state.ts";
+import * as constants from "./constants.ts";
+import { Deferred } from "./deferred.ts";
+import { type EventCallback, LoopEvent } from "./event.ts";
+import type { EventBase } from "./event_base.ts";
+import { watch } from "./watch.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const { BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT, BEV_EVENT_WRITING, EV_PERSIST, EV_TIMEOUT, EV_WRITE } = constants;
+const {
   CLOSED,
   CLOSING,
   CONNECTING,
@@ -16,19 +26,7 @@ import {
   SENDING_FAILED,
   WRITE_TIMEOUT_NEW,
   WRITE_WATCHED,
-} from "./connection_state.ts";
-import {
-  BEV_EVENT_ERROR,
-  BEV_EVENT_TIMEOUT,
-  BEV_EVENT_WRITING,
-  EV_PERSIST,
-  EV_TIMEOUT,
-  EV_WRITE,
-} from "./constants.ts";
-import { Deferred } from "./deferred.ts";
-import { type EventCallback, LoopEvent } from "./event.ts";
-import type { EventBase } from "./event_base.ts";
-import { watch } from "./watch.ts";
+} = facts;
 
 const { EAGAIN, EINTR } = os.errno as Record<string, number>;
 const { SHUT_WR } = os.constants;
@@ -43,13 +41,9 @@ const ENDS_BY_SENDING = CLOSING | ENDS_WRITING | WRITE_WATCHED;
  * where the sink `sendsTogether`; the loop watches for writability only after the kernel would take no more, and a connect is finished the
  * same way.
  */
-export abstract class SocketSending extends BufferEvent {
-  /** The socket, or -1. */
-  protected socketFd: number = -1;
+export abstract class SocketSending extends SocketStaging {
   /** Waits for readability; null without a socket. */
   protected abstract readEvent: LoopEvent | null;
-  /** Waits for writability; null until the kernel has taken no more for the first time. */
-  protected writeEvent: LoopEvent | null = null;
   static readonly #writable: EventCallback = (what, event) => {
     const connection = event.owner as SocketSending;
     connection.guard(what, connection.onWritable);
@@ -136,6 +130,11 @@ export abstract class SocketSending extends BufferEvent {
     this.mark(CONNECTING | ENDS_WRITING | OWNS_SOCKET | SENDING_FAILED | WRITE_WATCHED, false);
   }
 
+  /** Waits for writability; null until the kernel has taken no more for the first time. */
+  protected get writeEvent(): LoopEvent | null {
+    return this.extras === null ? null : this.extras.writeEvent;
+  }
+
   /** The queue in which queued output waits to be sent. */
   protected get flushCallback(): Deferred | null {
     return this.extras === null ? null : this.extras.flush;
@@ -155,7 +154,7 @@ export abstract class SocketSending extends BufferEvent {
   protected watchWrite(on: boolean): void {
     // The descriptor may just have been given up, or the base; and most connections never have to wait for writability.
     if (this.socketFd < 0 || this.reactor.closed || (this.writeEvent === null && !on)) return;
-    const event = this.writeEvent ??= this.#openWriteEvent();
+    const event = this.needExtras().writeEvent ??= this.#openWriteEvent();
     this.mark(WRITE_TIMEOUT_NEW, false);
     const error = watch(event, on, this.writeTimeoutMs);
     this.mark(WRITE_WATCHED, on && error === null);
@@ -226,6 +225,8 @@ export abstract class SocketSending extends BufferEvent {
   sendBatched(): void {
     try {
       if (!this.is(WRITE_WATCHED)) this.flush();
+      // What cannot leave now waits in the output.
+      this.unstage();
     } finally {
       if (this.is(CLOSING) && this.#isFlushed()) this.close();
     }
@@ -275,12 +276,12 @@ export abstract class SocketSending extends BufferEvent {
   #send(): boolean {
     // Asked for by a callback on the buffer, whose change is part of what is being sent.
     if (this.is(SENDING)) return false;
-    const { output, extras } = this;
+    const { extras, staged } = this;
     let sent = 0;
     if ((extras === null || extras.sendsPlainly) && this.writeRuns) {
       // Nearly always that is all.
-      const { length } = output;
-      sent = output.sendLone(this.socketFd, this.writeMax);
+      const length = this.outputLength;
+      sent = staged !== null ? this.sendStaged(staged) : this.output.sendLone(this.socketFd, this.writeMax);
       if (sent === length && length > 0) {
         if (this.is(ENDS_BY_SENDING)) this.#sent(this.socketFd, sent);
         else this.callWrite();

@@ -30,6 +30,7 @@ export { SocketReading } from "./bufferevent_reading.ts";
 export { SocketConnecting } from "./bufferevent_connecting.ts";
 export { SocketSending } from "./bufferevent_sending.ts";
 export { SocketSendingNow } from "./bufferevent_sending_now.ts";
+export { SocketStaging } from "./bufferevent_staging.ts";
 
 const { EINTR, EINPROGRESS } = os.errno as Record<string, number>;
 const { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SHUT_WR } = os.constants;

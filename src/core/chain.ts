@@ -92,6 +92,8 @@ export class Chain {
   word: Word | null = null;
   /** The owner of borrowed bytes. */
   source: ChainSource | null;
+  /** A view of {@linkcode Chain.bytes} from some place on, for {@linkcode restOf}. */
+  rest: Uint8Array | null = null;
   /** For a file: the file offset that index 0 stands for. It keeps `start` and `end` small integers whatever the file's size. */
   base = 0;
 
@@ -102,6 +104,13 @@ export class Chain {
     this.limit = limit;
     this.source = source;
   }
+}
+
+/** The memory of a chain from index `at` on. The view is kept, since the next one who encodes into it will mostly want the same. */
+export function restOf(chain: Chain, at: number): Uint8Array {
+  const { bytes, rest } = chain;
+  if (rest !== null && rest.byteOffset === bytes.byteOffset + at) return rest;
+  return chain.rest = bytes.subarray(at);
 }
 
 /** Makes an empty chain over `size` bytes of fresh, zeroed memory. */

@@ -95,6 +95,14 @@ export class ChainQueue {
     this.length += chain.end - chain.start;
   }
 
+  /** Puts a chain with data before the others. */
+  prepend(chain: Chain): void {
+    chain.next = this.first;
+    this.first = chain;
+    this.last ??= chain;
+    this.length += chain.end - chain.start;
+  }
+
   /** Copies bytes in behind the others, filling the last chunk before another one is taken. */
   addBytes(data: Uint8Array): void {
     const total = data.length;

@@ -29,6 +29,8 @@ export class ConnectionExtras {
   calls: DeferredCalls | null = null;
   /** Sends what was queued outside of our callbacks. */
   flush: Deferred | null = null;
+  /** Waits for writability, from when the kernel has taken no more for the first time. */
+  writeEvent: LoopEvent | null = null;
   /** Waits for the end of the stream out of turn. */
   closeEvent: LoopEvent | null = null;
   /** A connect by name that is under way, or was the last one and has failed. */

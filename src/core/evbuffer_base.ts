@@ -250,6 +250,21 @@ export abstract class BufferBase {
     return result;
   }
 
+  /** @internal Whether it is empty, and nobody is called for changes or forbids them. */
+  get isIdle(): boolean {
+    return this.queue.length === 0 && this.#callbacks === null && !this.backFrozen;
+  }
+
+  /**
+   * @internal Puts a chain of the buffer's own pool, which has data, before all others, whether or not the front is frozen. The owner, who does
+   * it, does not hear of the change.
+   */
+  prependChain(chain: Chain): void {
+    const before = this.queue.length;
+    this.queue.prepend(chain);
+    this.#callbacks?.notify(this as unknown as EvBuffer, before, this.queue.length - before, 0);
+  }
+
   /** @internal Copies what is left of `bytes` when they were added last, by reference, so that their owner may change them. */
   ownLast(bytes: Uint8Array): void {
     this.queue.ownLast(bytes);

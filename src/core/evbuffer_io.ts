@@ -84,10 +84,15 @@ export function sendLone(fd: number, queue: ChainQueue, max: number): number {
   if (chain === null || chain.next !== null || chain.kind !== CHAIN_MEMORY || chain.exposed) return 0;
   const length = chain.end - chain.start;
   if (length > max) return 0;
-  const result = sendFrom(fd, chain.word ??= wordOf(chain), chain.start, length, MSG_NOSIGNAL);
+  const result = sendMemory(fd, chain);
   if (result === length) queue.clear();
   else if (result > 0) queue.drain(result);
   return result;
+}
+
+/** Sends what is in a chain of pooled memory. Returns how many bytes the socket took, or `-errno`. */
+export function sendMemory(fd: number, chain: Chain): number {
+  return sendFrom(fd, chain.word ??= wordOf(chain), chain.start, chain.end - chain.start, MSG_NOSIGNAL);
 }
 
 /**

@@ -57,6 +57,7 @@ export {
   type TriggerOptions,
   type Watermark,
 } from "./bufferevent.ts";
+export { ConnectionBuffers } from "./connection_buffers.ts";
 export { FilterBufferEvent, type FilterBufferEventOptions, type FilterTransform } from "./bufferevent_filter.ts";
 export { PairBufferEvent } from "./bufferevent_pair.ts";
 export {
@@ -68,6 +69,7 @@ export {
   SocketReading,
   SocketSending,
   SocketSendingNow,
+  SocketStaging,
 } from "./bufferevent_socket.ts";
 export * from "./evbuffer.ts";
 export { Datagram, type DatagramCallback, type DatagramCounts, type ReceiveOptions } from "./datagram.ts";

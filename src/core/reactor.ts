@@ -7,6 +7,7 @@ import type { EventBase } from "./event_base.ts";
 import type { LoopEvent } from "./event.ts";
 import { FdMap } from "./fd_map.ts";
 import { ACTIVE, IDLE, LATER, type LoopCallback } from "./loop_callback.ts";
+import { OutputStages } from "./output_stages.ts";
 import { ReadSlab } from "./read_slab.ts";
 import { FlushBatch } from "./flush_batch.ts";
 import { ReadyReports } from "./ready_reports.ts";
@@ -48,6 +49,8 @@ export class Reactor {
   readonly reports: ReadyReports = new ReadyReports(this);
   /** Connections that send together. */
   readonly flushBatch: FlushBatch = new FlushBatch();
+  /** What connections have queued in their callbacks, and not sent yet. */
+  readonly stages: OutputStages = new OutputStages();
   /** Where all connections receive. */
   readonly readSlab: ReadSlab = new ReadSlab();
 
@@ -349,5 +352,6 @@ export class Reactor {
     this.runningLevel = -1;
     this.collectRest();
     this.flushBatch.send();
+    this.stages.clear();
   }
 }

@@ -1,8 +1,12 @@
-import { INTEREST_EDGE, READY_SIGNAL } from "../backends/mod.ts";
+import * as backends from "../backends/mod.ts";
 import { hasHungUp } from "../ffi/mod.ts";
-import { EV_CLOSED, EV_READ } from "./constants.ts";
+import * as constants from "./constants.ts";
 import type { LoopEvent } from "./event.ts";
 import type { Reactor } from "./reactor.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const { INTEREST_EDGE, READY_SIGNAL } = backends;
+const { EV_CLOSED, EV_READ } = constants;
 
 /**
  * What a wait of the backend has reported, and the events behind it: newest event of a descriptor first.
