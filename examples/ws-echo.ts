@@ -7,7 +7,7 @@
  * ```
  */
 import { parseArgs } from "node:util";
-import { HttpServer, upgradeWebSocket } from "../mod.ts";
+import { HttpServer, type UpgradeOptions, upgradeWebSocket } from "../mod.ts";
 import { openBase, orRefuse, runMain, serveUntilSignal, wholeNumber } from "./shared/program.ts";
 
 async function main(): Promise<number> {
@@ -22,8 +22,9 @@ async function main(): Promise<number> {
     })
   );
   using base = openBase(values.backend);
+  const options: UpgradeOptions = { message: (data, session) => void session.send(data), deflate: values.deflate };
   using server = new HttpServer(base, {}, (request) => {
-    upgradeWebSocket(request, { message: (data, session) => void session.send(data), deflate: values.deflate });
+    upgradeWebSocket(request, options);
   });
   const { port } = server.listen({ port: wholeNumber("--port", values.port, 0, 65_535) });
   return await serveUntilSignal(base, `listening on http://127.0.0.1:${port}`, values.run);

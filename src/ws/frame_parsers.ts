@@ -1,4 +1,4 @@
-import { SHORT_LENGTH_MAX } from "./frame_head.ts";
+import { LONE_LENGTH_MAX } from "./lone_text.ts";
 import { FrameParser } from "./frame_parser.ts";
 import type { WebSocketLimits } from "./limits.ts";
 
@@ -12,8 +12,8 @@ const FREE_MAX = 64;
  * @internal
  */
 export class FrameParsers {
-  /** The most characters of a message that can do without a parser; -1 for none. */
-  readonly shortMax: number;
+  /** The most bytes of a message that can do without a parser; -1 for none. */
+  readonly loneMax: number;
   readonly #from: "client" | "server";
   readonly #mayCompress: boolean;
   readonly #limits: WebSocketLimits;
@@ -25,7 +25,7 @@ export class FrameParsers {
     this.#mayCompress = mayCompress;
     this.#limits = limits;
     const { maxFrameBytes, maxMessageBytes } = limits;
-    this.shortMax = from === "client" ? Math.min(SHORT_LENGTH_MAX, maxFrameBytes, maxMessageBytes) : -1;
+    this.loneMax = from === "client" ? Math.min(LONE_LENGTH_MAX, maxFrameBytes, maxMessageBytes) : -1;
   }
 
   /** A parser that stands before a message. */

@@ -1,17 +1,18 @@
-import type { Chain, EvBuffer } from "../core/mod.ts";
+import type { BufferEvent, Chain } from "../core/mod.ts";
 import { copyOf } from "../core/copy_of.ts";
 import { nextMask } from "./mask_keys.ts";
 import { applyMask } from "./masking.ts";
-import { FRAME_HEAD_BYTES_MAX, MASK_BIT } from "./opcodes.ts";
+import * as opcodes from "./opcodes.ts";
 import { LOOPED_LENGTH_MAX, writeText } from "./text.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const { FRAME_HEAD_BYTES_MAX, MASK_BIT } = opcodes;
 
 const encoder: TextEncoder = new TextEncoder();
 /** Texts up to this length are encoded into the output, longer ones into memory of their own, which is linked in. */
 const COPIED_LENGTH_MAX = 8192;
 /** Bytes from this many on are linked in where they are ours to keep. */
 const LINKED_BYTES_MIN = 16 * 1024;
-/** Frames that are sent together shall lie in one piece, so that one plain write sends them. */
-const BATCH_BYTES = 4096;
 
 /** How many bytes a head takes besides the mask. */
 function plainHeadBytes(length: number): number {
@@ -19,16 +20,14 @@ function plainHeadBytes(length: number): number {
 }
 
 /**
- * Writes frames into an output buffer (RFC 6455 section 5.2), with the fewest bytes of length, and masked with a fresh key each if
+ * Writes frames into the output of connections (RFC 6455 section 5.2), with the fewest bytes of length, and masked with a fresh key each if
  * they are a client's.
  */
 export class FrameWriter {
-  readonly #output: EvBuffer;
   readonly #masks: boolean;
 
   /** @param masks whether the frames are a client's. */
-  constructor(output: EvBuffer, masks: boolean) {
-    this.#output = output;
+  constructor(masks: boolean) {
     this.#masks = masks;
   }
 
@@ -37,10 +36,10 @@ export class FrameWriter {
    *
    * @param first its first byte: opcode and bits.
    */
-  writeText(first: number, text: string): void {
-    if (text.length <= LOOPED_LENGTH_MAX && this.#writeAscii(first, text)) return;
-    if (text.length <= COPIED_LENGTH_MAX) this.#writeEncoded(first, text);
-    else this.writeBytes(first, encoder.encode(text), true);
+  writeText(stream: BufferEvent, first: number, text: string): void {
+    if (text.length <= LOOPED_LENGTH_MAX && this.#writeAscii(stream, first, text)) return;
+    if (text.length <= COPIED_LENGTH_MAX) this.#writeEncoded(stream, first, text);
+    else this.writeBytes(stream, first, encoder.encode(text), true);
   }
 
   /**
@@ -48,34 +47,34 @@ export class FrameWriter {
    *
    * @param isOurs whether the memory may be kept, and masked where it is; otherwise it is copied.
    */
-  writeBytes(first: number, payload: Uint8Array, isOurs: boolean): void {
+  writeBytes(stream: BufferEvent, first: number, payload: Uint8Array, isOurs: boolean): void {
     const { length } = payload;
     const head = plainHeadBytes(length) + (this.#masks ? 4 : 0);
     if (length < LINKED_BYTES_MIN) {
-      const chain = this.#reserve(head + length);
+      const chain = stream.reserveOutput(head + length);
       const start = chain.end + head;
       chain.bytes.set(payload, start);
-      this.#finish(chain, first, length);
+      this.#finish(stream, chain, first, length);
       return;
     }
-    const chain = this.#output.reserveTail(head);
+    const chain = stream.reserveOutput(head);
     const mask = this.#putHead(chain.bytes, chain.end, first, length);
-    this.#output.commitTail(head);
+    stream.commitOutput(head);
     if (!this.#masks) {
-      if (isOurs) this.#output.addReference(payload);
-      else this.#output.add(payload);
+      if (isOurs) stream.output.addReference(payload);
+      else stream.output.add(payload);
       return;
     }
     const own = isOurs ? payload : copyOf(payload);
     applyMask(own, 0, length, mask, 0);
-    this.#output.addReference(own);
+    stream.output.addReference(own);
   }
 
   /** Writes short text of ASCII characters; false, having written nothing, when it has others. */
-  #writeAscii(first: number, text: string): boolean {
+  #writeAscii(stream: BufferEvent, first: number, text: string): boolean {
     const { length } = text;
     const head = this.#masks ? 6 : 2;
-    const chain = this.#reserve(head + length);
+    const chain = stream.reserveOutput(head + length);
     const { bytes } = chain;
     let at = chain.end + head;
     let seen = 0;
@@ -85,36 +84,32 @@ export class FrameWriter {
       bytes[at++] = code;
     }
     if (seen > 127) {
-      this.#output.commitTail(0);
+      stream.commitOutput(0);
       return false;
     }
-    this.#finish(chain, first, length);
+    this.#finish(stream, chain, first, length);
     return true;
   }
 
   /** Encodes in place. The head's length depends on what comes of that, and is guessed to be as for ASCII. */
-  #writeEncoded(first: number, text: string): void {
+  #writeEncoded(stream: BufferEvent, first: number, text: string): void {
     const masked = this.#masks ? 4 : 0;
     const room = text.length * 3;
-    const chain = this.#reserve(FRAME_HEAD_BYTES_MAX + room);
+    const chain = stream.reserveOutput(FRAME_HEAD_BYTES_MAX + room);
     const guess = chain.end + plainHeadBytes(text.length) + masked;
-    const written = writeText(text, chain.bytes, guess, room);
+    const written = writeText(text, chain, guess);
     const start = chain.end + plainHeadBytes(written) + masked;
     if (start !== guess) chain.bytes.copyWithin(start, guess, guess + written);
-    this.#finish(chain, first, written);
+    this.#finish(stream, chain, first, written);
   }
 
   /** Puts the head before a payload that stands where it belongs, and adds both to the output. */
-  #finish(chain: Chain, first: number, length: number): void {
+  #finish(stream: BufferEvent, chain: Chain, first: number, length: number): void {
     const head = plainHeadBytes(length) + (this.#masks ? 4 : 0);
     const start = chain.end + head;
     const mask = this.#putHead(chain.bytes, chain.end, first, length);
     if (this.#masks) applyMask(chain.bytes, start, start + length, mask, 0);
-    this.#output.commitTail(head + length);
-  }
-
-  #reserve(bytes: number): Chain {
-    return this.#output.reserveTail(this.#output.length === 0 && bytes < BATCH_BYTES ? BATCH_BYTES : bytes);
+    stream.commitOutput(head + length);
   }
 
   /** Writes a head; returns the mask, if there is one. */
@@ -129,6 +124,11 @@ export class FrameWriter {
     return mask;
   }
 }
+
+/** A server's frames. */
+export const plainFrames: FrameWriter = new FrameWriter(false);
+/** A client's frames. */
+export const maskedFrames: FrameWriter = new FrameWriter(true);
 
 /** Writes a length that the second byte has no room for; returns where it ends. */
 function putLongLength(bytes: Uint8Array, at: number, bit: number, length: number): number {

@@ -38,7 +38,15 @@ export function applyMask(bytes: Uint8Array, start: number, end: number, mask: n
     const words = wordsOf(bytes.buffer);
     const word = isLittleEndian ? swapped(key) : key;
     const last = (base + end) >>> 2;
-    for (let index = (base + at) >>> 2; index < last; index++) seen |= words[index]! ^= word;
+    let index = (base + at) >>> 2;
+    // Four at a time take JSC two thirds of the time that they take one by one, and V8 as long.
+    for (; last - index >= 4; index += 4) {
+      seen |= words[index]! ^= word;
+      seen |= words[index + 1]! ^= word;
+      seen |= words[index + 2]! ^= word;
+      seen |= words[index + 3]! ^= word;
+    }
+    for (; index < last; index++) seen |= words[index]! ^= word;
     at = (last << 2) - base;
   }
   const b0 = key >>> 24;

@@ -100,7 +100,6 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     this.#input = new SessionInput(stream, parsers, new MessageReader(limits.maxMessageBytes, codec), this, handler);
     this.#output = new SessionOutput(stream, settings, codec, role === "client");
     this.#timer = new SessionTimer(stream.base, this, handler, settings.heartbeatMs, settings.heartbeatTimeoutMs);
-    stream.whenClosed = () => this.#streamClosed();
     stream.setTimeouts(-1, settings.writeTimeoutMs === Infinity ? -1 : settings.writeTimeoutMs);
     this.#input.start();
   }
@@ -258,6 +257,7 @@ export class WebSocketSession implements Disposable, AsyncIterable<WebSocketMess
     inputEnded: (session) => session.#inputEnded(),
     outputDrained: (session) => session.#drained(),
     streamEvent: (session, what) => session.#streamEvent(what),
+    streamClosed: (session) => session.#streamClosed(),
     wasHeard: (session) => session.#output.isTaken(session.#input.takeHeard()),
     askForLife: (session) => session.#output.askForLife(),
     heartbeatFailed: (session) => session.#abort("WS_HEARTBEAT_TIMEOUT"),

@@ -6,7 +6,7 @@ import { FRAME_CONTROL, FRAME_NEED_MORE, FRAME_PIECE, type FrameParser } from ".
 import type { FrameParsers } from "./frame_parsers.ts";
 import type { MessageReader } from "./message_reader.ts";
 import type { WebSocketMessage } from "./session_options.ts";
-import { shortText } from "./short_text.ts";
+import { loneText } from "./lone_text.ts";
 import { WebSocketError } from "./ws_error.ts";
 
 /** What is told of a session: one object for all of them, since closures for each would be as large as all the rest. */
@@ -23,6 +23,8 @@ export interface InputHandler<Session> {
   outputDrained(session: Session): void;
   /** Something has happened to the stream, a `BEV_EVENT_` combination. */
   streamEvent(session: Session, what: number): void;
+  /** The stream is closed, by whomever. */
+  streamClosed(session: Session): void;
 }
 
 /**
@@ -159,21 +161,25 @@ export class SessionInput<Session> implements ByteSink, BufferEventCallbacks<Buf
     this.#handler.streamEvent(this.#session, what);
   }
 
+  connectionClosed(): void {
+    this.#handler.streamClosed(this.#session);
+  }
+
   receive(bytes: Uint8Array, start: number, end: number): void {
     this.#heard = true;
     if (this.#isOver) return;
     if (this.#busy || this.#held !== 0 || this.#waiting !== null) {
       this.#putAside(bytes, start, end);
       this.#stream.disable(EV_READ);
-    } else if (!this.#takeShort(bytes, start, end)) {
+    } else if (!this.#takeLone(bytes, start, end)) {
       this.#run(bytes, start, end);
     }
   }
 
-  /** Takes what is a short text and nothing else; returns whether it was. */
-  #takeShort(bytes: Uint8Array, start: number, end: number): boolean {
+  /** Takes what is one text in one frame and nothing else; returns whether it was. */
+  #takeLone(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#parser !== null || this.#dropsMessages) return false;
-    const text = shortText(bytes, start, end, this.#parsers.shortMax);
+    const text = loneText(bytes, start, end, this.#parsers.loneMax);
     if (text === null) return false;
     this.#busy = true;
     try {

@@ -87,6 +87,9 @@ const HIGH_WATER_BYTES = 64 * 1024;
 const CLOSE_TIMEOUT_MS = 10_000;
 const WRITE_TIMEOUT_MS = 30_000;
 
+// Those that were asked for last. Hardly any two sessions of a program differ in them, and what all share stays in the processor's first cache.
+let newest: SessionSettings | null = null;
+
 /**
  * Fills in the defaults.
  *
@@ -95,7 +98,7 @@ const WRITE_TIMEOUT_MS = 30_000;
 export function sessionSettings(options: WebSocketSessionOptions): SessionSettings {
   const { heartbeat } = options;
   const heartbeatMs = positive("heartbeat.intervalMs", heartbeat?.intervalMs ?? Infinity);
-  return {
+  const settings: SessionSettings = {
     maxOutputBytes: positive("maxOutputBytes", options.maxOutputBytes ?? OUTPUT_BYTES_MAX),
     dropsOutput: drops(options.outputPolicy ?? "disconnect"),
     highWaterBytes: positive("highWaterBytes", options.highWaterBytes ?? HIGH_WATER_BYTES),
@@ -105,6 +108,15 @@ export function sessionSettings(options: WebSocketSessionOptions): SessionSettin
     heartbeatTimeoutMs: positive("heartbeat.timeoutMs", heartbeat?.timeoutMs ?? heartbeatMs),
     autoPong: options.autoPong !== false,
   };
+  if (newest === null || !areSame(settings, newest)) newest = settings;
+  return newest;
+}
+
+function areSame(one: SessionSettings, other: SessionSettings): boolean {
+  return one.maxOutputBytes === other.maxOutputBytes && one.dropsOutput === other.dropsOutput &&
+    one.highWaterBytes === other.highWaterBytes && one.closeTimeoutMs === other.closeTimeoutMs &&
+    one.writeTimeoutMs === other.writeTimeoutMs && one.heartbeatMs === other.heartbeatMs &&
+    one.heartbeatTimeoutMs === other.heartbeatTimeoutMs && one.autoPong === other.autoPong;
 }
 
 function drops(policy: string): boolean {

@@ -1,7 +1,12 @@
 import type { BufferEvent } from "../core/mod.ts";
-import { FrameWriter } from "./frame_writer.ts";
+import { type FrameWriter, maskedFrames, plainFrames } from "./frame_writer.ts";
 import { LeavingBytes } from "./leaving_bytes.ts";
-import {
+import * as opcodes from "./opcodes.ts";
+import type { PermessageDeflate } from "./permessage_deflate.ts";
+import type { SessionSettings, WebSocketMessage } from "./session_options.ts";
+
+// As constants of this module V8 knows their values, which it would load each time from another one.
+const {
   COMPRESSED_BIT,
   CONTROL_BYTES_MAX,
   FINAL_BIT,
@@ -11,9 +16,7 @@ import {
   OPCODE_PING,
   OPCODE_PONG,
   OPCODE_TEXT,
-} from "./opcodes.ts";
-import type { PermessageDeflate } from "./permessage_deflate.ts";
-import type { SessionSettings, WebSocketMessage } from "./session_options.ts";
+} = opcodes;
 
 const NOTHING = new Uint8Array(0);
 const encoder: TextEncoder = new TextEncoder();
@@ -35,7 +38,7 @@ const WHOLE = 0;
  */
 export class SessionOutput {
   readonly #stream: BufferEvent;
-  readonly #writer: FrameWriter;
+  readonly #frames: FrameWriter;
   readonly #settings: SessionSettings;
   readonly #deflate: PermessageDeflate | null;
   // Opcode of the message that is being sent in fragments.
@@ -54,7 +57,7 @@ export class SessionOutput {
   /** @param masks whether this is a client's side. */
   constructor(stream: BufferEvent, settings: SessionSettings, deflate: PermessageDeflate | null, masks: boolean) {
     this.#stream = stream;
-    this.#writer = new FrameWriter(stream.output, masks);
+    this.#frames = masks ? maskedFrames : plainFrames;
     this.#settings = settings;
     this.#deflate = deflate;
   }
@@ -83,9 +86,9 @@ export class SessionOutput {
     if (deflate !== null && data.length >= deflate.minBytes) {
       this.#sendCompressed(data, deflate);
     } else if (typeof data === "string") {
-      this.#writer.writeText(FINAL_BIT | OPCODE_TEXT, data);
+      this.#frames.writeText(this.#stream, FINAL_BIT | OPCODE_TEXT, data);
     } else {
-      this.#writer.writeBytes(FINAL_BIT | OPCODE_BINARY, data, false);
+      this.#frames.writeBytes(this.#stream, FINAL_BIT | OPCODE_BINARY, data, false);
     }
     return this.#grown();
   }
@@ -94,7 +97,12 @@ export class SessionOutput {
     const isText = typeof data === "string";
     const bytes = isText ? encoder.encode(data) : data;
     const opcode = isText ? OPCODE_TEXT : OPCODE_BINARY;
-    this.#writer.writeBytes(FINAL_BIT | COMPRESSED_BIT | opcode, deflate.compress(bytes, true), true);
+    this.#frames.writeBytes(
+      this.#stream,
+      FINAL_BIT | COMPRESSED_BIT | opcode,
+      deflate.compress(bytes, true),
+      true,
+    );
   }
 
   /** Sends a fragment of a message, which the first one begins; returns how many bytes wait by now. */
@@ -117,11 +125,11 @@ export class SessionOutput {
     const first = opcode | compressed | (isFinal ? FINAL_BIT : 0);
     if (this.#isCompressed) {
       const bytes = typeof data === "string" ? encoder.encode(data) : data;
-      this.#writer.writeBytes(first, this.#deflate!.compress(bytes, isFinal), true);
+      this.#frames.writeBytes(this.#stream, first, this.#deflate!.compress(bytes, isFinal), true);
     } else if (typeof data === "string") {
-      this.#writer.writeText(first, data);
+      this.#frames.writeText(this.#stream, first, data);
     } else {
-      this.#writer.writeBytes(first, data, false);
+      this.#frames.writeBytes(this.#stream, first, data, false);
     }
     this.#isFirstFragment = false;
     if (isFinal) this.#fragmented = WHOLE;
@@ -139,7 +147,7 @@ export class SessionOutput {
   /** Sends a control frame. */
   sendControl(opcode: number, payload: Uint8Array): number {
     this.#answerWaiting();
-    this.#writer.writeBytes(FINAL_BIT | opcode, payload, false);
+    this.#frames.writeBytes(this.#stream, FINAL_BIT | opcode, payload, false);
     return this.#grown();
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { type Chain, restOf } from "../core/chain.ts";
 import { latin1 } from "../core/latin1.ts";
 import { isAscii, Utf8Checker } from "./utf8_checker.ts";
 
@@ -61,8 +62,11 @@ function findNativeWrite(): NativeWrite | null {
   }
 }
 
-/** Writes `text` as UTF-8 to `bytes[at..at + room)`, as much as fits; returns how many bytes that took. A lone surrogate becomes U+FFFD. */
-export function writeText(text: string, bytes: Uint8Array, at: number, room: number): number {
-  if (nativeWrite !== null) return nativeWrite.call(bytes, text, at, room);
-  return encoder.encodeInto(text, bytes.subarray(at, at + room)).written;
+/**
+ * Writes `text` as UTF-8 into the memory of a chain from index `at` on, where there is room for it; returns how many bytes that took. A lone
+ * surrogate becomes U+FFFD.
+ */
+export function writeText(text: string, chain: Chain, at: number): number {
+  if (nativeWrite !== null) return nativeWrite.call(chain.bytes, text, at, chain.limit - at);
+  return encoder.encodeInto(text, restOf(chain, at)).written;
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { Chain, CHAIN_MEMORY, memoryChain, restOf } from "../../src/core/chain.ts";
 import { textOf, writeText } from "../../src/ws/text.ts";
 
 const TEXTS = [
@@ -28,11 +29,23 @@ describe("text of messages", () => {
       const expected = [...new TextEncoder().encode(text)];
       for (const at of [0, 1, 7]) {
         const bytes = new Uint8Array(new ArrayBuffer(2000), 3, 1900).fill(0xee);
-        assertStrictEquals(writeText(text, bytes, at, text.length * 3), expected.length);
+        const chain = new Chain(CHAIN_MEMORY, bytes, bytes.length, null);
+        assertStrictEquals(writeText(text, chain, at), expected.length);
+        // Again, from what is remembered by now.
+        bytes.fill(0xee);
+        assertStrictEquals(writeText(text, chain, at), expected.length);
         const around = [...new Array(at).fill(0xee), ...expected, ...new Array(1900 - at - expected.length).fill(0xee)];
         assertEquals([...bytes], around, JSON.stringify(text));
       }
     }
+  });
+
+  it("is written through a view that is kept for the place where it begins", () => {
+    const chain = memoryChain(64);
+    const view = restOf(chain, 4);
+    assertEquals([view.byteOffset - chain.bytes.byteOffset, view.length], [4, 60]);
+    assertStrictEquals(restOf(chain, 4), view);
+    assertEquals([restOf(chain, 0).length, restOf(chain, 64).length, restOf(chain, 4).length], [64, 0, 60]);
   });
 
   it("is read as it was written, whether or not it is known to be ASCII", () => {
