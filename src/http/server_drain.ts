@@ -1,4 +1,5 @@
 import { EV_PERSIST, type EventBase, LoopEvent } from "../core/mod.ts";
+import { reactorOf } from "../core/event_base.ts";
 import { Waiter } from "../core/waiter.ts";
 
 /** How {@linkcode HttpServer.drain} ends. */
@@ -23,7 +24,8 @@ export function untilDrained(base: EventBase, isDrained: () => boolean, options:
   if (!(timeoutMs >= 0)) throw new RangeError(`Cannot drain within ${timeoutMs} ms: a time is needed`);
   if (isDrained()) return Promise.resolve(true);
   const waiter = new Waiter<boolean>();
-  const deadlineMs = base.now() + timeoutMs;
+  // A busy callback's time so far is not part of it.
+  const deadlineMs = base.now() + reactorOf(base).clock.ageMs + timeoutMs;
   const clean = (): void => {
     look.close();
     signal?.removeEventListener("abort", onAbort);

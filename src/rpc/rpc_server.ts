@@ -1,3 +1,4 @@
+import { tellSoon } from "../core/tell_soon.ts";
 import { EVHTTP_REQ_POST, type HttpConnection, type HttpHost, type HttpRequest } from "../http/mod.ts";
 import { refuse, type RpcCallOwner, type RpcHandler, ServedCall } from "./rpc_call.ts";
 import {
@@ -17,7 +18,7 @@ import { TagError } from "./tag_error.ts";
 export interface RpcServerOptions {
   /** Limits of requests, and how deep replies may be; how long a request may be is the HTTP server's `maxBodyBytes`. */
   readonly limits?: Partial<RpcLimits> | undefined;
-  /** Told what handlers and hooks throw, and why a message that a hook has changed is none any more; `console.error` by default. */
+  /** Told what handlers and hooks throw, and why a message that a hook has changed is none any more; `console.error` by default. What it throws itself goes to the loop. */
   readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined;
 }
 
@@ -165,7 +166,7 @@ export class RpcServer implements Disposable {
       call = new ServedCall(this.#owner, method, http, meta, request);
     } catch (error) {
       refuse(http);
-      if (!(error instanceof TagError)) this.#onError(error, http);
+      if (!(error instanceof TagError)) this.#report(error, http);
       return;
     }
     try {
@@ -188,7 +189,18 @@ export class RpcServer implements Disposable {
     try {
       call.fail();
     } finally {
-      this.#onError(error, call.http);
+      this.#report(error, call.http);
+    }
+  }
+
+  /** Tells of an error. What that throws gets to the loop, as what callbacks throw; behind a promise nobody else would catch it. */
+  #report(error: unknown, http: HttpRequest): void {
+    try {
+      this.#onError(error, http);
+    } catch (thrown) {
+      tellSoon(http.connection.server.base, () => {
+        throw thrown;
+      });
     }
   }
 
@@ -201,7 +213,7 @@ export class RpcServer implements Disposable {
       try {
         done(goesOn);
       } finally {
-        if (error !== undefined) this.#onError(error, http);
+        if (error !== undefined) this.#report(error, http);
       }
     });
     if (isDecided) return;
@@ -222,7 +234,7 @@ export class RpcServer implements Disposable {
       limits: this.#limits,
       hasHooks: (side) => this.#hooks.has(side),
       passHooks: (context, done) => this.#passHooks(context, done),
-      report: (error, http) => this.#onError(error, http),
+      report: (error, http) => this.#report(error, http),
     };
   }
 }

@@ -299,6 +299,30 @@ describe("a server that drains", () => {
       }, backend.newBase()));
   });
 
+  it("waits as long as it is to, however long the callback was busy before that says so", async () => {
+    using base = new EventBase();
+    using server = new HttpServer(base);
+    const [ours, theirs] = socketPair();
+    server.serveStream(new SocketBufferEvent(base, ours));
+    using client = new SocketBufferEvent(base, theirs);
+    client.write("GET / HTTP/1.1\r\n");
+    base.loop(EVLOOP_NONBLOCK);
+    let begunMs = 0;
+    let drained: Promise<boolean> | null = null;
+    using busy = base.timer(() => {
+      const startMs = performance.now();
+      while (performance.now() - startMs < 60) { /* busy */ }
+      begunMs = performance.now();
+      drained = server.drain({ timeoutMs: 50 }).finally(() => endMs = performance.now());
+    });
+    let endMs = 0;
+    busy.add(0);
+    await base.run();
+    assertEquals(await drained, false);
+    // Half a millisecond for two clocks that are not the same.
+    assert(endMs - begunMs >= 49.5, `${endMs - begunMs} ms`);
+  });
+
   it("is closed at once when its base is", async () => {
     const base = new EventBase();
     const server = new HttpServer(base);

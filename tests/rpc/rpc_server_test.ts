@@ -150,6 +150,38 @@ forEachBackend((backend) => {
       }));
   });
 
+  describe("RpcServer whose onError throws", () => {
+    it("leaves that to the loop, whether or not a promise was in between", () => {
+      const told: unknown[] = [];
+      const other = backend.newBase({ onError: (error: unknown) => void told.push(error) });
+      return withPair(other, async (pair) => {
+        const rpc = new RpcServer(pair.http, {
+          onError: (error) => {
+            throw new Error(`told: ${(error as Error).message}`);
+          },
+        });
+        const handlers: Record<string, () => { total: number } | Promise<{ total: number }>> = {
+          Throws: () => {
+            throw new Error("thrown");
+          },
+          Rejects: () => Promise.reject(new Error("rejected")),
+          Hooked: () => ({ total: 0 }),
+        };
+        rpc.addHook(EVRPC_INPUT, ({ method }) => {
+          return method === "Hooked" ? Promise.reject(new Error("from a hook")) : EVRPC_CONTINUE;
+        });
+        for (const [name, handler] of Object.entries(handlers)) {
+          rpc.register(rpcMethod(name, Numbers, Total), handler);
+          assertStrictEquals((await post(pair, `/.rpc.${name}`, three)).status, 503, name);
+        }
+        await eventually(() => told.length === 3, "errors are told");
+        const expected = ["told: thrown", "told: rejected", "told: from a hook"];
+        assertEquals(told.map((error) => (error as Error).message), expected);
+        rpc.close();
+      }).finally(() => other.close());
+    });
+  });
+
   describe("RpcServer registers and unregisters", () => {
     it("calls by their names", () =>
       withPair(base, async (pair) => {
