@@ -15,9 +15,14 @@ let view: Int32Array = new Int32Array(0);
 export function wordsOf(buffer: ArrayBufferLike): Int32Array {
   if (buffer === viewedBuffer) return view;
   const words = new Int32Array(buffer, 0, buffer.byteLength >>> 2);
-  if (buffer.byteLength <= REMEMBERED_BYTES_MAX) {
+  if (buffer.byteLength <= REMEMBERED_BYTES_MAX && !mayChangeSize(buffer)) {
     viewedBuffer = buffer;
     view = words;
   }
   return words;
+}
+
+function mayChangeSize(buffer: ArrayBufferLike): boolean {
+  const { resizable = false, growable = false } = buffer as { resizable?: boolean; growable?: boolean };
+  return resizable || growable;
 }

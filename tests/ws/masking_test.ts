@@ -31,6 +31,22 @@ describe("applyMask (RFC 6455 section 5.3)", () => {
     }
   });
 
+  it("masks all of memory that has grown or shrunk since it was masked last", () => {
+    const growing = new ArrayBuffer(64, { maxByteLength: 1024 });
+    const shared = new SharedArrayBuffer(64, { maxByteLength: 1024 });
+    for (
+      const [buffer, size] of [[growing, 64], [growing, 1000], [growing, 80], [shared, 64], [shared, 1000]] as const
+    ) {
+      if (buffer === growing) growing.resize(size);
+      else shared.grow(size);
+      const payload = Array.from({ length: size }, (_, index) => index * 7 & 0xff);
+      const bytes = new Uint8Array(buffer);
+      bytes.set(payload);
+      applyMask(bytes, 0, size, MASK, 0);
+      assertEquals([...bytes], masked(payload, 0), `${size} bytes`);
+    }
+  });
+
   it("tells whether what it has written is ASCII, wherever the only byte is that is not", () => {
     for (const length of [1, 2, 3, 4, 7, 47, 48, 49, 50, 51, 70]) {
       for (let start = 0; start < 4; start++) {
