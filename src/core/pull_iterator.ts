@@ -45,8 +45,8 @@ export class PullIterator<T, Asked extends AskedPiece<T>> implements AsyncGenera
     }
     const asked = this.#source.ask();
     this.#asked.add(asked);
-    return asked.promise.then(
-      (piece) => {
+    const next = asked.promise.then(
+      (piece): IteratorResult<T, void> => {
         this.#asked.delete(asked);
         if (piece !== null && piece !== undefined) return { done: false, value: piece };
         this.#end();
@@ -59,6 +59,9 @@ export class PullIterator<T, Asked extends AskedPiece<T>> implements AsyncGenera
         throw error;
       },
     );
+    // As with what is awaited otherwise: who asks ahead looks at it later.
+    next.catch(() => {});
+    return next;
   }
 
   return(): Promise<IteratorResult<T, void>> {

@@ -130,6 +130,17 @@ forEachBackend((backend) => {
         assertSameBytes(Uint8Array.from(got), sent);
       }));
 
+    it("iteration that asks ahead is told of an error when it looks", () =>
+      alongside(base, async () => {
+        near.setTimeouts(5, -1);
+        const chunks = near[Symbol.asyncIterator]();
+        const ahead = chunks.next();
+        await eventually(() => near.error !== null || (near.enabled & EV_READ) === 0, "the timeout");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        await assertRejectsWith(ahead, "TIMEOUT");
+        assertEquals(await chunks.next(), { done: true, value: undefined });
+      }));
+
     it("iteration that is left early leaves the connection as it is; closing on this side ends it", () =>
       alongside(base, async () => {
         far.write("first\nsecond\n");
