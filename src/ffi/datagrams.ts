@@ -5,7 +5,7 @@
  * @module
  */
 
-import { check, errno, sys } from "./libc.ts";
+import { errno, sys } from "./libc.ts";
 import { os } from "./platform.ts";
 import { allocate, cString, stringIn } from "./strings.ts";
 
@@ -36,7 +36,8 @@ export function recvfrom(
   address: Uint8Array | null,
   lengthStorage: Uint8Array | null,
 ): number {
-  return check(sys.recvfrom(fd, bytes, length, flags, address, lengthStorage));
+  const result = sys.recvfrom(fd, bytes, length, flags, address, lengthStorage);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** The index of the network interface called `name`; 0 when there is none. */
@@ -56,7 +57,8 @@ export function disconnect(fd: number): number {
   // A sockaddr of no family, which is all zeros on every system but for the BSDs' length byte.
   const nobody = allocate(16);
   if (os.hasSockaddrLength) nobody[0] = nobody.length;
-  const result = check(sys.connect(fd, nobody, nobody.length));
+  const called = sys.connect(fd, nobody, nobody.length);
+  const result = called < 0 ? -errno[0]! : called;
   // The BSDs disconnect and complain about the address all the same.
   const { EAFNOSUPPORT, EINVAL } = os.errno;
   return os.hasSockaddrLength && (result === -EAFNOSUPPORT! || result === -EINVAL!) ? 0 : result;

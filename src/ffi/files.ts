@@ -4,7 +4,7 @@
  * @module
  */
 
-import { check, errno, sys, sysFcntl, sysFcntlPadded, sysLinux } from "./libc.ts";
+import { errno, sys, sysFcntl, sysFcntlPadded, sysLinux } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
 import { allocate, cString, stringAt, stringIn } from "./strings.ts";
 import { get, getBig, type NumberField } from "./struct.ts";
@@ -13,8 +13,12 @@ const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_TRUNC, O_
 
 /** `fcntl` with an integer argument. */
 export function fcntl(fd: number, command: number, argument: number): number {
-  if (sysFcntl !== undefined) return check(sysFcntl.fcntl(fd, command, argument));
-  return check(sysFcntlPadded!.fcntl(fd, command, 0, 0, 0, 0, 0, 0, argument));
+  if (sysFcntl !== undefined) {
+    const result = sysFcntl.fcntl(fd, command, argument);
+    return result < 0 ? -errno[0]! : result;
+  }
+  const result = sysFcntlPadded!.fcntl(fd, command, 0, 0, 0, 0, 0, 0, argument);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Makes `fd` non-blocking, or blocking. Returns 0 or `-errno`. */
@@ -32,8 +36,9 @@ export function setCloseOnExec(fd: number, on: boolean = true): number {
 
 /** Closes `fd`. After EINTR the descriptor is gone on every system we support, so that counts as success. */
 export function close(fd: number): number {
-  const result = check(sys.close(fd));
-  return result === -os.errno.EINTR! ? 0 : result;
+  if (sys.close(fd) >= 0) return 0;
+  const error = errno[0]!;
+  return error === os.errno.EINTR! ? 0 : -error;
 }
 
 /** Another descriptor for the same open file, close-on-exec. */
@@ -124,8 +129,8 @@ const pairCells = new Int32Array(pairBytes.buffer);
 
 /** Creates a non-blocking close-on-exec pipe; on success `pair[0]` reads what is written to `pair[1]`. */
 export function pipe(pair: Int32Array): number {
-  let result = check(sys.pipe(pairBytes));
-  if (result < 0) return result;
+  let result = sys.pipe(pairBytes);
+  if (result < 0) return -errno[0]!;
   const [readEnd, writeEnd] = [pairCells[0]!, pairCells[1]!];
   for (const fd of [readEnd, writeEnd]) {
     if (result >= 0) result = setNonBlocking(fd);
@@ -143,7 +148,8 @@ export function pipe(pair: Int32Array): number {
 
 /** Opens an existing file; close-on-exec is added to `flags`. */
 export function open(path: string, flags: number): number {
-  return check(sys.open(cString(path), flags | os.constants.O_CLOEXEC));
+  const result = sys.open(cString(path), flags | os.constants.O_CLOEXEC);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /**
@@ -158,19 +164,22 @@ export function createFile(path: string, mode: number): number {
     return existing;
   }
   // open() with O_CREAT takes its third argument by another convention on some systems; this one is the same everywhere.
-  const fd = check(sys.creat(cString(path), mode));
-  if (fd >= 0) setCloseOnExec(fd);
+  const fd = sys.creat(cString(path), mode);
+  if (fd < 0) return -errno[0]!;
+  setCloseOnExec(fd);
   return fd;
 }
 
 /** Sets the permission bits of what stands at `path`. */
 export function chmod(path: string, mode: number): number {
-  return check(sys.chmod(cString(path), mode));
+  const result = sys.chmod(cString(path), mode);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Removes a name from the file system. */
 export function unlink(path: string): number {
-  return check(sys.unlink(cString(path)));
+  const result = sys.unlink(cString(path));
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** What `fstat` says of a descriptor. */
@@ -192,14 +201,14 @@ const statView = new DataView(statBytes.buffer);
 
 /** Describes an open file, or returns `-errno`. */
 export function fstat(fd: number): FileStatus | number {
-  const result = check(sys.fstat(fd, statBytes));
-  return result < 0 ? result : readStat();
+  const result = sys.fstat(fd, statBytes);
+  return result < 0 ? -errno[0]! : readStat();
 }
 
 /** Describes what stands at `path`, a symbolic link itself rather than what it points to, or returns `-errno`. */
 export function lstat(path: string): FileStatus | number {
-  const result = check(sys.lstat(cString(path), statBytes));
-  return result < 0 ? result : readStat();
+  const result = sys.lstat(cString(path), statBytes);
+  return result < 0 ? -errno[0]! : readStat();
 }
 
 function readStat(): FileStatus {
@@ -226,8 +235,9 @@ const pathBytes = allocate(4096);
 
 /** `path` with every symbolic link and every `.` and `..` resolved, or `-errno`. */
 export function realpath(path: string): string | number {
-  const resolved = Number(sys.realpath(cString(path), pathBytes));
-  return resolved === 0 ? -errno[0]! : stringIn(pathBytes);
+  const resolved = sys.realpath(cString(path), pathBytes);
+  const error = errno[0]!;
+  return Number(resolved) === 0 ? -error : stringIn(pathBytes);
 }
 
 /** One entry of a directory. */
@@ -245,16 +255,19 @@ export interface DirectoryEntry {
  */
 export function listDirectory(path: string, entriesMax: number): DirectoryEntry[] | number {
   const stream = sys.opendir(cString(path));
-  if (Number(stream) === 0) return -errno[0]!;
+  const failure = errno[0]!;
+  if (Number(stream) === 0) return -failure;
   const { dirent } = os.structs;
   const entries: DirectoryEntry[] = [];
   let result = 0;
   while (entries.length < entriesMax) {
     // Nothing else tells the end from an error.
     errno[0] = 0;
-    const address = Number(sys.readdir(stream));
+    const entry = sys.readdir(stream);
+    const error = errno[0]!;
+    const address = Number(entry);
     if (address === 0) {
-      result = -errno[0]!;
+      result = -error;
       break;
     }
     const name = stringAt(address + dirent.fields.name.offset);

@@ -7,7 +7,7 @@
 
 import { darwin } from "./darwin.ts";
 import { setCloseOnExec } from "./files.ts";
-import { check, errno, sysKqueue } from "./libc.ts";
+import { ATTEMPTS_MAX, errno, sysKqueue } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
 import { getenv, isSetuid } from "./process.ts";
 import type { OsConstants } from "./os_data.ts";
@@ -66,13 +66,19 @@ export function openKqueue(): KqueueProvider | undefined {
     eventSize: own?.size ?? darwinKqueue.eventSize,
     constants: own == null ? darwinKqueue.constants : os.constants,
     kqueue() {
-      const fd = check(calls.kqueue());
-      if (fd >= 0) setCloseOnExec(fd);
+      const fd = calls.kqueue();
+      if (fd < 0) return -errno[0]!;
+      setCloseOnExec(fd);
       return fd;
     },
     kevent(fd, changes, changeCount, events, eventsMax, timeout) {
-      const result = calls.kevent(fd, changes, changeCount, events, eventsMax, timeout);
-      return result < 0 ? -errno[0]! : result;
+      for (let attempt = 1;; attempt++) {
+        const result = calls.kevent(fd, changes, changeCount, events, eventsMax, timeout);
+        if (result >= 0) return result;
+        const error = errno[0]!;
+        // Changes are not made twice.
+        if (error !== os.errno.EAGAIN! || changeCount > 0 || attempt === ATTEMPTS_MAX) return -error;
+      }
     },
   };
 }

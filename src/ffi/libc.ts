@@ -69,17 +69,48 @@ export function openFromLibc<const S extends Signatures>(signatures: S): Calls<S
   return openWithAliases(libcPath, signatures);
 }
 
+function mapErrno(): Int32Array {
+  const located = openFromLibc({ [os.errnoSymbol]: { args: [], result: "address" } } as const);
+  return new Int32Array(runtime.viewAt(Number(located[os.errnoSymbol]!()), 4));
+}
+
+/**
+ * This thread's errno word, mapped. Reading it in the expression right after a call costs 1 ns, calling
+ * `__errno_location` each time 20 to 70 ns. It is per thread, and so is this module: every Worker maps its own.
+ *
+ * The runtime writes here, too: on Deno EAGAIN was found after it had collected garbage, and after a loop that was being compiled. It may have
+ * its turn where a function begins or ends, so the function that makes a call reads errno before it calls or returns to anybody. The first
+ * time, when the engine does not know that reading yet, a little of the danger is left: see {@linkcode ATTEMPTS_MAX}.
+ */
+export const errno: Int32Array = mapErrno();
+
+/** How often at most a call is made that says EAGAIN though it has no such answer, because what it did say was written over. */
+export const ATTEMPTS_MAX = 3;
+
 const syscalls = os.name === "linux" ? syscallNumbers[runtime.arch as Arch] : undefined;
 
-/** `recv` and `send` that take an address. */
+/** `recv` and `send` that take an address. Unlike those of other tables they return `-errno` themselves. */
 export const sysAddressed: Calls<typeof addressedSignatures> = syscalls === undefined
-  ? openFromLibc(addressedSignatures)
-  : directSocketCalls(openFromLibc, syscalls, runtime.word(0));
+  ? addressedCalls(openFromLibc(addressedSignatures))
+  : directSocketCalls(openFromLibc, syscalls, runtime.word(0), errno);
 
-/** The waits of epoll, undefined elsewhere than on Linux, whose kernel may lack `epoll_pwait2`. */
+function addressedCalls({ recv, send }: Calls<typeof addressedSignatures>): Calls<typeof addressedSignatures> {
+  return {
+    recv(fd, word, length, flags) {
+      const result = recv(fd, word, length, flags);
+      return result < 0 ? -errno[0]! : result;
+    },
+    send(fd, word, length, flags) {
+      const result = send(fd, word, length, flags);
+      return result < 0 ? -errno[0]! : result;
+    },
+  };
+}
+
+/** The waits of epoll, undefined elsewhere than on Linux, whose kernel may lack `epoll_pwait2`. They return `-errno` themselves. */
 export const sysEpoll: Calls<typeof epollSignatures> | undefined = syscalls === undefined
   ? undefined
-  : directEpollCalls(openFromLibc, syscalls);
+  : directEpollCalls(openFromLibc, syscalls, errno);
 
 /** Opens functions of one system, or answers undefined on the others. */
 function openOn<const S extends Signatures>(names: readonly string[], signatures: S): Calls<S> | undefined {
@@ -119,19 +150,3 @@ export const sysFcntl: Calls<{ fcntl: typeof fcntlSignature }> | undefined = var
 export const sysFcntlPadded: Calls<{ fcntl: typeof fcntlPaddedSignature }> | undefined = variadicOnStack
   ? openFromLibc({ fcntl: fcntlPaddedSignature })
   : undefined;
-
-function mapErrno(): Int32Array {
-  const located = openFromLibc({ [os.errnoSymbol]: { args: [], result: "address" } } as const);
-  return new Int32Array(runtime.viewAt(Number(located[os.errnoSymbol]!()), 4));
-}
-
-/**
- * This thread's errno word, mapped. Reading it in the expression right after a call costs 1 ns, calling
- * `__errno_location` each time 20 to 70 ns. It is per thread, and so is this module: every Worker maps its own.
- */
-export const errno: Int32Array = mapErrno();
-
-/** `result` when the call succeeded, else `-errno`. The call must be the argument itself, so that nothing runs between. */
-export function check(result: number): number {
-  return result < 0 ? -errno[0]! : result;
-}

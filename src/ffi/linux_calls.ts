@@ -5,6 +5,8 @@
  * 2.40 notes before and after the call whether it may, by instructions that lock memory: 30 to 80 ns a call. `syscall` is no such point, and
  * nobody cancels our threads.
  *
+ * Each returns its result when >= 0, else `-errno`, which who calls it must not read: its own end would lie between (`libc.ts`).
+ *
  * @module
  */
 
@@ -42,24 +44,40 @@ export function directSocketCalls(
   open: Open,
   numbers: SyscallNumbers,
   nowhere: Word,
+  errno: Int32Array,
 ): Calls<typeof addressedSignatures> {
   const { recvfrom, sendto } = numbers;
   const receive = syscallFor(open, ["i32", "address", "u32", "i32", "address", "u32"]);
   const send = syscallFor(open, ["i32", "address", "u32", "i32", "address", "u32"]);
   return {
-    recv: (fd, word, length, flags) => receive(recvfrom, fd, word, length, flags, nowhere, 0),
-    send: (fd, word, length, flags) => send(sendto, fd, word, length, flags, nowhere, 0),
+    recv(fd, word, length, flags) {
+      const result = receive(recvfrom, fd, word, length, flags, nowhere, 0);
+      return result < 0 ? -errno[0]! : result;
+    },
+    send(fd, word, length, flags) {
+      const result = send(sendto, fd, word, length, flags, nowhere, 0);
+      return result < 0 ? -errno[0]! : result;
+    },
   };
 }
 
 /** `epoll_wait`, which arm64 knows as `epoll_pwait` without signals only, and `epoll_pwait2`, which is there whatever the C library has. */
-export function directEpollCalls(open: Open, numbers: SyscallNumbers): Calls<typeof epollSignatures> {
+export function directEpollCalls(
+  open: Open,
+  numbers: SyscallNumbers,
+  errno: Int32Array,
+): Calls<typeof epollSignatures> {
   const { epoll_pwait, epoll_pwait2 } = numbers;
   const wait = syscallFor(open, ["i32", "buffer", "i32", "i32", "buffer", "u32"]);
   const waitNanoseconds = syscallFor(open, ["i32", "buffer", "i32", "buffer", "buffer", "u32"]);
   return {
-    epoll_wait: (epollFd, events, max, timeoutMs) => wait(epoll_pwait, epollFd, events, max, timeoutMs, null, 0),
-    epoll_pwait2: (epollFd, events, max, timeout, signals) =>
-      waitNanoseconds(epoll_pwait2, epollFd, events, max, timeout, signals, 0),
+    epoll_wait(epollFd, events, max, timeoutMs) {
+      const result = wait(epoll_pwait, epollFd, events, max, timeoutMs, null, 0);
+      return result < 0 ? -errno[0]! : result;
+    },
+    epoll_pwait2(epollFd, events, max, timeout, signals) {
+      const result = waitNanoseconds(epoll_pwait2, epollFd, events, max, timeout, signals, 0);
+      return result < 0 ? -errno[0]! : result;
+    },
   };
 }

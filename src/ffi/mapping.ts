@@ -38,19 +38,19 @@ export function mapFile(fd: number, offset: number, length: number): FileMapping
   if (length > MAPPING_BYTES_MAX) return -os.errno.ENOMEM!;
   const leftover = offset % pageSize;
   const { PROT_READ, PROT_WRITE, MAP_PRIVATE } = os.constants;
-  const start = Number(
-    sys.mmap(
-      runtime.word(0),
-      leftover + length,
-      // Private and writable: whoever writes to a view gets a page of his own, and no segmentation fault.
-      PROT_READ | PROT_WRITE,
-      MAP_PRIVATE,
-      fd,
-      runtime.word(offset - leftover),
-    ),
+  const mapped = sys.mmap(
+    runtime.word(0),
+    leftover + length,
+    // Private and writable: whoever writes to a view gets a page of his own, and no segmentation fault.
+    PROT_READ | PROT_WRITE,
+    MAP_PRIVATE,
+    fd,
+    runtime.word(offset - leftover),
   );
+  const error = errno[0]!;
+  const start = Number(mapped);
   // MAP_FAILED is all ones, which arrives as 2^64 - 1 or as -1.
-  if (start <= 0 || start >= 2 ** 63) return -errno[0]!;
+  if (start <= 0 || start >= 2 ** 63) return -error;
   const memory = runtime.viewAt(start, leftover + length);
   return { bytes: new Uint8Array(memory, leftover, length), address: start + leftover };
 }

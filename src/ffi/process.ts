@@ -4,7 +4,7 @@
  * @module
  */
 
-import { check, errno, sys, sysLinux } from "./libc.ts";
+import { errno, sys, sysLinux } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
 import type { Address } from "./runtime.ts";
 import { allocate, cString, stringAt, stringIn } from "./strings.ts";
@@ -39,13 +39,15 @@ export function hostName(): string {
 
 /** Sends signal `signo` to process `pid`. */
 export function kill(pid: number, signo: number): number {
-  return check(sys.kill(pid, signo));
+  const result = sys.kill(pid, signo);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Sends signal `signo` with an integer value to process `pid`; Linux only, `-ENOSYS` elsewhere. */
 export function sigqueue(pid: number, signo: number, value: number): number {
   if (sysLinux === undefined) return -os.errno.ENOSYS!;
-  return check(sysLinux.sigqueue(pid, signo, runtime.word(value)));
+  const result = sysLinux.sigqueue(pid, signo, runtime.word(value));
+  return result < 0 ? -errno[0]! : result;
 }
 
 const timeBytes = allocate(16);
@@ -74,42 +76,45 @@ const unlimitedHigh = os.name === "linux" ? 0xffffffff : 0x7fffffff;
 
 /** Sets the soft limit on open descriptors; `Infinity` asks for none. The kernel refuses more than the hard limit. */
 export function setDescriptorLimit(limit: number): number {
-  const result = check(sys.getrlimit(os.constants.RLIMIT_NOFILE, limitBytes));
-  if (result < 0) return result;
+  if (sys.getrlimit(os.constants.RLIMIT_NOFILE, limitBytes) < 0) return -errno[0]!;
   // Both halves: a limit of 2^32 must not become its low half, 0.
   limitWords[0] = limit === Infinity ? 0xffffffff : limit;
   limitWords[1] = limit === Infinity ? unlimitedHigh : limit / 4294967296;
-  return check(sys.setrlimit(os.constants.RLIMIT_NOFILE, limitBytes));
+  const result = sys.setrlimit(os.constants.RLIMIT_NOFILE, limitBytes);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Maps `length` bytes of fresh private memory, readable and writable, or returns `-errno`. */
 export function mapMemory(length: number): Address | number {
   const { PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS } = os.constants;
-  const address = Number(
-    sys.mmap(
-      runtime.word(0),
-      length,
-      PROT_READ | PROT_WRITE,
-      MAP_PRIVATE | MAP_ANONYMOUS,
-      -1,
-      runtime.word(0),
-    ),
+  const mapped = sys.mmap(
+    runtime.word(0),
+    length,
+    PROT_READ | PROT_WRITE,
+    MAP_PRIVATE | MAP_ANONYMOUS,
+    -1,
+    runtime.word(0),
   );
+  const error = errno[0]!;
+  const address = Number(mapped);
   // MAP_FAILED is all ones, which arrives as 2^64 - 1 or as -1.
-  return address <= 0 || address >= 2 ** 63 ? -errno[0]! : address;
+  return address <= 0 || address >= 2 ** 63 ? -error : address;
 }
 
 /** Changes the protection of mapped memory. */
 export function protectMemory(address: Address, length: number, protection: number): number {
-  return check(sys.mprotect(runtime.word(address), length, protection));
+  const result = sys.mprotect(runtime.word(address), length, protection);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Gives mapped memory back. */
 export function unmapMemory(address: Address, length: number): number {
-  return check(sys.munmap(runtime.word(address), length));
+  const result = sys.munmap(runtime.word(address), length);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Installs `action` for `signo`, null for none, and stores the one that stood there in `previous` (both struct sigaction). */
 export function sigaction(signo: number, action: Uint8Array | null, previous: Uint8Array): number {
-  return check(sys.sigaction(signo, action, previous));
+  const result = sys.sigaction(signo, action, previous);
+  return result < 0 ? -errno[0]! : result;
 }

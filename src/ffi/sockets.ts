@@ -5,13 +5,17 @@
  */
 
 import { fcntl } from "./files.ts";
-import { check, errno, sys, sysAddressed, sysFreebsd, sysLinux } from "./libc.ts";
+import { ATTEMPTS_MAX, errno, sys, sysAddressed, sysFreebsd, sysLinux } from "./libc.ts";
 import { os, runtime } from "./platform.ts";
 import type { Address, Word } from "./runtime.ts";
 import { allocate } from "./strings.ts";
 
 const { SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_NOSIGPIPE, SO_ERROR } = os.constants;
 const { F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC, O_NONBLOCK } = os.constants;
+const { EAGAIN, EALREADY, EINPROGRESS, EISCONN } = os.errno as Record<
+  "EAGAIN" | "EALREADY" | "EINPROGRESS" | "EISCONN",
+  number
+>;
 
 // One cell each for int options, their lengths and descriptor pairs; no call of ours is re-entered.
 const cellBytes = allocate(8);
@@ -74,17 +78,27 @@ export function socketpair(family: number, type: number, protocol: number, pair:
 
 /** Binds `fd` to the first `length` bytes of `address` (a sockaddr). */
 export function bind(fd: number, address: Uint8Array, length: number): number {
-  return check(sys.bind(fd, address, length));
+  const result = sys.bind(fd, address, length);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Starts listening with room for `backlog` waiting connections. */
 export function listen(fd: number, backlog: number): number {
-  return check(sys.listen(fd, backlog));
+  const result = sys.listen(fd, backlog);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Connects `fd`; non-blocking sockets usually answer `-EINPROGRESS`. */
 export function connect(fd: number, address: Uint8Array, length: number): number {
-  return check(sys.connect(fd, address, length));
+  for (let attempt = 1;; attempt++) {
+    const result = sys.connect(fd, address, length);
+    if (result >= 0) return result;
+    const error = errno[0]!;
+    // Asked again, a socket tells how far the first attempt has come. Only UNIX sockets say EAGAIN themselves, and go on saying so.
+    if (attempt > 1 && error === EISCONN) return 0;
+    if (attempt > 1 && error === EALREADY) return -EINPROGRESS;
+    if (error !== EAGAIN || attempt === ATTEMPTS_MAX) return -error;
+  }
 }
 
 // By the ACCEPT_ bits.
@@ -95,8 +109,14 @@ const acceptFlags = [SOCK_NONBLOCK | SOCK_CLOEXEC, SOCK_CLOEXEC, SOCK_NONBLOCK, 
  * 32-bit cell over `lengthStorage`) holds the room in `address` before and the sockaddr's length after.
  */
 export function accept(fd: number, address: Uint8Array, lengthStorage: Uint8Array, how: number = 0): number {
-  if (sysLinux !== undefined) return check(sysLinux.accept4(fd, address, lengthStorage, acceptFlags[how]!));
-  if (sysFreebsd !== undefined) return check(sysFreebsd.accept4(fd, address, lengthStorage, acceptFlags[how]!));
+  if (sysLinux !== undefined) {
+    const result = sysLinux.accept4(fd, address, lengthStorage, acceptFlags[how]!);
+    return result < 0 ? -errno[0]! : result;
+  }
+  if (sysFreebsd !== undefined) {
+    const result = sysFreebsd.accept4(fd, address, lengthStorage, acceptFlags[how]!);
+    return result < 0 ? -errno[0]! : result;
+  }
   const accepted = sys.accept(fd, address, lengthStorage);
   return accepted < 0 ? -errno[0]! : prepare(accepted, how);
 }
@@ -119,14 +139,12 @@ let sendWord: Word = runtime.word(0);
 
 /** {@linkcode recv} into the memory at `word`: 100 ns cheaper than `readv` and free of a view per call. */
 export function recvAt(fd: number, word: Word, length: number, flags: number): number {
-  const result = sysAddressed.recv(fd, word, length, flags);
-  return result < 0 ? -errno[0]! : result;
+  return sysAddressed.recv(fd, word, length, flags);
 }
 
 /** {@linkcode send} from memory `offset` bytes behind `word`. */
 export function sendFrom(fd: number, word: Word, offset: number, length: number, flags: number): number {
-  const result = sysAddressed.send(fd, offset === 0 ? word : runtime.wordAt(word, offset), length, flags);
-  return result < 0 ? -errno[0]! : result;
+  return sysAddressed.send(fd, offset === 0 ? word : runtime.wordAt(word, offset), length, flags);
 }
 
 /** {@linkcode send} from memory at `address`. */
@@ -135,13 +153,13 @@ export function sendAt(fd: number, address: Address, length: number, flags: numb
     sendAddress = address;
     sendWord = runtime.word(address);
   }
-  const result = sysAddressed.send(fd, sendWord, length, flags);
-  return result < 0 ? -errno[0]! : result;
+  return sysAddressed.send(fd, sendWord, length, flags);
 }
 
 /** Ends one or both directions. */
 export function shutdown(fd: number, how: number): number {
-  return check(sys.shutdown(fd, how));
+  const result = sys.shutdown(fd, how);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Writes the local sockaddr into `address` and returns its length. */
@@ -161,12 +179,14 @@ export function getpeername(fd: number, address: Uint8Array): number {
 /** Sets an integer option. */
 export function setSocketOption(fd: number, level: number, option: number, value: number): number {
   cell[0] = value;
-  return check(sys.setsockopt(fd, level, option, cellBytes, 4));
+  const result = sys.setsockopt(fd, level, option, cellBytes, 4);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Sets an option whose value is a struct, or where it may be null takes it back. */
 export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array | null): number {
-  return check(sys.setsockopt(fd, level, option, value, value === null ? 0 : value.length));
+  const result = sys.setsockopt(fd, level, option, value, value === null ? 0 : value.length);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Reads an integer option; the value may itself be negative only where the option's may. */

@@ -1,12 +1,14 @@
 /**
- * Calls that wait for readiness: each returns its result when >= 0, else `-errno`.
+ * Calls that wait for readiness: each returns its result when >= 0, else `-errno`. No kernel answers them EAGAIN: those that do are asked again.
  *
  * @module
  */
 
-import { check, errno, sys, sysEpoll, sysLinux, sysPpoll } from "./libc.ts";
+import { ATTEMPTS_MAX, errno, sys, sysEpoll, sysLinux, sysPpoll } from "./libc.ts";
 import { os } from "./platform.ts";
 import { allocate } from "./strings.ts";
+
+const { EAGAIN } = os.errno as { EAGAIN: number };
 
 // Bound once: on systems without epoll nobody calls these, since `choose()` never offers the backend there.
 const linux = sysLinux!;
@@ -14,7 +16,8 @@ const epoll = sysEpoll!;
 
 /** Creates an epoll descriptor. */
 export function epollCreate(): number {
-  return check(linux.epoll_create1(os.constants.EPOLL_CLOEXEC));
+  const result = linux.epoll_create1(os.constants.EPOLL_CLOEXEC);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Adds, changes or removes the interest in `fd`; `event` is one struct epoll_event. */
@@ -25,8 +28,10 @@ export function epollControl(epollFd: number, operation: number, fd: number, eve
 
 /** Waits for at most `eventsMax` events; -1 milliseconds means without limit. */
 export function epollWait(epollFd: number, events: Uint8Array, eventsMax: number, timeoutMs: number): number {
-  const result = epoll.epoll_wait(epollFd, events, eventsMax, timeoutMs);
-  return result < 0 ? -errno[0]! : result;
+  for (let attempt = 1;; attempt++) {
+    const result = epoll.epoll_wait(epollFd, events, eventsMax, timeoutMs);
+    if (result !== -EAGAIN || attempt === ATTEMPTS_MAX) return result;
+  }
 }
 
 /** {@linkcode epollWait} with a struct timespec. A kernel before 5.11 answers `-ENOSYS`, and some sandboxes `-EPERM`. */
@@ -36,31 +41,40 @@ export function epollWaitNanoseconds(
   eventsMax: number,
   timeout: Uint8Array,
 ): number {
-  const result = epoll.epoll_pwait2(epollFd, events, eventsMax, timeout, null);
-  return result < 0 ? -errno[0]! : result;
+  for (let attempt = 1;; attempt++) {
+    const result = epoll.epoll_pwait2(epollFd, events, eventsMax, timeout, null);
+    if (result !== -EAGAIN || attempt === ATTEMPTS_MAX) return result;
+  }
 }
 
 /** Makes descriptor `fd` mean what `fresh` means, and closes `fresh` in any case. Returns 0 or `-errno`, which changes nothing else. */
 export function replaceDescriptor(fd: number, fresh: number): number {
-  const result = check(linux.dup3(fresh, fd, os.constants.O_CLOEXEC));
+  const result = linux.dup3(fresh, fd, os.constants.O_CLOEXEC);
+  const error = errno[0]!;
   sys.close(fresh);
-  return result < 0 ? result : 0;
+  return result < 0 ? -error : 0;
 }
 
 /** Opens a non-blocking close-on-exec timer that polls readable when it has run out. */
 export function timerfdCreate(clock: number): number {
-  return check(linux.timerfd_create(clock, os.constants.TFD_CLOEXEC | os.constants.TFD_NONBLOCK));
+  const result = linux.timerfd_create(clock, os.constants.TFD_CLOEXEC | os.constants.TFD_NONBLOCK);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Starts the timer anew, or stops it; `setting` is a struct itimerspec: the interval, then the time from now, two struct timespec. */
 export function timerfdSet(fd: number, setting: Uint8Array): number {
-  return check(linux.timerfd_settime(fd, 0, setting, null));
+  const result = linux.timerfd_settime(fd, 0, setting, null);
+  return result < 0 ? -errno[0]! : result;
 }
 
 /** Waits for one of the first `count` entries of `pollfds` (struct pollfd). */
 export function poll(pollfds: Uint8Array, count: number, timeoutMs: number): number {
-  const result = sys.poll(pollfds, count, timeoutMs);
-  return result < 0 ? -errno[0]! : result;
+  for (let attempt = 1;; attempt++) {
+    const result = sys.poll(pollfds, count, timeoutMs);
+    if (result >= 0) return result;
+    const error = errno[0]!;
+    if (error !== EAGAIN || attempt === ATTEMPTS_MAX) return -error;
+  }
 }
 
 const asked = allocate(8);
@@ -77,8 +91,12 @@ export function hasHungUp(fd: number): boolean {
 /** {@linkcode poll} with a struct timespec; undefined where the system has no `ppoll` (macOS). */
 export const pollNanoseconds: ((pollfds: Uint8Array, count: number, timeout: Uint8Array) => number) | undefined =
   sysPpoll === undefined ? undefined : (pollfds, count, timeout) => {
-    const result = sysPpoll!.ppoll(pollfds, count, timeout, null);
-    return result < 0 ? -errno[0]! : result;
+    for (let attempt = 1;; attempt++) {
+      const result = sysPpoll!.ppoll(pollfds, count, timeout, null);
+      if (result >= 0) return result;
+      const error = errno[0]!;
+      if (error !== EAGAIN || attempt === ATTEMPTS_MAX) return -error;
+    }
   };
 
 /** Waits for descriptors below `limit`; the sets are overwritten with what is ready. `timeout` is a struct timeval, null: no limit. */
@@ -89,12 +107,17 @@ export function select(
   exceptSet: Uint8Array | null,
   timeout: Uint8Array | null,
 ): number {
-  const result = sys.select(limit, readSet, writeSet, exceptSet, timeout);
-  return result < 0 ? -errno[0]! : result;
+  for (let attempt = 1;; attempt++) {
+    const result = sys.select(limit, readSet, writeSet, exceptSet, timeout);
+    if (result >= 0) return result;
+    const error = errno[0]!;
+    if (error !== EAGAIN || attempt === ATTEMPTS_MAX) return -error;
+  }
 }
 
 /** Opens a non-blocking close-on-exec eventfd; undefined on systems without one. */
 export function openEventfd(): number | undefined {
   if (sysLinux === undefined) return undefined;
-  return check(sysLinux.eventfd(0, os.constants.EFD_CLOEXEC | os.constants.EFD_NONBLOCK));
+  const result = sysLinux.eventfd(0, os.constants.EFD_CLOEXEC | os.constants.EFD_NONBLOCK);
+  return result < 0 ? -errno[0]! : result;
 }

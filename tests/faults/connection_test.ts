@@ -11,7 +11,7 @@ import { inputText, journal, listeningSocket, pattern, runFor, settle, until } f
 import { forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
 import { type Fault, type FaultCount, withFault, withFaults } from "../support/faults.ts";
-import { assertNoneLeft, everyError, faultyBase, never, total } from "./waiting.ts";
+import { assertNoneLeft, callsToFail, everyError, faultyBase, never, total } from "./waiting.ts";
 
 const transient = ["EINTR", "EAGAIN"];
 const lasting = everyError.filter((error) => !transient.includes(error));
@@ -129,6 +129,23 @@ forEachBackend((backend) => {
     });
   });
 
+  it("a connect that has begun when errno says EAGAIN goes on, and is told when it is through", () => {
+    using base = backend.newBase();
+    using fds = new Descriptors();
+    const { port } = listeningSocket(fds);
+    for (const connect of ["connect", "connectHostname"] as const) {
+      using connection = new SocketBufferEvent(base);
+      const log = journal(connection);
+      withFault({ call: "connect", error: "EAGAIN", after: true, times: 1 }, (count) => {
+        if (connect === "connect") connection.connect(local(port));
+        else connection.connectHostname("127.0.0.1", port);
+        assertEquals(count.calls, 2);
+      });
+      until(base, () => log.length > 0, "the connection");
+      assertEquals(log, ["CONNECTED"]);
+    }
+  });
+
   const connectFaults: readonly [call: string, errors: readonly string[]][] = [
     ["connect", everyError.filter((error) => error !== "EINTR")],
     ["getsockopt", lasting],
@@ -142,7 +159,7 @@ forEachBackend((backend) => {
         const descriptors = openDescriptorCount();
         using connection = new SocketBufferEvent(base);
         const log = journal(connection);
-        withFault({ call, error, times: 1 }, () => {
+        withFault({ call, error, times: callsToFail(error) }, () => {
           connection.connect(local(port));
           assertEquals(log, []);
           until(base, () => log.length > 0, "the failure");

@@ -13,7 +13,7 @@ import { SystemError } from "../../src/ffi/mod.ts";
 import { backendsUnderTest, forEachBackend } from "../support/backends.ts";
 import { Descriptors, openDescriptorCount, readText, writeText } from "../support/descriptors.ts";
 import { withFaults } from "../support/faults.ts";
-import { assertNoneLeft, everyError, faultyBase, never, total } from "./waiting.ts";
+import { assertNoneLeft, callsToFail, everyError, faultyBase, never, total } from "./waiting.ts";
 
 forEachBackend((backend) => {
   // A kqueue from a library on Linux is opened and called by the library's own table.
@@ -72,6 +72,8 @@ forEachBackend((backend) => {
   });
 
   for (const error of everyError.filter((error) => error !== "EINTR")) {
+    const calls = callsToFail(error, backend.isDouble);
+
     it(`a wait that fails with ${error} reaches the caller of dispatch at once, and the next one delivers`, () => {
       using fds = new Descriptors();
       const [near, far] = fds.socketpair();
@@ -84,10 +86,10 @@ forEachBackend((backend) => {
       base.timer(() => log.push("timer")).add(0);
       base.event(-1, 0, () => log.push("active")).activate(EV_READ);
       writeText(far, "x");
-      withFaults(waitFaults({ error, times: 1 }), (...counts) => {
+      withFaults(waitFaults({ error, times: calls }), (...counts) => {
         const thrown = assertThrows(() => base.dispatch(), SystemError, "wait for events");
         assertEquals(thrown.code, error);
-        assertEquals(total(counts), 1);
+        assertEquals(total(counts), calls);
         assertEquals([log, handled], [[], []]);
         base.dispatch();
       });
@@ -95,7 +97,7 @@ forEachBackend((backend) => {
       assertNoneLeft(descriptors);
     });
 
-    it(`a wait that goes on failing with ${error} is called once for each dispatch`, () => {
+    it(`a wait that goes on failing with ${error} is called no more often than it takes for each dispatch`, () => {
       const { base, waitFaults } = faultyBase(backend);
       using _base = base;
       let fired = 0;
@@ -103,7 +105,7 @@ forEachBackend((backend) => {
       withFaults(waitFaults({ error }), (...counts) => {
         for (let round = 1; round <= 3; round++) {
           assertThrows(() => base.dispatch(), SystemError, error);
-          assertEquals(total(counts), round);
+          assertEquals(total(counts), round * calls);
         }
       });
       base.dispatch();
@@ -118,11 +120,33 @@ forEachBackend((backend) => {
       const log: unknown[] = [];
       base.event(near, EV_READ, () => log.push(readText(near))).add();
       writeText(far, "x");
-      await withFaults(waitFaults({ error, times: 1 }), async () => {
+      await withFaults(waitFaults({ error, times: calls }), async () => {
         const thrown = await assertRejects(() => base.run(), SystemError);
         assertEquals(thrown.code, error);
         assertEquals(await base.run(), false);
       });
+      assertEquals(log, ["x"]);
+    });
+  }
+
+  for (const error of ["EBADF", "EINTR"]) {
+    if (backend.isDouble) continue;
+
+    it(`a wait that failed with ${error} by the system and with EAGAIN by the runtime is asked what it was`, () => {
+      using fds = new Descriptors();
+      const [near, far] = fds.socketpair();
+      const { base, waitFaults } = faultyBase(backend);
+      using _base = base;
+      const log: unknown[] = [];
+      base.event(near, EV_READ, () => log.push(readText(near))).add();
+      writeText(far, "x");
+      // The first is asked last: it fails once, and EAGAIN is said of that.
+      const faults = [...waitFaults({ error, times: 2 }), ...waitFaults({ error: "EAGAIN", times: 1, after: true })];
+      withFaults(faults, () => {
+        if (error === "EINTR") return assertEquals(base.loop(EVLOOP_NONBLOCK), 0);
+        assertEquals(assertThrows(() => base.loop(EVLOOP_NONBLOCK), SystemError).code, error);
+      });
+      base.dispatch();
       assertEquals(log, ["x"]);
     });
   }

@@ -3,6 +3,7 @@ import { assertLessOrEqual } from "@std/assert";
 import { EventBase } from "../../src/core/event_base.ts";
 import type { EventConfig } from "../../src/core/mod.ts";
 import type { BackendUnderTest, DoubledKqueueBackend } from "../support/backends.ts";
+import { ATTEMPTS_MAX } from "../../src/ffi/libc.ts";
 import { openDescriptorCount } from "../support/descriptors.ts";
 import { canFail, type Fault } from "../support/faults.ts";
 
@@ -54,6 +55,14 @@ export function faultyBase(backend: BackendUnderTest, config: EventConfig = {}):
       when: (_epollFd, operation) => operations === undefined || operations.includes(operation!),
     }),
   };
+}
+
+/**
+ * How many calls a failure takes. What says EAGAIN though it has no such answer is asked again, since errno may have been the runtime's; a
+ * double has no errno.
+ */
+export function callsToFail(error: string, isDouble: boolean = false): number {
+  return error === "EAGAIN" && !isDouble ? ATTEMPTS_MAX : 1;
 }
 
 /** How many calls several counts add up to. */

@@ -29,6 +29,7 @@ import {
   takeSocketError,
 } from "../../src/ffi/mod.ts";
 import { Descriptors, type Pair, readText, writeText } from "../support/descriptors.ts";
+import { type Fault, withFaults } from "../support/faults.ts";
 import { runScript } from "../support/run_script.ts";
 
 const { AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SO_TYPE, SO_KEEPALIVE, SO_LINGER } = os.constants;
@@ -161,6 +162,39 @@ describe("socket calls", () => {
         }
       `);
       assertEquals([code, stdout], [0, "open\nENOMEM"], stderr);
+    });
+
+    it("tell how far a connect has come whose errno the runtime has written over", () => {
+      const { address, length } = listener();
+      const told: readonly [second: string | null, result: readonly number[]][] = [
+        // A connection over loopback may be through by then.
+        [null, [0, -EINPROGRESS]],
+        ["EALREADY", [-EINPROGRESS]],
+        ["EISCONN", [0]],
+        ["ECONNREFUSED", [-ECONNREFUSED]],
+        ["EAGAIN", [0, -EINPROGRESS]],
+      ];
+      for (const [error, results] of told) {
+        const client = descriptors.own(socket(AF_INET, SOCK_STREAM, 0));
+        const second: Fault[] = error === null ? [] : [{ call: "connect", error, when: 2 }];
+        const first: Fault = { call: "connect", error: "EAGAIN", times: 1, after: true };
+        const result = withFaults([...second, first], () => connect(client, address, length));
+        assert(results.includes(result), `${error}: ${result}`);
+      }
+    });
+
+    it("tell by the first connect what belongs to it, and what goes on", () => {
+      const { address, length } = listener();
+      for (const error of ["EALREADY", "EISCONN"]) {
+        const client = descriptors.own(socket(AF_INET, SOCK_STREAM, 0));
+        const fault: Fault = { call: "connect", error, times: 1 };
+        assertStrictEquals(withFaults([fault], () => connect(client, address, length)), -os.errno[error]!);
+      }
+      const client = descriptors.own(socket(AF_INET, SOCK_STREAM, 0));
+      withFaults([{ call: "connect", error: "EAGAIN" }], (count) => {
+        assertStrictEquals(connect(client, address, length), -EAGAIN);
+        assertStrictEquals(count!.calls, 3);
+      });
     });
 
     it("answer -errno for what is no socket", () => {

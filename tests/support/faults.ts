@@ -34,6 +34,9 @@ const tables: readonly Table[] = [
   sysFcntlPadded,
 ].filter((table) => table !== undefined) as unknown as Table[];
 
+/** Tables whose functions return `-errno` themselves. */
+const answering: readonly unknown[] = [sysAddressed, sysEpoll];
+
 /** Functions whose failure is an address: MAP_FAILED. */
 const ADDRESS_CALLS = ["mmap"];
 /** Functions whose failure is NULL. */
@@ -77,11 +80,11 @@ function inject(fault: Fault, count: FaultCount): () => void {
   if (number === undefined) throw new RangeError(`Cannot inject ${fault.error}: ${os.name} has no such error`);
   const holders = fault.on === undefined ? holdersOf(fault.call) : [fault.on as Table];
   if (holders.length === 0) throw new RangeError(`Cannot inject a fault into ${fault.call}: no table has it here`);
-  const failure = fault.on !== undefined ? -number : failureOf(fault.call);
   const times = fault.times ?? Infinity;
   const originals = holders.map((table) => table[fault.call]!);
   holders.forEach((table, index) => {
     const real = originals[index]!;
+    const failure = fault.on !== undefined || answering.includes(table) ? -number : failureOf(fault.call);
     table[fault.call] = (...args: unknown[]): unknown => {
       count.calls++;
       if (count.injected >= times || !isMeant(fault, count.calls, args)) return real.apply(table, args);
