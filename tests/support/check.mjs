@@ -22,7 +22,7 @@ const config = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"));
 const reports = mkdtempSync(join(tmpdir(), "evbase-check-"));
 
 /** A step that has not ended by then is killed and has failed. */
-const stepMinutesMax = 15;
+const stepMinutesMax = 20;
 
 const options = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
 const places = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
