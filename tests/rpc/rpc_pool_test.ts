@@ -182,9 +182,13 @@ forEachBackend((backend) => {
         assertEquals(await next, { total: 3 });
       }));
 
-    it("RPC_NO_RESPONSE when there is no connection, it ends, or what comes is no HTTP", () =>
-      alongside(base, async () => {
-        using server = new ScriptedServer(base, answering((peer) => peer.end(), "nonsense\r\n\r\n"));
+    it("RPC_NO_RESPONSE when there is no connection, it ends, or what comes is no HTTP", async () => {
+      using server = new ScriptedServer(base, answering((peer) => peer.end(), "nonsense\r\n\r\n"));
+      // Gone before the loop runs: a thread that sleeps on a listener keeps it open until it has woken, and it takes connections so long.
+      const gone = new ScriptedServer(base, () => {});
+      const refused = gone.connection();
+      gone.listener.close();
+      await alongside(base, async () => {
         using pool = new RpcPool(base);
         pool.addConnection(server.connection());
         const codes: unknown[] = [];
@@ -193,12 +197,14 @@ forEachBackend((backend) => {
           assertFailed(error, "RPC_NO_RESPONSE", EVRPC_STATUS_ERR_TIMEOUT);
           codes.push((error.cause as { code?: string }).code);
         }
-        server.listener.close();
-        const error = await failure(pool);
+        using other = new RpcPool(base);
+        other.addConnection(refused);
+        const error = await failure(other);
         assertFailed(error, "RPC_NO_RESPONSE", EVRPC_STATUS_ERR_TIMEOUT);
         codes.push((error.cause as { code?: string }).code);
         assertEquals(codes, ["HTTP_EOF", "HTTP_INVALID_RESPONSE", "HTTP_CONNECT_FAILED"]);
-      }));
+      });
+    });
 
     it("RPC_QUEUE_FULL when too many wait", () =>
       withHeldCalls(async (pair, held) => {
